@@ -1,0 +1,44 @@
+//! What a run file may hold at most, each limit with its unit.
+
+use std::time::Duration;
+
+/// The largest run file, in bytes.
+pub const FILE_BYTES_MAX: usize = 1024 * 1024;
+/// The longest name of an agent, pattern or input, in bytes.
+pub const NAME_BYTES_MAX: usize = 64;
+/// The most agents of one file.
+pub const AGENTS_MAX: usize = 256;
+/// The most patterns of one file.
+pub const PATTERNS_MAX: usize = 64;
+/// The most inputs of one file.
+pub const INPUTS_MAX: usize = 64;
+/// The most elements of one list.
+pub const LIST_MAX: usize = 256;
+/// The most `--set` options of one run.
+pub const OVERRIDES_MAX: usize = 256;
+/// The most instances of one agent.
+pub const COUNT_MAX: i64 = 1024;
+/// The most parts that one instance works on at once.
+pub const CONCURRENCY_MAX: i64 = 256;
+/// The most attempts at one part.
+pub const ATTEMPTS_MAX: i64 = 100;
+/// The most files of one part.
+pub const PART_FILES_MAX: i64 = 100_000;
+/// The most processes, or open files, that a program may be allowed.
+pub const PROCESS_RESOURCES_MAX: i64 = 1_000_000;
+/// The longest text of one value, in bytes.
+pub const TEXT_BYTES_MAX: usize = 64 * 1024;
+/// The shortest duration other than none.
+pub const DURATION_MIN: Duration = Duration::from_millis(1);
+/// The longest duration.
+pub const DURATION_MAX: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// The smallest size of a part or of an output, in bytes.
+pub const BYTES_MIN: u64 = 1;
+/// The largest size of a part, of a memory or of an output, in bytes.
+pub const BYTES_MAX: u64 = 1 << 50;
+/// The most problems that are shown in full.
+pub const PROBLEMS_SHOWN_MAX: usize = 100;
+
+const _: () = assert!(DURATION_MIN.as_nanos() < DURATION_MAX.as_nanos());
+const _: () = assert!(BYTES_MIN < BYTES_MAX);
+const _: () = assert!(NAME_BYTES_MAX < TEXT_BYTES_MAX && TEXT_BYTES_MAX < FILE_BYTES_MAX);

@@ -1,0 +1,385 @@
+//! What a run file says, as plain typed values.
+//!
+//! Built by [`build`](super::build) and nowhere else, so a value of these types is already
+//! cross-checked: every name resolves, every number is within its limit.
+//!
+//! Texts that may hold `{input.x}` are generic: `Template` as written in the file, `String` once
+//! [`resolve`](super::resolve) has filled them in.
+
+use std::fmt;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::template::Template;
+
+/// A checked run file, before its inputs are known.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunFile {
+    /// The pattern that a run starts.
+    pub main: Name,
+    /// How long a run may take from start to outcome.
+    pub deadline: Duration,
+    /// What a run may be given, in the order of the file.
+    pub inputs: Vec<Input>,
+    /// Every agent, in the order of the file.
+    pub agents: Vec<Agent<Template>>,
+    /// Every `[map_reduce.NAME]`, in the order of the file.
+    pub map_reduces: Vec<MapReduce<Template>>,
+}
+
+/// A run file whose texts are filled in: all that is needed to start the run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Resolved {
+    /// The pattern that the run starts.
+    pub main: Name,
+    /// How long the run may take from start to outcome.
+    pub deadline: Duration,
+    /// The value of every input that has one, given or default, in the order of the file.
+    pub inputs: Vec<(Name, InputValue)>,
+    /// Every agent, in the order of the file.
+    pub agents: Vec<Agent>,
+    /// Every `[map_reduce.NAME]`, in the order of the file.
+    pub map_reduces: Vec<MapReduce>,
+}
+
+impl Resolved {
+    /// Finds an agent by its name.
+    pub fn agent(&self, name: &Name) -> Option<&Agent> {
+        self.agents.iter().find(|agent| agent.name == *name)
+    }
+
+    /// Finds a map_reduce by its name.
+    pub fn map_reduce(&self, name: &Name) -> Option<&MapReduce> {
+        self.map_reduces.iter().find(|pattern| pattern.name == *name)
+    }
+}
+
+/// The name of an agent, a pattern or an input: a letter, then letters, digits, `_` and `-`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Name(String);
+
+impl Name {
+    /// Takes a name, or `None` if it is empty, too long or has a character that names cannot have.
+    pub fn new(name: &str) -> Option<Self> {
+        let mut chars = name.chars();
+        let starts = chars.next().is_some_and(|first| first.is_ascii_alphabetic());
+        let goes_on = chars.all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
+        let fits = name.len() <= super::limits::NAME_BYTES_MAX;
+        (starts && goes_on && fits).then(|| Self(name.to_owned()))
+    }
+
+    /// Gives the name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl AsRef<str> for Name {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A size in bytes, written as `64KiB`, `2 MB` or a plain integer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ByteSize(pub u64);
+
+/// One `input.NAME`: what the run may be given by `--input NAME=VALUE`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Input {
+    /// What `{input.NAME}` and `--input` call it.
+    pub name: Name,
+    /// What its values are.
+    pub kind: InputKind,
+    /// Its value when none is given.
+    pub default: Option<InputValue>,
+    /// Whether a run may start without it.
+    pub optional: bool,
+    /// What it is for, shown when it is missing.
+    pub description: Option<String>,
+}
+
+/// The type of an input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InputKind {
+    /// A file or folder, relative to the working directory.
+    Path,
+    /// Any text.
+    String,
+    /// A whole number of 64 bits.
+    Integer,
+    /// A finite decimal number.
+    Number,
+    /// `true` or `false`.
+    Boolean,
+}
+
+/// The value of an input, of the type that its file declares.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InputValue {
+    /// A file or folder, relative to the working directory; never empty.
+    Path(PathBuf),
+    /// Any text.
+    String(String),
+    /// A whole number.
+    Integer(i64),
+    /// A finite number.
+    Number(f64),
+    /// A truth value.
+    Boolean(bool),
+}
+
+impl fmt::Display for InputValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Path(path) => path.display().fmt(f),
+            Self::String(text) => text.fmt(f),
+            Self::Integer(number) => number.fmt(f),
+            Self::Number(number) => number.fmt(f),
+            Self::Boolean(truth) => truth.fmt(f),
+        }
+    }
+}
+
+/// One line of `[agents]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Agent<T = String> {
+    /// What patterns call it.
+    pub name: Name,
+    /// What does the work.
+    pub kind: AgentKind<T>,
+    /// Globs of the files that it takes, `/` as separator; empty takes every file.
+    pub accepts: Vec<String>,
+    /// How many instances run, each with a slot of its own.
+    pub count: NonZeroUsize,
+    /// How many parts one instance works on at once.
+    pub concurrency: NonZeroUsize,
+    /// Whether a run goes on, with a notice, when it cannot start (a program that is not installed).
+    pub optional: bool,
+    /// `false`: it runs the code that it looks at, so it is visibly skipped.
+    pub trusted: bool,
+    /// Whether it gets one part with all files that it accepts, in place of the split's parts.
+    pub whole: bool,
+    /// How long one attempt at one part may take; the pattern's own timeout holds if it is shorter.
+    pub timeout: Option<Duration>,
+    /// What `assign = "capability_match"` looks at, sorted, each once.
+    pub capabilities: Vec<String>,
+}
+
+/// The kinds of agents.
+#[derive(Debug, Clone, PartialEq)]
+pub enum AgentKind<T = String> {
+    /// One that comes with Synod, by its name (`review.rust`).
+    Builtin(String),
+    /// A program that is started once a part.
+    Command(Command<T>),
+    /// A program that keeps running and is given parts as JSON lines.
+    Process(Process<T>),
+    /// A Rust actor that the program registered.
+    Actor(Actor),
+}
+
+/// `command = […]`: a program that is started once a part.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Command<T = String> {
+    /// The program and its arguments; never empty, and the first is not `{files}`.
+    pub argv: Vec<Argument<T>>,
+    /// How its output is read.
+    pub reads: Reads,
+    /// The exit codes that count as success; never empty.
+    pub exit_ok: Vec<u8>,
+    /// How it is started.
+    pub sandbox: Sandbox,
+}
+
+/// `process = […]`: a program that keeps running and is given parts as JSON lines.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Process<T = String> {
+    /// The program and its arguments; never empty.
+    pub argv: Vec<T>,
+    /// How it is started.
+    pub sandbox: Sandbox,
+}
+
+/// `actor = "…"`: a Rust actor that the program registered.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Actor {
+    /// The name under which it was registered.
+    pub name: String,
+    /// What it is started with; an empty object if the file says nothing.
+    pub with: serde_json::Map<String, serde_json::Value>,
+}
+
+/// One argument of a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Argument<T = String> {
+    /// `{files}`: replaced by the paths of the part, one argument each.
+    Files,
+    /// Any other text.
+    Text(T),
+}
+
+/// How a command's output is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reads {
+    /// SARIF 2.1.0 on standard output.
+    Sarif,
+    /// One JSON value on standard output.
+    Json,
+    /// One finding a line, `file:line: text` or `file:line:column: text`.
+    Lines,
+    /// The exit code alone.
+    Exit,
+}
+
+/// What a program is given and what it may use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sandbox {
+    /// Names of the environment variables that are passed through; all others are cleared.
+    pub env: Vec<String>,
+    /// What the program may use.
+    pub limits: ProcessLimits,
+}
+
+/// What one program may use; `None` leaves it to the operating system.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProcessLimits {
+    /// Address space of each of its processes.
+    pub memory: Option<ByteSize>,
+    /// Processor time of each of its processes, in whole seconds, rounded up.
+    pub cpu: Option<Duration>,
+    /// Processes and threads of the user that runs it.
+    pub processes: Option<NonZeroU32>,
+    /// Open files of each of its processes.
+    pub open_files: Option<NonZeroU32>,
+    /// Bytes that it may print on standard output and on standard error, each.
+    pub output: ByteSize,
+}
+
+/// One `[map_reduce.NAME]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MapReduce<T = String> {
+    /// What `main` calls it.
+    pub name: Name,
+    /// How the work is cut into parts.
+    pub split: Split<T>,
+    /// Who does the parts.
+    pub workers: Workers,
+    /// How one of several free agents is chosen.
+    pub assign: Assign,
+    /// How often and when a failed part is tried again.
+    pub retry: Retry,
+    /// When an idle agent runs a slow part a second time; `None`: never.
+    pub speculate: Option<Speculate>,
+    /// What a part that failed for good does to the run.
+    pub on_partial_failure: OnPartialFailure,
+    /// How long one attempt at one part may take.
+    pub timeout: Option<Duration>,
+    /// The name of the function that merges the results of the parts.
+    pub reduce: String,
+}
+
+/// `split = { … }`: cuts files into parts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Split<T = String> {
+    /// What is cut.
+    pub source: SplitSource,
+    /// How files are put together, the most significant first; never empty.
+    pub by: Vec<SplitBy>,
+    /// The folder or file to look at, relative to the working directory.
+    pub path: T,
+    /// A range of revisions (`A..B`): only what it changed.
+    pub diff: Option<T>,
+    /// The most bytes of one part; one larger file is a part of its own.
+    pub max_bytes: ByteSize,
+    /// The most files of one part.
+    pub max_files: NonZeroUsize,
+}
+
+/// Where the parts come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SplitSource {
+    /// The text files under a path that version control does not ignore.
+    CodeFiles,
+}
+
+/// What keeps files together or apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum SplitBy {
+    /// Files of one type share a part.
+    Type,
+    /// Parts are about equally large.
+    Size,
+    /// Parts are about equally complex.
+    Complexity,
+    /// Files that name each other share a part.
+    Dependency,
+}
+
+/// Who does the parts; never empty, each name once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Workers {
+    /// Every part goes to each agent that accepts it.
+    AllOf(Vec<Name>),
+    /// Every part goes to one of the agents that accept it.
+    AnyOf(Vec<Name>),
+}
+
+impl Workers {
+    /// Gives the names, whichever way they share the parts.
+    pub fn names(&self) -> &[Name] {
+        match self {
+            Self::AllOf(names) | Self::AnyOf(names) => names,
+        }
+    }
+}
+
+/// How one of several free agents is chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Assign {
+    /// In turn.
+    RoundRobin,
+    /// The one whose capabilities fit best.
+    CapabilityMatch,
+}
+
+/// How often and when a failed part is tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retry {
+    /// Attempts at one part in all, the first one counted.
+    pub attempts: NonZeroU32,
+    /// The wait before the second attempt; each further one doubles it.
+    pub backoff_min: Duration,
+    /// The longest wait between attempts; at least `backoff_min`.
+    pub backoff_max: Duration,
+}
+
+/// When an idle agent runs a slow part a second time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Speculate {
+    /// How long a part must have been running before it may be doubled.
+    pub after: Duration,
+}
+
+/// What a part that failed for good does to the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnPartialFailure {
+    /// The run fails.
+    Fail,
+    /// The run goes on, completes, and names the part.
+    Keep,
+    /// The part is given to another agent that accepts it; then as `Keep`.
+    RetryElsewhere,
+}
