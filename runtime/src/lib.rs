@@ -1,0 +1,4 @@
+//! The kernel.
+
+pub mod clock;
+pub mod limits;
