@@ -1,4 +1,5 @@
 //! The kernel.
 
 pub mod clock;
+pub mod engine;
 pub mod limits;
