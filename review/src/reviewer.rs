@@ -1,0 +1,47 @@
+//! The reviewers that need no installation, by name.
+//!
+//! The root package asks [`reviewer`] for the one that a run file names and calls it with one file at a time.
+//!
+//! # Invariants
+//! A reviewer is deterministic and keeps nothing between two files.
+
+use std::sync::Arc;
+
+use crate::finding::Review;
+
+/// Reads one file and says what it finds.
+pub trait Reviewer: Send + Sync + std::fmt::Debug {
+    /// Returns the name by which run files ask for it, such as `review.rust`.
+    fn name(&self) -> &'static str;
+    /// Says in one sentence what it looks for.
+    fn describe(&self) -> &'static str;
+    /// Tells from the path alone whether it has something to say about the file.
+    fn accepts(&self, path: &str) -> bool;
+    /// Reviews one file; what cannot be reviewed is in `skipped`.
+    fn review(&self, file: &SourceFile<'_>) -> Review;
+}
+
+/// One file to review.
+#[derive(Debug, Clone, Copy)]
+pub struct SourceFile<'a> {
+    /// Path relative to the root of the source, with `/`.
+    pub path: &'a str,
+    /// The whole content.
+    pub bytes: &'a [u8],
+}
+
+/// Finds a built-in reviewer by its name.
+pub fn reviewer(name: &str) -> Option<Arc<dyn Reviewer>> {
+    all().into_iter().find(|reviewer| reviewer.name() == name)
+}
+
+/// Returns the names of the built-in reviewers, sorted.
+pub fn names() -> Vec<&'static str> {
+    let mut names: Vec<_> = all().iter().map(|reviewer| reviewer.name()).collect();
+    names.sort_unstable();
+    names
+}
+
+fn all() -> [Arc<dyn Reviewer>; 1] {
+    [Arc::new(crate::rust::Rust)]
+}
