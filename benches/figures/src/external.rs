@@ -1,0 +1,80 @@
+//! Other frameworks, each a program that runs one workload and prints a line with its rate.
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, ensure};
+
+/// How each framework is run, by figure and name.
+#[derive(Default)]
+pub(crate) struct Peers(BTreeMap<String, BTreeMap<String, Vec<String>>>);
+
+impl Peers {
+    /// Reads a JSON object of figures, each an object of names and their command's words.
+    ///
+    /// # Errors
+    /// When the file cannot be read or has another form.
+    pub(crate) fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
+        serde_json::from_str(&text).map(Self).with_context(|| format!("parse {}", path.display()))
+    }
+
+    /// Tells who takes part in a figure.
+    pub(crate) fn of(&self, figure: &str) -> Vec<Peer> {
+        let all = self.0.get(figure).into_iter().flatten();
+        all.map(|(name, words)| Peer { name: name.clone(), words: words.clone() }).collect()
+    }
+}
+
+/// One framework in one figure.
+pub(crate) struct Peer {
+    pub(crate) name: String,
+    words: Vec<String>,
+}
+
+impl Peer {
+    /// Runs the program; it prints `{"per_second": …}`.
+    ///
+    /// # Errors
+    /// When it fails or prints something else.
+    pub(crate) fn measure(&self) -> Result<f64> {
+        let (program, arguments) = self.words.split_first().with_context(|| format!("run {}: no command", self.name))?;
+        let output = Command::new(program)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stderr(Stdio::inherit())
+            .output()
+            .with_context(|| format!("run {}: {program}", self.name))?;
+        ensure!(output.status.success(), "{} ended with {}", self.name, output.status);
+        let text = String::from_utf8_lossy(&output.stdout);
+        rate(&text).with_context(|| format!("find the rate of {} in `{}`", self.name, text.trim()))
+    }
+}
+
+/// Finds the rate in the last line that a program printed.
+fn rate(text: &str) -> Option<f64> {
+    let line: serde_json::Value = serde_json::from_str(text.lines().last()?).ok()?;
+    line.get("per_second")?.as_f64().filter(|rate| rate.is_finite() && *rate > 0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peer(words: &[&str]) -> Peer {
+        Peer { name: "other".to_owned(), words: words.iter().map(|word| (*word).to_owned()).collect() }
+    }
+
+    #[test]
+    fn the_rate_is_read_from_the_last_line() {
+        let line = peer(&["printf", "%s\\n", "starting", "{\"per_second\": 12.5}"]);
+        assert_eq!(line.measure().unwrap(), 12.5);
+    }
+
+    #[test]
+    fn a_program_without_a_rate_is_an_error_with_its_name() {
+        for words in [&["printf", "{\"per_second\": 0}"][..], &["false"], &[]] {
+            assert!(format!("{:#}", peer(words).measure().unwrap_err()).contains("other"));
+        }
+    }
+}

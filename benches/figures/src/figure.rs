@@ -1,0 +1,94 @@
+//! What a figure is: who takes part in which workload, and what is expected.
+use std::cell::Cell;
+
+use anyhow::Result;
+
+/// A result, or why there is none; a workload that breaks is an error beside that.
+pub(crate) type Outcome = Result<Result<f64, String>>;
+
+/// A published figure.
+#[derive(Clone, Copy)]
+pub(crate) struct Figure {
+    pub(crate) name: &'static str,
+    pub(crate) unit: &'static str,
+    pub(crate) goal: Goal,
+    /// in the order of the first round
+    pub(crate) contenders: &'static [Contender],
+}
+
+/// What a figure should be: its ratio to the reference, and for orientation the value on one machine of two cores.
+#[derive(Clone, Copy)]
+pub(crate) struct Goal {
+    pub(crate) ratio: f64,
+    pub(crate) at_least: bool,
+    pub(crate) reference: &'static str,
+    pub(crate) absolute: Option<f64>,
+}
+
+impl Goal {
+    /// More is better.
+    pub(crate) const fn at_least(ratio: f64, reference: &'static str) -> Self {
+        Self { ratio, at_least: true, reference, absolute: None }
+    }
+
+    /// Less is better.
+    pub(crate) const fn at_most(ratio: f64, reference: &'static str) -> Self {
+        Self { ratio, at_least: false, reference, absolute: None }
+    }
+
+    /// Adds what two cores should show.
+    pub(crate) const fn and(mut self, absolute: f64) -> Self {
+        self.absolute = Some(absolute);
+        self
+    }
+}
+
+/// One that takes part in a figure.
+#[derive(Clone, Copy)]
+pub(crate) struct Contender {
+    pub(crate) name: &'static str,
+    /// another framework; everything else is a floor
+    pub(crate) is_peer: bool,
+    pub(crate) measure: fn(&Settings) -> Outcome,
+}
+
+impl Contender {
+    /// Ourselves.
+    pub(crate) const fn synod(measure: fn(&Settings) -> Outcome) -> Self {
+        Self { name: "synod", is_peer: false, measure }
+    }
+
+    /// What can be had at best, without a framework.
+    pub(crate) const fn floor(name: &'static str, measure: fn(&Settings) -> Outcome) -> Self {
+        Self { name, is_peer: false, measure }
+    }
+
+    /// Another framework.
+    pub(crate) const fn peer(name: &'static str, measure: fn(&Settings) -> Outcome) -> Self {
+        Self { name, is_peer: true, measure }
+    }
+}
+
+/// How much is measured.
+pub(crate) struct Settings {
+    short: bool,
+    /// records that the durable workload had in one commit when it ran last, on average
+    pub(crate) records_per_commit: Cell<u32>,
+}
+
+impl Settings {
+    /// Chooses the short or the full form.
+    pub(crate) fn new(short: bool) -> Self {
+        Self { short, records_per_commit: Cell::new(32) }
+    }
+
+    /// Tells how often each contender runs.
+    pub(crate) fn rounds(&self) -> usize {
+        if self.short { 3 } else { 9 }
+    }
+
+    /// Scales a count: an eighth of it in the short form.
+    pub(crate) fn count(&self, full: u64) -> u64 {
+        if self.short { full.div_ceil(8) } else { full }
+    }
+}

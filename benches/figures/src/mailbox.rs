@@ -1,0 +1,122 @@
+//! `mailbox.*`: what it costs to pass a message, to one, to many, around and back.
+//!
+//! | workload | what happens |
+//! |---|---|
+//! | tell | one task sends numbers to one actor, until all are handled |
+//! | fan_in | eight tasks send to one actor |
+//! | ring | one token goes around 1,000 actors |
+//! | ask | one task asks one actor, the next question after the answer |
+//! | ask_in_flight | one task asks one actor, 64 questions open at any time |
+//! | swarm_tick | every tick, 10,000 actors get a message and each tells one gatherer; the next tick after the last reply |
+//!
+//! Mailboxes of tokio and Synod are bounded, ractor's cannot be.
+use crate::figure::{Contender, Figure, Goal, Outcome, Settings};
+
+mod ractor_side;
+mod tokio_side;
+
+/// Messages that a bounded mailbox holds.
+pub(crate) const BOUND: usize = 1024;
+/// Tasks that send to one actor.
+pub(crate) const SENDERS: u64 = 8;
+/// Actors in a ring.
+pub(crate) const RING: usize = 1000;
+/// Questions open at any time.
+pub(crate) const IN_FLIGHT: usize = 64;
+/// Actors that get every tick.
+pub(crate) const SWARM: usize = 10_000;
+
+const TELLS: u64 = 2_000_000;
+const HOPS: u64 = 1_000_000;
+const ASKS: u64 = 400_000;
+const TICKS: u64 = 60;
+
+pub(crate) const FIGURES: &[Figure] = &[
+    Figure {
+        name: "mailbox.tell",
+        unit: "messages/s",
+        goal: Goal::at_least(1.3, "ractor"),
+        contenders: &[
+            Contender::synod(synod_tell),
+            Contender::floor("tokio", |settings| tokio_side::tell(settings.count(TELLS))),
+            Contender::peer("ractor", |settings| ractor_side::tell(settings.count(TELLS))),
+        ],
+    },
+    Figure {
+        name: "mailbox.fan_in",
+        unit: "messages/s",
+        goal: Goal::at_least(1.3, "ractor"),
+        contenders: &[
+            Contender::synod(synod_fan_in),
+            Contender::floor("tokio", |settings| tokio_side::fan_in(settings.count(TELLS))),
+            Contender::peer("ractor", |settings| ractor_side::fan_in(settings.count(TELLS))),
+        ],
+    },
+    Figure {
+        name: "mailbox.ring",
+        unit: "hops/s",
+        goal: Goal::at_least(1.0, "ractor"),
+        contenders: &[
+            Contender::synod(synod_ring),
+            Contender::floor("tokio", |settings| tokio_side::ring(settings.count(HOPS))),
+            Contender::peer("ractor", |settings| ractor_side::ring(settings.count(HOPS))),
+        ],
+    },
+    Figure {
+        name: "mailbox.ask",
+        unit: "asks/s",
+        goal: Goal::at_least(0.9, "ractor"),
+        contenders: &[
+            Contender::synod(synod_ask),
+            Contender::floor("tokio", |settings| tokio_side::ask(settings.count(ASKS), 1)),
+            Contender::peer("ractor", |settings| ractor_side::ask(settings.count(ASKS), 1)),
+        ],
+    },
+    Figure {
+        name: "mailbox.ask_in_flight",
+        unit: "asks/s",
+        goal: Goal::at_least(0.85, "ractor"),
+        contenders: &[
+            Contender::synod(synod_ask_in_flight),
+            Contender::floor("tokio", |settings| tokio_side::ask(settings.count(ASKS), IN_FLIGHT)),
+            Contender::peer("ractor", |settings| ractor_side::ask(settings.count(ASKS), IN_FLIGHT)),
+        ],
+    },
+    Figure {
+        name: "mailbox.swarm_tick",
+        unit: "agent-ticks/s",
+        goal: Goal::at_least(0.85, "ractor"),
+        contenders: &[
+            Contender::synod(synod_swarm_tick),
+            Contender::floor("tokio", |settings| tokio_side::swarm_tick(settings.count(TICKS))),
+            Contender::peer("ractor", |settings| ractor_side::swarm_tick(settings.count(TICKS))),
+        ],
+    },
+];
+
+/// Why Synod's own side of these workloads has no number yet.
+const NOT_YET: &str = "the library has no public actor API to measure through yet";
+
+fn synod_tell(_: &Settings) -> Outcome {
+    Ok(Err(NOT_YET.to_owned()))
+}
+
+fn synod_fan_in(_: &Settings) -> Outcome {
+    Ok(Err(NOT_YET.to_owned()))
+}
+
+fn synod_ring(_: &Settings) -> Outcome {
+    Ok(Err(NOT_YET.to_owned()))
+}
+
+fn synod_ask(_: &Settings) -> Outcome {
+    Ok(Err(NOT_YET.to_owned()))
+}
+
+fn synod_ask_in_flight(_: &Settings) -> Outcome {
+    Ok(Err(NOT_YET.to_owned()))
+}
+
+fn synod_swarm_tick(_: &Settings) -> Outcome {
+    Ok(Err(NOT_YET.to_owned()))
+}

@@ -1,0 +1,124 @@
+//! Measures Synod beside its floors: prints one raw line a figure, from which `cargo xtask figures` takes medians and ratios.
+//!
+//! What takes part in a figure is measured alternately: each round runs everyone once, and every round begins with another one.
+//!
+//! # Invariants
+//! A participant that cannot be measured says why; no number stands in for it.
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result};
+use clap::Parser;
+
+mod clock;
+mod external;
+mod figure;
+mod mailbox;
+mod map_reduce;
+mod review;
+
+use external::Peers;
+use figure::{Figure, Settings};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Measures Synod beside its floors.
+#[derive(Parser)]
+struct Options {
+    /// Measure only the figures whose names begin so
+    #[arg(long)]
+    only: Vec<String>,
+    /// Less work and fewer runs
+    #[arg(long)]
+    short: bool,
+    /// A file that says how to run other frameworks, by figure and name
+    #[arg(long)]
+    peers: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    match measure(&Options::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            drop(writeln!(std::io::stderr(), "error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure(options: &Options) -> Result<()> {
+    let peers = options.peers.as_deref().map(Peers::read).transpose()?.unwrap_or_default();
+    let settings = Settings::new(options.short);
+    let figures = [mailbox::FIGURES, map_reduce::FIGURES, review::FIGURES].concat();
+    let wanted = |figure: &&Figure| {
+        options.only.is_empty() || options.only.iter().any(|only| figure.name.starts_with(only.as_str()))
+    };
+    for figure in figures.iter().filter(wanted) {
+        let line = measure_one(figure, &settings, &peers).with_context(|| format!("measure {}", figure.name))?;
+        writeln!(std::io::stdout(), "{line}").context("print a figure")?;
+    }
+    Ok(())
+}
+
+/// Runs the rounds of one figure and describes them as a line of JSON.
+fn measure_one(figure: &Figure, settings: &Settings, peers: &Peers) -> Result<serde_json::Value> {
+    let mut others = peers.of(figure.name);
+    let mut rounds = Vec::new();
+    let mut reasons = BTreeMap::new();
+    for round in 0..settings.rounds() {
+        drop(writeln!(std::io::stderr(), "{} {}/{}", figure.name, round + 1, settings.rounds()));
+        let mut results = BTreeMap::new();
+        let count = figure.contenders.len();
+        for contender in figure.contenders.iter().cycle().skip(round % count).take(count) {
+            match (contender.measure)(settings).with_context(|| format!("measure {}", contender.name))? {
+                Ok(value) => {
+                    results.insert(contender.name.to_owned(), value);
+                }
+                Err(why) => {
+                    reasons.insert(contender.name.to_owned(), why);
+                }
+            }
+        }
+        for peer in &mut others {
+            results.insert(peer.name.clone(), peer.measure()?);
+        }
+        rounds.push(results);
+    }
+    let reasons: Vec<String> = reasons.into_iter().map(|(name, why)| format!("{name} cannot be measured: {why}")).collect();
+    let others = others.into_iter().map(|peer| peer.name);
+    let known = figure.contenders.iter().filter(|contender| contender.is_peer).map(|contender| contender.name.to_owned());
+    Ok(serde_json::json!({
+        "name": figure.name,
+        "unit": figure.unit,
+        "goal": {
+            "ratio": figure.goal.ratio,
+            "at_least": figure.goal.at_least,
+            "reference": figure.goal.reference,
+            "absolute": figure.goal.absolute,
+        },
+        "peers": known.chain(others).collect::<Vec<_>>(),
+        "rounds": rounds,
+        "why": (!reasons.is_empty()).then(|| reasons.join("; ")),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_figure_has_a_name_of_its_own_ourselves_and_its_reference() {
+        let figures = [mailbox::FIGURES, map_reduce::FIGURES, review::FIGURES].concat();
+        let mut names: Vec<&str> = figures.iter().map(|figure| figure.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), figures.len());
+        for figure in figures {
+            let has = |name| figure.contenders.iter().any(|contender| contender.name == name);
+            assert!(has("synod") && has(figure.goal.reference), "{}", figure.name);
+        }
+    }
+}

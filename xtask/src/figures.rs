@@ -1,0 +1,98 @@
+//! `figures`: measures what the README claims, beside its floors, on the machine it runs on.
+//!
+//! The package `synod-figures` holds the workloads and prints one raw line a figure; this task builds and runs it,
+//! adds `first_run`, which is a build and so no workload of a program, and renders records as a table or as JSON.
+use std::fs;
+use std::path::Path;
+use std::process::Stdio;
+
+use anyhow::{Context as _, Result, ensure};
+use clap::Args;
+
+use crate::shell;
+
+mod first_run;
+mod peers;
+mod record;
+mod table;
+
+use record::{Measured, Record};
+
+/// What to measure and how to print it.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Measure only the figures whose names begin so
+    #[arg(long, value_name = "NAME", num_args = 1..)]
+    only: Vec<String>,
+    /// Less work and fewer runs: under 10 s a figure
+    #[arg(long)]
+    short: bool,
+    /// Measure other frameworks beside it, as far as they can be installed
+    #[arg(long)]
+    peers: bool,
+    /// One line of JSON a figure
+    #[arg(long)]
+    json: bool,
+    /// Write the table to docs/FIGURES.md
+    #[arg(long, conflicts_with_all = ["only", "short"])]
+    write: bool,
+    /// The profile to build with; published figures use the default
+    #[arg(long, default_value = "dist")]
+    profile: String,
+}
+
+impl Options {
+    fn wants(&self, name: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|only| name.starts_with(only.as_str()))
+    }
+}
+
+/// Measures and prints the figures.
+///
+/// # Errors
+/// When the workloads do not build, one of them breaks, or a name fits no figure. A figure that misses its goal is no error.
+pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
+    let mut measured = Vec::new();
+    if options.wants(first_run::NAME) {
+        shell::complain(first_run::NAME);
+        measured.push(first_run::measure(root, options.short)?);
+    }
+    measured.extend(workloads(root, options)?);
+    ensure!(!measured.is_empty(), "no figure's name begins with {}", options.only.join(" or "));
+    let records: Vec<Record> = measured.iter().map(Measured::record).collect();
+    if options.json {
+        for record in &records {
+            shell::say(&serde_json::to_string(record).context("print a record")?);
+        }
+    } else {
+        shell::say(&table::render(&measured, &records));
+    }
+    if options.write {
+        let path = root.join("docs/FIGURES.md");
+        fs::create_dir_all(root.join("docs")).context("create docs")?;
+        let page = table::page(&table::machine(root)?, &measured, &records);
+        fs::write(&path, page).with_context(|| format!("write {}", path.display()))?;
+    }
+    Ok(())
+}
+
+/// Builds and runs the program that holds the workloads.
+fn workloads(root: &Path, options: &Options) -> Result<Vec<Measured>> {
+    let build = format!("cargo build --locked --quiet --package synod-figures --profile {}", options.profile);
+    shell::read(&mut shell::command(root, &build))?;
+    let folder = if options.profile == "dev" { "debug" } else { &options.profile };
+    let program = shell::target(root).join(folder).join("synod-figures");
+    let mut command = shell::command(root, &program.to_string_lossy());
+    command.stdin(Stdio::null());
+    options.only.iter().for_each(|name| {
+        command.args(["--only", name]);
+    });
+    if options.short {
+        command.arg("--short");
+    }
+    if options.peers {
+        command.arg("--peers").arg(peers::install(root, &options.profile)?);
+    }
+    let lines = shell::read(&mut command)?;
+    lines.lines().map(|line| serde_json::from_str(line).with_context(|| format!("parse `{line}`"))).collect()
+}

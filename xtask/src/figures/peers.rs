@@ -1,0 +1,62 @@
+//! Other frameworks beside Synod: builds or installs what can be, and tells the workloads how to run each.
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+
+use crate::{shell, tools};
+
+/// The actor libraries of the package benches/peers, and what they are compared in.
+const LIBRARIES: [&str; 2] = ["kameo", "actix"];
+const MAILBOX: [&str; 6] = [
+    "mailbox.tell",
+    "mailbox.fan_in",
+    "mailbox.ring",
+    "mailbox.ask",
+    "mailbox.ask_in_flight",
+    "mailbox.swarm_tick",
+];
+/// The agent frameworks of Python, each a script and its pinned packages in benches/peers.
+const FRAMEWORKS: [&str; 5] = ["asyncio", "autogen", "agent_framework", "langgraph", "ray"];
+
+/// Builds and installs the peers; returns a file that says how to run each, by figure and peer.
+///
+/// A framework that cannot be installed on this machine is named and left out.
+///
+/// # Errors
+/// When the actor libraries do not build.
+pub(crate) fn install(root: &Path, profile: &str) -> Result<PathBuf> {
+    let mut commands: BTreeMap<&str, BTreeMap<&str, Vec<String>>> = BTreeMap::new();
+    let home = root.join("benches/peers");
+    let target = shell::target(root).join("peers");
+    let build = format!("cargo build --locked --quiet --profile {profile}");
+    shell::read(shell::command(&home, &build).env("CARGO_TARGET_DIR", &target))?;
+    let folder = if profile == "dev" { "debug" } else { profile };
+    let program = target.join(folder).join("peers").to_string_lossy().into_owned();
+    for figure in MAILBOX {
+        let libraries = LIBRARIES.map(|library| (library, vec![program.clone(), library.to_owned(), figure.to_owned()]));
+        commands.entry(figure).or_default().extend(libraries);
+    }
+    for framework in FRAMEWORKS {
+        match python(root, &home, framework) {
+            Ok(command) => {
+                commands.entry("map_reduce.parts").or_default().insert(framework, command);
+            }
+            Err(error) => shell::complain(&format!("without {framework}: {error:#}")),
+        }
+    }
+    let path = target.join("commands.json");
+    let text = serde_json::to_string(&commands).context("describe the peers")?;
+    fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
+    Ok(path)
+}
+
+/// Installs the pinned packages of a framework and tells how its script is run.
+fn python(root: &Path, home: &Path, framework: &str) -> Result<Vec<String>> {
+    let list = home.join(format!("{framework}.txt"));
+    let pinned = fs::read_to_string(&list).with_context(|| format!("read {}", list.display()))?;
+    let environment = tools::environment(root, framework, &pinned)?;
+    let words = [environment.join("bin/python3"), home.join(format!("{framework}_peer.py"))];
+    Ok(words.iter().map(|word| word.to_string_lossy().into_owned()).collect())
+}

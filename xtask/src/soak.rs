@@ -1,0 +1,89 @@
+//! The long forms of tests: the same tests as always, with more of everything, by environment variables.
+//!
+//! Each variable has a default in its test that suits every run; here it has the value of a release.
+use std::path::Path;
+
+use anyhow::{Result, bail, ensure};
+use clap::Args;
+
+use crate::shell::{self, Watch};
+
+/// Which long runs to make.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Run only these (without it: all)
+    #[arg(long, value_name = "NAME", num_args = 1..)]
+    only: Vec<String>,
+    /// Only list them
+    #[arg(long)]
+    list: bool,
+}
+
+/// A long run.
+struct Soak {
+    name: &'static str,
+    /// what it shows
+    shows: &'static str,
+    /// the variables that its tests read, and their values here
+    variables: &'static [(&'static str, &'static str)],
+    /// what cargo is told
+    cargo: &'static str,
+}
+
+const SOAKS: &[Soak] = &[Soak {
+    name: "frames",
+    shows: "1,000,000 random and mutated frames decode or refuse, without a panic and within 16 MiB",
+    variables: &[("SYNOD_FRAMES", "1000000")],
+    cargo: "test --release -p synod-protocol frames",
+}];
+
+/// Runs the chosen ones and says how long each took.
+///
+/// # Errors
+/// When a name is not known or a run fails; the others still run.
+pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
+    for name in &options.only {
+        let known: Vec<&str> = SOAKS.iter().map(|soak| soak.name).collect();
+        ensure!(known.contains(&name.as_str()), "there is no long run {name}: choose of {}", known.join(", "));
+    }
+    let mut failed = Vec::new();
+    for soak in SOAKS.iter().filter(|soak| options.only.is_empty() || options.only.iter().any(|name| name == soak.name)) {
+        let variables = soak.variables.iter().map(|(key, value)| format!("{key}={value} ")).collect::<String>();
+        shell::say(&format!("{}: {}\n   {variables}cargo {}", soak.name, soak.shows, soak.cargo));
+        if options.list {
+            continue;
+        }
+        let watch = Watch::start();
+        let mut cargo = shell::command(root, &format!("cargo {}", soak.cargo));
+        let result = shell::read(cargo.envs(soak.variables.iter().copied()));
+        let seconds = watch.time().as_secs_f64();
+        match result {
+            Ok(text) => {
+                text.lines().filter(|line| line.starts_with("test result") && !line.contains(" 0 passed")).for_each(shell::say);
+                shell::say(&format!("   {seconds:.1} s"));
+            }
+            Err(error) => failed.push(format!("{} after {seconds:.1} s: {error:#}", soak.name)),
+        }
+    }
+    if failed.is_empty() { Ok(()) } else { bail!("long runs failed:\n{}", failed.join("\n")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_variable_is_read_by_a_test_of_the_tree() {
+        let root = shell::root().unwrap();
+        for (variable, _) in SOAKS.iter().flat_map(|soak| soak.variables) {
+            let search = format!("git grep --untracked --fixed-strings --name-only {variable} -- *.rs :!xtask");
+            assert!(!shell::read(&mut shell::command(&root, &search)).unwrap().is_empty(), "{variable}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_name_is_refused_with_the_known_ones() {
+        let options = Options { only: vec!["nothing".to_owned()], list: true };
+        assert!(run(Path::new("."), &options).unwrap_err().to_string().contains("frames"));
+    }
+}

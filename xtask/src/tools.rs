@@ -1,0 +1,94 @@
+//! The tools that the tests need, installed by name where they are missing.
+//!
+//! Test runner, dependency checker and the Python packages of tests live in a virtual environment
+//! under the build folder, at the versions of `xtask/tools.txt`, and are used by path.
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::shell;
+
+/// The pinned packages.
+const PINNED: &str = include_str!("../tools.txt");
+
+/// Where the tools are.
+pub(crate) struct Tools {
+    bin: PathBuf,
+}
+
+impl Tools {
+    /// Installs what is missing and tells where it is.
+    ///
+    /// # Errors
+    /// When a tool is missing and cannot be installed.
+    pub(crate) fn install(root: &Path) -> Result<Self> {
+        for (program, package) in [("git", "git"), ("python3", "python3"), ("cc", "gcc")] {
+            if !shell::is_installed(&format!("{program} --version")) {
+                install_from_debian(root, package)?;
+            }
+        }
+        let home = environment(root, "tools", PINNED)?;
+        Ok(Self { bin: home.join("bin") })
+    }
+
+    /// Tells the path of a program.
+    pub(crate) fn program(&self, name: &str) -> PathBuf {
+        self.bin.join(name)
+    }
+
+    /// Tells the search path with these tools first, so that `python3` finds the packages of tests.
+    ///
+    /// # Errors
+    /// When a folder of the search path has a name that it cannot hold.
+    pub(crate) fn search_path(&self) -> Result<OsString> {
+        let old = std::env::var_os("PATH").unwrap_or_default();
+        let folders = std::iter::once(self.bin.clone()).chain(std::env::split_paths(&old));
+        std::env::join_paths(folders).context("extend the search path")
+    }
+}
+
+/// Makes a Python environment with exactly the pinned packages, once for each state of the pins.
+///
+/// # Errors
+/// When Python cannot make it or a package cannot be installed.
+pub(crate) fn environment(root: &Path, name: &str, pinned: &str) -> Result<PathBuf> {
+    let home = shell::target(root).join("venv").join(name);
+    let installed = home.join("installed.txt");
+    if fs::read_to_string(&installed).is_ok_and(|text| text == pinned) {
+        return Ok(home);
+    }
+    if home.exists() {
+        fs::remove_dir_all(&home).with_context(|| format!("remove {}", home.display()))?;
+    }
+    fs::create_dir_all(&home).with_context(|| format!("create {}", home.display()))?;
+    let make = |root: &Path| {
+        let mut make = shell::command(root, "python3 -m venv");
+        shell::read(make.arg(&home))
+    };
+    if make(root).is_err() {
+        install_from_debian(root, "python3-venv")?;
+        make(root)?;
+    }
+    let list = home.join("wanted.txt");
+    fs::write(&list, pinned).with_context(|| format!("write {}", list.display()))?;
+    let mut pip = shell::command(root, home.join("bin/pip").to_string_lossy().as_ref());
+    pip.args(["install", "--quiet", "--disable-pip-version-check", "--requirement"]).arg(&list);
+    shell::read(&mut pip)?;
+    fs::write(&installed, pinned).with_context(|| format!("write {}", installed.display()))?;
+    Ok(home)
+}
+
+/// Installs a system package by name.
+fn install_from_debian(root: &Path, package: &str) -> Result<()> {
+    shell::complain(&format!("installing {package}"));
+    ensure!(
+        shell::is_installed("apt-get --version"),
+        "{package} is missing and there is no apt-get: install it by hand"
+    );
+    shell::read(&mut shell::command(root, "apt-get update --quiet=2"))?;
+    let mut install = shell::command(root, "apt-get install --yes --quiet=2");
+    shell::read(install.arg(package).env("DEBIAN_FRONTEND", "noninteractive"))?;
+    Ok(())
+}
