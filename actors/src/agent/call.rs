@@ -1,0 +1,236 @@
+//! One call of an agent: what goes in, what comes out, and how it may end.
+//!
+//! Slots make the calls; function, command and process agents answer them.
+//!
+//! # Invariants
+//! - An [`AgentError`] says whose fault it is through its kind, and through [`AgentError::retry`] what to do next.
+//! - Dropping the future of a call cancels it; [`Cancelled`] is for work that cannot be dropped.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use protocol::{Retry, TaskId};
+use serde::{Deserialize, Serialize};
+
+/// Does one piece of work at a time for whoever calls it.
+pub trait Agent<I, O>: Send + Sync + 'static {
+    /// Starts the work; nothing happens until the future is polled.
+    ///
+    /// # Errors
+    /// The future resolves to an [`AgentError`] when the work was not done.
+    ///
+    /// # Cancel safety
+    /// Dropping the future cancels the work, with every process that belongs to it.
+    fn call(&self, input: I, context: CallContext) -> BoxFuture<'static, Result<O, AgentError>>;
+}
+
+/// Surrounds one call: which task and attempt it is, where progress goes, and whether it was cancelled.
+#[derive(Clone, Debug)]
+pub struct CallContext {
+    /// The task that the part belongs to; with the part's id it is the idempotency key of effects.
+    pub task: TaskId,
+    /// Counts the attempts at this part from 1.
+    pub attempt: u32,
+    /// Takes what the agent says about its progress.
+    pub progress: ProgressSink,
+    /// Is set once nobody waits for the answer any more.
+    pub cancelled: Cancelled,
+}
+
+impl CallContext {
+    /// Makes the context of a first attempt whose progress nobody watches.
+    pub fn new(task: TaskId) -> Self {
+        let progress = ProgressSink::default();
+        Self { task, attempt: 1, progress, cancelled: Cancelled::default() }
+    }
+}
+
+/// Holds one part of a task, as an agent is given it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Part {
+    /// Numbers the parts of one task from 0.
+    pub id: u32,
+    /// Names the part for people.
+    pub name: String,
+    /// Classifies the part, so that agents can be matched to it.
+    pub kind: String,
+    /// The size of the part's content in bytes.
+    pub bytes: u64,
+    /// The part's files, relative to `root`.
+    pub files: Vec<String>,
+    /// The working directory of programs.
+    pub root: PathBuf,
+    /// What else the split has to say.
+    #[serde(default)]
+    pub data: serde_json::Value,
+}
+
+/// Gives the share of a call that is done, from 0 to 1.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Serialize)]
+pub struct Progress(f64);
+
+impl Progress {
+    /// Takes a share; outside of 0 to 1, and for no number, there is none.
+    pub fn new(share: f64) -> Option<Self> {
+        (0.0..=1.0).contains(&share).then_some(Self(share))
+    }
+
+    /// Gives the share, from 0 to 1.
+    pub const fn share(self) -> f64 {
+        self.0
+    }
+}
+
+/// Takes the progress of one call to whoever watches it; the default watches nothing.
+#[derive(Clone, Default)]
+pub struct ProgressSink(Option<Arc<dyn Fn(Progress) + Send + Sync>>);
+
+impl ProgressSink {
+    /// Calls `watch` at each report; it must not block.
+    pub fn new(watch: impl Fn(Progress) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(watch)))
+    }
+
+    /// Reports progress.
+    pub fn report(&self, progress: Progress) {
+        if let Some(watch) = &self.0 {
+            watch(progress);
+        }
+    }
+}
+
+impl fmt::Debug for ProgressSink {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_tuple("ProgressSink").field(&self.0.is_some()).finish()
+    }
+}
+
+/// Tells work that cannot be dropped, such as a computation on its own thread, that nobody waits for it any more.
+#[derive(Clone, Debug, Default)]
+pub struct Cancelled(Arc<AtomicBool>);
+
+impl Cancelled {
+    /// Tells whether the call was cancelled; one relaxed load.
+    pub fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Cancels the call, for every clone.
+    pub fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Says why a call of an agent brought no result.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(tag = "error", rename_all = "snake_case")]
+pub enum AgentError {
+    /// The agent did the work and says that it failed.
+    #[error("{message}")]
+    Failed {
+        /// What the agent says.
+        message: String,
+    },
+    /// The agent panicked.
+    #[error("the agent panicked: {message}")]
+    Panicked {
+        /// The panic's text.
+        message: String,
+    },
+    /// The agent gave no answer in time; its processes are dead.
+    #[error("no answer within {after:?}; give the agent a longer timeout or smaller parts")]
+    TimedOut {
+        /// The time it had.
+        after: Duration,
+    },
+    /// Nobody waits for the answer any more.
+    #[error("cancelled")]
+    Cancelled,
+    /// The agent died, or was cut off, before it answered.
+    #[error("the agent was lost: {reason}")]
+    Lost {
+        /// How it died.
+        reason: String,
+    },
+    /// The agent answered with something that is not what it was to answer with.
+    #[error("{what} printed {excerpt:?}, expected {expected}")]
+    Garbage {
+        /// Who answered.
+        what: String,
+        /// What was expected, and where the answer differs.
+        expected: String,
+        /// The beginning of the answer.
+        excerpt: String,
+    },
+    /// The agent printed more than it may; its processes are dead.
+    #[error("the agent printed more than {limit} bytes and was killed")]
+    TooMuchOutput {
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// The agent's program is not installed.
+    #[error("the program {program:?} was not found; install it, or mark the agent `optional`")]
+    NotFound {
+        /// The program, as it was asked for.
+        program: String,
+    },
+    /// The call was not even started, because it can never succeed.
+    #[error("refused: {reason}")]
+    Refused {
+        /// Why, and what to change.
+        reason: String,
+    },
+}
+
+impl AgentError {
+    /// Tells the caller what to do next: faults of the agent may go away elsewhere, faults of the call never do.
+    pub const fn retry(&self) -> Retry {
+        match self {
+            Self::Failed { .. }
+            | Self::Panicked { .. }
+            | Self::TimedOut { .. }
+            | Self::Lost { .. }
+            | Self::Garbage { .. } => Retry::Elsewhere,
+            Self::Cancelled
+            | Self::TooMuchOutput { .. }
+            | Self::NotFound { .. }
+            | Self::Refused { .. } => Retry::Never,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_is_a_share_or_nothing() {
+        assert_eq!(Progress::new(0.5).map(Progress::share), Some(0.5));
+        for wrong in [-0.1, 1.1, f64::NAN, f64::INFINITY] {
+            assert_eq!(Progress::new(wrong), None);
+        }
+    }
+
+    #[test]
+    fn a_cancelled_call_is_cancelled_in_every_clone() {
+        let context = CallContext::new(TaskId::from_u128(7));
+        let clone = context.clone();
+        assert!(!clone.cancelled.is_set());
+        context.cancelled.set();
+        assert!(clone.cancelled.is_set());
+    }
+
+    #[test]
+    fn an_error_crosses_as_a_tagged_object_and_keeps_its_advice() {
+        let error = AgentError::TimedOut { after: Duration::from_secs(3) };
+        let json = serde_json::to_value(&error).unwrap();
+        assert_eq!(json["error"], "timed_out");
+        assert_eq!(serde_json::from_value::<AgentError>(json).unwrap(), error);
+        assert_eq!(error.retry(), Retry::Elsewhere);
+        assert_eq!(AgentError::Cancelled.retry(), Retry::Never);
+    }
+}

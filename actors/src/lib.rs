@@ -1,0 +1,4 @@
+//! The work: patterns, agents, choice.
+
+pub mod agent;
+pub mod limits;

@@ -1,0 +1,151 @@
+//! Nothing of a program outlives its call: however the call, the program, the launcher or the host ends.
+
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use synod_actors::agent::{Agent, AgentError, Program, Reads};
+
+use crate::bench::{Bench, Pipe, Test, context, request_loop};
+
+pub(crate) const TABLE: &[Test] = &[
+    ("life::what_a_program_leaves_running_dies_when_it_ends", ends),
+    ("life::a_program_over_its_time_dies_with_all_it_started", times_out),
+    ("life::a_stopped_program_dies_when_its_time_is_over", stops),
+    ("life::a_program_that_prints_without_end_is_killed", overflows),
+    ("life::dropping_a_call_kills_all_that_it_started", is_dropped),
+    ("life::a_program_that_asks_for_it_gets_its_grace", gets_grace),
+    ("life::killing_the_host_kills_all_that_it_started", loses_host),
+    ("life::killing_the_launcher_kills_the_program", loses_launcher),
+    ("life::dropping_a_process_agent_ends_its_program", drops_process),
+    ("life::dropping_the_call_of_a_process_agent_kills_its_program", drops_process_call),
+];
+
+/// Starts two descendants that leave the session, one of them an orphan, and says so through the pipe.
+const FAMILY: &str = "exec 3>pipe
+    setsid sleep 1000 &
+    (setsid sh -c 'trap \"\" TERM; echo orphan >&3; sleep 1000' &)
+    echo parent >&3";
+
+fn family(then: &str) -> String {
+    format!("{FAMILY}\n{then}")
+}
+
+fn await_family(pipe: &Pipe) {
+    let mut lines = [pipe.line(), pipe.line()];
+    lines.sort();
+    assert_eq!(lines, ["orphan", "parent"]);
+}
+
+fn program(then: &str, timeout: Duration) -> Program {
+    let mut program = Program::new(["sh", "-c", &family(then)]);
+    program.timeout = timeout;
+    program
+}
+
+fn ends(bench: &Bench) {
+    let pipe = bench.pipe();
+    let value = bench.ask(&bench.shell(&family("echo done"), Reads::Lines)).unwrap();
+    assert_eq!(value, serde_json::json!(["done"]));
+    pipe.drain();
+}
+
+fn times_out(bench: &Bench) {
+    let pipe = bench.pipe();
+    let after = Duration::from_millis(700);
+    let outcome = bench.ask(&bench.command(program("wait", after), Reads::Exit));
+    assert_eq!(outcome, Err(AgentError::TimedOut { after }));
+    await_family(&pipe);
+    pipe.end();
+}
+
+fn stops(bench: &Bench) {
+    let pipe = bench.pipe();
+    let after = Duration::from_millis(700);
+    let outcome = bench.ask(&bench.command(program("kill -STOP $$", after), Reads::Exit));
+    assert_eq!(outcome, Err(AgentError::TimedOut { after }));
+    await_family(&pipe);
+    pipe.end();
+}
+
+fn overflows(bench: &Bench) {
+    let pipe = bench.pipe();
+    let mut endless = program("yes", Duration::from_secs(20));
+    endless.output_bytes_max = 100_000;
+    let outcome = bench.ask(&bench.command(endless, Reads::Lines));
+    assert_eq!(outcome, Err(AgentError::TooMuchOutput { limit: 100_000 }));
+    pipe.drain();
+}
+
+fn is_dropped(bench: &Bench) {
+    let pipe = bench.pipe();
+    let call = bench.shell(&family("wait"), Reads::Exit).call(bench.part(), context());
+    let running = bench.runtime.spawn(call);
+    await_family(&pipe);
+    running.abort();
+    pipe.end();
+}
+
+fn gets_grace(bench: &Bench) {
+    let pipe = bench.pipe();
+    let script = "exec 3>pipe; trap 'echo bye >&3; exit' TERM; echo ready >&3; sleep 1000 & wait";
+    let mut polite = Program::new(["sh", "-c", script]);
+    polite.grace = Duration::from_secs(20);
+    let call = bench.command(polite, Reads::Exit).call(bench.part(), context());
+    let running = bench.runtime.spawn(call);
+    assert_eq!(pipe.line(), "ready");
+    running.abort();
+    assert_eq!(pipe.line(), "bye");
+    pipe.end();
+}
+
+fn loses_host(bench: &Bench) {
+    let pipe = bench.pipe();
+    let mut host = bench.host(&family("wait"));
+    await_family(&pipe);
+    host.kill().unwrap();
+    host.wait().unwrap();
+    pipe.end();
+}
+
+fn loses_launcher(bench: &Bench) {
+    let pipe = bench.pipe();
+    let script = "exec 3>pipe; echo $PPID >&3; exec sleep 1000";
+    let call = bench.shell(script, Reads::Exit).call(bench.part(), context());
+    let running = bench.runtime.spawn(call);
+    let launcher = pipe.line().parse().unwrap();
+    kill_process(Pid::from_raw(launcher).unwrap(), Signal::KILL).unwrap();
+    pipe.end();
+    let lost = bench.runtime.block_on(running).unwrap().unwrap_err().to_string();
+    assert!(lost.contains("its launcher: signal: 9"), "{lost}");
+}
+
+/// A process agent that answers once and says so when its input ends.
+fn polite_process(answer: &str) -> Program {
+    let body = request_loop(answer);
+    let mut program = Program::new(["sh", "-c", &format!("{FAMILY}; {body}; echo bye >&3")]);
+    program.grace = Duration::from_secs(20);
+    program
+}
+
+fn drops_process(bench: &Bench) {
+    let pipe = bench.pipe();
+    let agent = bench.process_of(polite_process(r#"echo "{\"id\":$id,\"result\":1}""#));
+    assert_eq!(bench.ask(&agent), Ok(serde_json::json!(1)));
+    await_family(&pipe);
+    drop(agent);
+    assert_eq!(pipe.line(), "bye");
+    pipe.end();
+}
+
+fn drops_process_call(bench: &Bench) {
+    let pipe = bench.pipe();
+    let mut silent = polite_process("echo asked >&3; sleep 1000");
+    silent.grace = Duration::ZERO;
+    let agent = bench.process_of(silent);
+    let running = bench.runtime.spawn(agent.call(bench.part(), context()));
+    let mut lines = [pipe.line(), pipe.line(), pipe.line()];
+    lines.sort();
+    assert_eq!(lines, ["asked", "orphan", "parent"]);
+    running.abort();
+    pipe.end();
+}
