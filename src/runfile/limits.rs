@@ -4,6 +4,8 @@ use std::time::Duration;
 
 /// The largest run file, in bytes.
 pub const FILE_BYTES_MAX: usize = 1024 * 1024;
+/// The longest line of a run file, and the longest `--set`, in bytes.
+pub const LINE_BYTES_MAX: usize = 16 * 1024;
 /// The longest name of an agent, pattern or input, in bytes.
 pub const NAME_BYTES_MAX: usize = 64;
 /// The most agents of one file.

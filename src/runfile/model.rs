@@ -8,11 +8,13 @@
 
 use std::fmt;
 use std::num::{NonZeroU32, NonZeroUsize};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use globset::{GlobSet, GlobSetBuilder};
 use serde::{Deserialize, Serialize};
 
+use super::problem::{At, Texts};
 use super::template::Template;
 
 /// A checked run file, before its inputs are known.
@@ -28,6 +30,10 @@ pub struct RunFile {
     pub agents: Vec<Agent<Template>>,
     /// Every `[map_reduce.NAME]`, in the order of the file.
     pub map_reduces: Vec<MapReduce<Template>>,
+    /// The environment variables that texts name, and where.
+    pub(crate) env: Vec<(String, At)>,
+    /// What problems with inputs point into.
+    pub(crate) texts: Texts,
 }
 
 /// A run file whose texts are filled in: all that is needed to start the run.
@@ -108,6 +114,8 @@ pub struct Input {
     pub optional: bool,
     /// What it is for, shown when it is missing.
     pub description: Option<String>,
+    /// Where the file declares it.
+    pub(crate) at: At,
 }
 
 /// The type of an input.
@@ -160,8 +168,8 @@ pub struct Agent<T = String> {
     pub name: Name,
     /// What does the work.
     pub kind: AgentKind<T>,
-    /// Globs of the files that it takes, `/` as separator; empty takes every file.
-    pub accepts: Vec<String>,
+    /// The files that it takes.
+    pub accepts: Accepts,
     /// How many instances run, each with a slot of its own.
     pub count: NonZeroUsize,
     /// How many parts one instance works on at once.
@@ -176,6 +184,42 @@ pub struct Agent<T = String> {
     pub timeout: Option<Duration>,
     /// What `assign = "capability_match"` looks at, sorted, each once.
     pub capabilities: Vec<String>,
+}
+
+/// The files that an agent takes, as globs; a file is taken if any of them matches.
+#[derive(Debug, Clone)]
+pub struct Accepts {
+    globs: Vec<String>,
+    set: GlobSet,
+}
+
+impl Accepts {
+    /// Takes globs as a run file writes them; `None` if one is no glob.
+    ///
+    /// One without `/` is matched with the name of a file, others with its whole path.
+    pub fn new(globs: Vec<String>) -> Option<Self> {
+        let mut set = GlobSetBuilder::new();
+        for glob in &globs {
+            set.add(super::scalar::glob(glob).ok()?);
+        }
+        Some(Self { set: set.build().ok()?, globs })
+    }
+
+    /// Gives the globs as written.
+    pub fn globs(&self) -> &[String] {
+        &self.globs
+    }
+
+    /// Tells whether a file is taken, by its path relative to what is looked at.
+    pub fn matches(&self, path: impl AsRef<Path>) -> bool {
+        self.set.is_match(path)
+    }
+}
+
+impl PartialEq for Accepts {
+    fn eq(&self, other: &Self) -> bool {
+        self.globs == other.globs
+    }
 }
 
 /// The kinds of agents.

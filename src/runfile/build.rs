@@ -1,0 +1,296 @@
+//! Turns a checked tree into a [`RunFile`]; defaults come from the table of keys.
+//!
+//! # Invariants
+//! `None` only for a tree that the checks refuse.
+
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::time::Duration;
+
+use super::cross::{input_kind, input_value};
+use super::keys::{AGENT, FILE, INPUT, LIMIT, LIMITS, MAP_REDUCE, RETRY, SPECULATE, SPLIT, Shape};
+use super::model::{
+    Accepts, Actor, Agent, AgentKind, Argument, Assign, ByteSize, Command, Input, MapReduce, Name,
+    OnPartialFailure, Process, ProcessLimits, Reads, Retry, RunFile, Sandbox, Speculate, Split,
+    SplitBy, SplitSource, Workers,
+};
+use super::problem::{At, Texts};
+use super::scalar;
+use super::template::Template;
+use super::tree::{Entry, Node, Table, Value, json, read};
+
+/// Builds the file that a checked tree stands for.
+pub(crate) fn build(root: &Table, env: Vec<(String, At)>, texts: &Texts) -> Option<RunFile> {
+    let file = Fields { table: root, shape: &FILE };
+    // The version is checked to be 1: that format is this function.
+    file.integer("synod")?;
+    Some(RunFile {
+        main: Name::new(&file.text("main")?)?,
+        deadline: file.inner("limit", &LIMIT).duration("deadline")?,
+        inputs: all(root, "input", input)?,
+        agents: all(root, "agents", agent)?,
+        map_reduces: all(root, "map_reduce", map_reduce)?,
+        env,
+        texts: texts.clone(),
+    })
+}
+
+fn all<T>(root: &Table, key: &str, build: fn(&Entry, &Table) -> Option<T>) -> Option<Vec<T>> {
+    let entries = root.entries_of(key).iter();
+    entries
+        .map(|entry| match &entry.node.value {
+            Value::Table(table) => build(entry, table),
+            _ => None,
+        })
+        .collect()
+}
+
+fn input(entry: &Entry, table: &Table) -> Option<Input> {
+    let fields = Fields { table, shape: &INPUT };
+    let kind = input_kind(&fields.text("type")?)?;
+    let default = match fields.node("default") {
+        Some(node) => Some(input_value(kind, &node.value)?),
+        None => None,
+    };
+    Some(Input {
+        name: Name::new(&entry.key)?,
+        kind,
+        default,
+        optional: fields.boolean("optional"),
+        description: fields.text("description"),
+        at: entry.key_at,
+    })
+}
+
+fn agent(entry: &Entry, table: &Table) -> Option<Agent<Template>> {
+    let fields = Fields { table, shape: &AGENT };
+    let mut capabilities = fields.strings("capabilities");
+    capabilities.sort();
+    capabilities.dedup();
+    Some(Agent {
+        name: Name::new(&entry.key)?,
+        kind: kind(&fields)?,
+        accepts: Accepts::new(fields.strings("accepts"))?,
+        count: fields.count("count")?,
+        concurrency: fields.count("concurrency")?,
+        optional: fields.boolean("optional"),
+        trusted: fields.boolean("trusted"),
+        whole: fields.boolean("whole"),
+        timeout: fields.duration("timeout"),
+        capabilities,
+    })
+}
+
+fn kind(agent: &Fields<'_>) -> Option<AgentKind<Template>> {
+    if let Some(name) = agent.text("builtin") {
+        return Some(AgentKind::Builtin(name));
+    }
+    if let Some(name) = agent.text("actor") {
+        let with = agent.node("with")?;
+        let serde_json::Value::Object(with) = json(&with.value)? else { return None };
+        return Some(AgentKind::Actor(Actor { name, with }));
+    }
+    if agent.table.entry("process").is_some() {
+        let argv = agent.strings("process").iter().map(|text| Template::new(text)).collect();
+        return Some(AgentKind::Process(Process { argv, sandbox: sandbox(agent)? }));
+    }
+    let argument = |text: &String| match text.as_str() {
+        "{files}" => Argument::Files,
+        text => Argument::Text(Template::new(text)),
+    };
+    let exit_ok = agent.integers("exit_ok").into_iter().map(u8::try_from);
+    Some(AgentKind::Command(Command {
+        argv: agent.strings("command").iter().map(argument).collect(),
+        reads: reads(&agent.text("reads")?)?,
+        exit_ok: exit_ok.collect::<Result<_, _>>().ok()?,
+        sandbox: sandbox(agent)?,
+    }))
+}
+
+fn sandbox(agent: &Fields<'_>) -> Option<Sandbox> {
+    let limits = agent.inner("limits", &LIMITS);
+    Some(Sandbox {
+        env: agent.strings("env"),
+        limits: ProcessLimits {
+            memory: limits.size("memory"),
+            cpu: limits.duration("cpu"),
+            processes: limits.count32("processes"),
+            open_files: limits.count32("open_files"),
+            output: limits.size("output")?,
+        },
+    })
+}
+
+fn reads(text: &str) -> Option<Reads> {
+    match text {
+        "sarif" => Some(Reads::Sarif),
+        "json" => Some(Reads::Json),
+        "lines" => Some(Reads::Lines),
+        "exit" => Some(Reads::Exit),
+        _ => None,
+    }
+}
+
+fn map_reduce(entry: &Entry, table: &Table) -> Option<MapReduce<Template>> {
+    let fields = Fields { table, shape: &MAP_REDUCE };
+    Some(MapReduce {
+        name: Name::new(&entry.key)?,
+        split: split(&fields.inner("split", &SPLIT))?,
+        workers: workers(&fields)?,
+        assign: match fields.text("assign")?.as_str() {
+            "round_robin" => Assign::RoundRobin,
+            "capability_match" => Assign::CapabilityMatch,
+            _ => return None,
+        },
+        retry: retry(&fields.inner("retry", &RETRY))?,
+        speculate: speculate(&fields)?,
+        on_partial_failure: match fields.text("on_partial_failure")?.as_str() {
+            "fail" => OnPartialFailure::Fail,
+            "keep" => OnPartialFailure::Keep,
+            "retry_elsewhere" => OnPartialFailure::RetryElsewhere,
+            _ => return None,
+        },
+        timeout: fields.duration("timeout"),
+        reduce: fields.text("reduce")?,
+    })
+}
+
+fn split(fields: &Fields<'_>) -> Option<Split<Template>> {
+    let by = fields.strings("by");
+    Some(Split {
+        source: match fields.text("use")?.as_str() {
+            "code.files" => SplitSource::CodeFiles,
+            _ => return None,
+        },
+        by: by.iter().map(|by| split_by(by)).collect::<Option<_>>()?,
+        path: Template::new(&fields.text("path")?),
+        diff: fields.text("diff").map(|diff| Template::new(&diff)),
+        max_bytes: fields.size("max_bytes")?,
+        max_files: fields.count("max_files")?,
+    })
+}
+
+fn split_by(text: &str) -> Option<SplitBy> {
+    match text {
+        "type" => Some(SplitBy::Type),
+        "size" => Some(SplitBy::Size),
+        "complexity" => Some(SplitBy::Complexity),
+        "dependency" => Some(SplitBy::Dependency),
+        _ => None,
+    }
+}
+
+fn workers(fields: &Fields<'_>) -> Option<Workers> {
+    let names = |key: &str| -> Option<Vec<Name>> {
+        fields.strings(key).iter().map(|name| Name::new(name)).collect()
+    };
+    let all = names("all_of")?;
+    Some(if all.is_empty() { Workers::AnyOf(names("any_of")?) } else { Workers::AllOf(all) })
+}
+
+fn retry(fields: &Fields<'_>) -> Option<Retry> {
+    let (backoff_min, backoff_max) = scalar::backoff(&fields.text("backoff")?).ok()?;
+    Some(Retry { attempts: fields.count32("attempts")?, backoff_min, backoff_max })
+}
+
+fn speculate(fields: &Fields<'_>) -> Option<Option<Speculate>> {
+    match fields.node("speculate")?.value {
+        Value::Boolean(false) => Some(None),
+        _ => {
+            let after = fields.inner("speculate", &SPECULATE).duration("after")?;
+            Some(Some(Speculate { after }))
+        }
+    }
+}
+
+/// A table whose missing keys have the defaults of its shape.
+struct Fields<'t> {
+    table: &'t Table,
+    shape: &'static Shape,
+}
+
+static EMPTY: Table = Table { entries: Vec::new() };
+
+impl Fields<'_> {
+    fn node(&self, key: &str) -> Option<Node> {
+        match self.table.node(key) {
+            Some(node) => Some(node.clone()),
+            None => default(self.shape.key(key)?.default?),
+        }
+    }
+
+    fn inner(&self, key: &str, shape: &'static Shape) -> Fields<'_> {
+        match self.table.node(key).map(|node| &node.value) {
+            Some(Value::Table(table)) => Fields { table, shape },
+            _ => Fields { table: &EMPTY, shape },
+        }
+    }
+
+    fn text(&self, key: &str) -> Option<String> {
+        match self.node(key)?.value {
+            Value::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    fn integer(&self, key: &str) -> Option<i64> {
+        match self.node(key)?.value {
+            Value::Integer(number) => Some(number),
+            _ => None,
+        }
+    }
+
+    fn boolean(&self, key: &str) -> bool {
+        matches!(self.node(key), Some(Node { value: Value::Boolean(true), .. }))
+    }
+
+    fn count(&self, key: &str) -> Option<NonZeroUsize> {
+        NonZeroUsize::new(usize::try_from(self.integer(key)?).ok()?)
+    }
+
+    fn count32(&self, key: &str) -> Option<NonZeroU32> {
+        NonZeroU32::new(u32::try_from(self.integer(key)?).ok()?)
+    }
+
+    fn duration(&self, key: &str) -> Option<Duration> {
+        scalar::duration(&self.text(key)?).ok()
+    }
+
+    fn size(&self, key: &str) -> Option<ByteSize> {
+        match self.node(key)?.value {
+            Value::String(text) => scalar::size(&text).ok(),
+            Value::Integer(bytes) => scalar::size(&bytes.to_string()).ok(),
+            _ => None,
+        }
+    }
+
+    /// Gives the texts of a list, or the one text that stands for a list.
+    fn strings(&self, key: &str) -> Vec<String> {
+        let text = |node: Node| match node.value {
+            Value::String(text) => Some(text),
+            _ => None,
+        };
+        self.list(key).into_iter().filter_map(text).collect()
+    }
+
+    fn integers(&self, key: &str) -> Vec<i64> {
+        let integer = |node: Node| match node.value {
+            Value::Integer(number) => Some(number),
+            _ => None,
+        };
+        self.list(key).into_iter().filter_map(integer).collect()
+    }
+
+    fn list(&self, key: &str) -> Vec<Node> {
+        match self.node(key) {
+            Some(Node { value: Value::Array(nodes), .. }) => nodes,
+            Some(node) => vec![node],
+            None => Vec::new(),
+        }
+    }
+}
+
+/// Reads a default of the table of keys.
+fn default(text: &str) -> Option<Node> {
+    let table = read(&format!("value = {text}"), &mut Vec::new());
+    table.node("value").cloned()
+}

@@ -1,0 +1,263 @@
+//! Checks what one key says against another: names, references, and what this program knows.
+
+use super::catalogue::Catalogue;
+use super::keys::PATTERNS_LATER;
+use super::limits::{AGENTS_MAX, INPUTS_MAX, PATTERNS_MAX};
+use super::model::{InputKind, InputValue};
+use super::problem::Problem;
+use super::suggest::suggest;
+use super::template::{self, Piece};
+use super::tree::{Entry, Node, Table, Value};
+
+/// Finds every problem between the keys of a file.
+pub(crate) fn check(root: &Table, catalogue: &Catalogue) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    unique(root, &mut problems);
+    counts(root, &mut problems);
+    problems.extend(main(root));
+    for input in root.entries_of("input") {
+        problems.extend(default(input));
+    }
+    for agent in root.entries_of("agents") {
+        problems.extend(program(agent, root));
+        for (key, known) in [("builtin", &catalogue.builtins), ("actor", &catalogue.actors)] {
+            problems.extend(known_name(agent, key, known.as_deref()));
+        }
+    }
+    for pattern in root.entries_of("map_reduce") {
+        workers(pattern, root, &mut problems);
+        problems.extend(known_name(pattern, "reduce", catalogue.reducers.as_deref()));
+    }
+    problems
+}
+
+fn field<'t>(entry: &'t Entry, key: &str) -> Option<&'t Entry> {
+    match &entry.node.value {
+        Value::Table(table) => table.entry(key),
+        _ => None,
+    }
+}
+
+fn text(node: &Node) -> Option<&str> {
+    match &node.value {
+        Value::String(text) => Some(text),
+        _ => None,
+    }
+}
+
+fn names(entries: &[Entry]) -> Vec<&str> {
+    entries.iter().map(|entry| entry.key.as_str()).collect()
+}
+
+/// Refuses a pattern that has the name of an agent: a pattern is an agent too.
+fn unique(root: &Table, problems: &mut Vec<Problem>) {
+    let agents = root.entries_of("agents");
+    for pattern in root.entries_of("map_reduce") {
+        if let Some(agent) = agents.iter().find(|agent| agent.key == pattern.key) {
+            let message = format!("`{}` names an agent and a pattern", pattern.key);
+            let problem = Problem::new(pattern.key_at, message)
+                .label("the pattern")
+                .also(agent.key_at, "the agent")
+                .help_with("names are unique across agents and patterns: rename one of the two");
+            problems.push(problem);
+        }
+    }
+}
+
+fn counts(root: &Table, problems: &mut Vec<Problem>) {
+    let limits = [("agents", AGENTS_MAX), ("map_reduce", PATTERNS_MAX), ("input", INPUTS_MAX)];
+    for (key, max) in limits {
+        let count = root.entries_of(key).len();
+        if let (true, Some(entry)) = (count > max, root.entry(key)) {
+            let problem = Problem::new(entry.key_at, format!("`{key}` has {count} entries"))
+                .label("too many")
+                .help_with(format!("at most {max}: make two run files of it"));
+            problems.push(problem);
+        }
+    }
+}
+
+fn main(root: &Table) -> Option<Problem> {
+    let node = root.node("main")?;
+    let main = text(node)?;
+    let patterns = root.entries_of("map_reduce");
+    let later = PATTERNS_LATER.iter().flat_map(|kind| root.entries_of(kind));
+    if patterns.iter().chain(later).any(|pattern| pattern.key == main) {
+        return None;
+    }
+    let problem = match root.entries_of("agents").iter().find(|agent| agent.key == main) {
+        Some(agent) => Problem::new(node.at, format!("`{main}` is an agent, `main` is a pattern"))
+            .label("not a pattern")
+            .also(agent.key_at, "the agent")
+            .help_with(suggest(main, &names(patterns), "the patterns are")),
+        None => Problem::new(node.at, format!("there is no pattern `{main}`"))
+            .label("not in the file")
+            .help_with(suggest(main, &names(patterns), "the patterns are")),
+    };
+    Some(problem)
+}
+
+/// Checks the default of an input against its type.
+fn default(input: &Entry) -> Option<Problem> {
+    let default = field(input, "default")?;
+    if let Some(optional) = field(input, "optional") {
+        let problem = Problem::new(optional.key_at, "`optional` says nothing beside a `default`")
+            .label("it always has a value")
+            .also(default.key_at, "this one")
+            .help_with("delete one of the two");
+        return Some(problem);
+    }
+    let kind = field(input, "type").and_then(|kind| text(&kind.node))?;
+    if matches!(default.node.value, Value::Broken) {
+        return None;
+    }
+    match input_value(input_kind(kind)?, &default.node.value) {
+        Some(_) => None,
+        None => Some(
+            Problem::new(default.node.at, format!("the default is no value of type `{kind}`"))
+                .label(format!("found {}", default.node.value.kind()))
+                .help_with(format!("write {}", input_example(input_kind(kind)?))),
+        ),
+    }
+}
+
+/// Reads the type of an input.
+pub(crate) fn input_kind(text: &str) -> Option<InputKind> {
+    match text {
+        "path" => Some(InputKind::Path),
+        "string" => Some(InputKind::String),
+        "integer" => Some(InputKind::Integer),
+        "number" => Some(InputKind::Number),
+        "boolean" => Some(InputKind::Boolean),
+        _ => None,
+    }
+}
+
+/// Shows how a value of an input's type is written.
+pub(crate) fn input_example(kind: InputKind) -> &'static str {
+    match kind {
+        InputKind::Path => "a path that is not empty, as `\"src\"`",
+        InputKind::String => "a text, as `\"fast\"`",
+        InputKind::Integer => "a whole number of 64 bits, as `3`",
+        InputKind::Number => "a finite number, as `0.5`",
+        InputKind::Boolean => "`true` or `false`",
+    }
+}
+
+/// Takes a TOML value for an input; `None` if it is not of its type.
+pub(crate) fn input_value(kind: InputKind, value: &Value) -> Option<InputValue> {
+    match (kind, value) {
+        (InputKind::Path, Value::String(path)) if is_path(path) => {
+            Some(InputValue::Path(path.into()))
+        }
+        (InputKind::String, Value::String(text)) if !text.contains('\0') => {
+            Some(InputValue::String(text.clone()))
+        }
+        (InputKind::Integer, Value::Integer(number)) => Some(InputValue::Integer(*number)),
+        (InputKind::Number, Value::Number(number)) => Some(InputValue::Number(*number)),
+        #[expect(clippy::cast_precision_loss, reason = "as a reader of `number = 3` expects")]
+        (InputKind::Number, Value::Integer(number)) => Some(InputValue::Number(*number as f64)),
+        (InputKind::Boolean, Value::Boolean(truth)) => Some(InputValue::Boolean(*truth)),
+        _ => None,
+    }
+}
+
+pub(crate) fn is_path(path: &str) -> bool {
+    !path.is_empty() && !path.contains('\0')
+}
+
+/// Checks the first word of a command or process.
+fn program(agent: &Entry, root: &Table) -> Option<Problem> {
+    let argv = field(agent, "command").or_else(|| field(agent, "process"))?;
+    let Value::Array(arguments) = &argv.node.value else { return None };
+    let first = arguments.first()?;
+    let pieces = template::scan(text(first)?).pieces;
+    let named = match pieces.as_slice() {
+        [] => text(first).is_some_and(|text| !text.is_empty()),
+        [(_, Piece::Files)] => false,
+        [(_, Piece::Input(name))] => {
+            let input = root.entries_of("input").iter().find(|input| input.key == name.as_str());
+            !input.is_some_and(|input| super::check::may_lack(&input.node))
+        }
+        _ => true,
+    };
+    (!named).then(|| {
+        Problem::new(first.at, format!("`{}` names no program", argv.key))
+            .label("the program to start")
+            .help_with("the first value is a program, such as `\"ruff\"`")
+    })
+}
+
+/// Checks a name that this program must know.
+fn known_name(entry: &Entry, key: &str, known: Option<&[String]>) -> Option<Problem> {
+    let node = &field(entry, key)?.node;
+    let (name, known) = (text(node)?, known?);
+    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+    if known.contains(&name) {
+        return None;
+    }
+    let what = match key {
+        "builtin" => "built-in agent",
+        "actor" => "registered actor",
+        _ => "reducer",
+    };
+    Some(
+        Problem::new(node.at, format!("there is no {what} `{name}`"))
+            .label("not known")
+            .help_with(suggest(name, &known, "there are")),
+    )
+}
+
+/// Checks who does the parts of a pattern.
+fn workers(pattern: &Entry, root: &Table, problems: &mut Vec<Problem>) {
+    let (all, any) = (field(pattern, "all_of"), field(pattern, "any_of"));
+    match (all, any) {
+        (None, None) => problems.push(
+            Problem::new(pattern.key_at, format!("`map_reduce.{}` has no agents", pattern.key))
+                .label("who does the parts?")
+                .help_with("name them: `all_of = [\"…\"]` or `any_of = [\"…\"]`"),
+        ),
+        (Some(all), Some(any)) => problems.push(
+            Problem::new(any.key_at, "`all_of` and `any_of` exclude each other")
+                .label("each part to one of these")
+                .also(all.key_at, "each part to all of these")
+                .help_with("delete one of the two"),
+        ),
+        _ => {}
+    }
+    for workers in [all, any].into_iter().flatten() {
+        let Value::Array(nodes) = &workers.node.value else { continue };
+        for (index, node) in nodes.iter().enumerate() {
+            let earlier = nodes.get(..index).unwrap_or(&[]);
+            problems.extend(worker(node, earlier, root));
+        }
+    }
+}
+
+fn worker(node: &Node, earlier: &[Node], root: &Table) -> Option<Problem> {
+    let name = text(node)?;
+    if let Some(first) = earlier.iter().find(|other| text(other) == Some(name)) {
+        let problem = Problem::new(node.at, format!("`{name}` is named twice"))
+            .label("again")
+            .also(first.at, "first here")
+            .help_with("delete one; `count` of the agent starts more instances");
+        return Some(problem);
+    }
+    let agents = root.entries_of("agents");
+    if agents.iter().any(|agent| agent.key == name) {
+        return None;
+    }
+    let is_pattern = |kind: &&str| root.entries_of(kind).iter().any(|entry| entry.key == name);
+    if PATTERNS_LATER.iter().chain(&["map_reduce"]).any(|kind| is_pattern(&kind)) {
+        return Some(
+            Problem::new(node.at, format!("`{name}` is a pattern"))
+                .label("a later version brings patterns as agents of others")
+                .help_with(suggest("", &names(agents), "the agents are")),
+        );
+    }
+    Some(
+        Problem::new(node.at, format!("there is no agent `{name}`"))
+            .label("not in the file")
+            .help_with(suggest(name, &names(agents), "the agents are")),
+    )
+}

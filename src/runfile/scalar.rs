@@ -1,0 +1,121 @@
+//! Durations, sizes, back-offs and globs: text to value, or what is wrong with it.
+
+use std::time::Duration;
+
+use super::limits::{BYTES_MAX, BYTES_MIN, DURATION_MAX, DURATION_MIN};
+use super::model::ByteSize;
+
+/// What is wrong with a text, and what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Wrong {
+    pub(crate) what: String,
+    pub(crate) help: &'static str,
+}
+
+const DURATION_HELP: &str = "write a number and a unit: `250ms`, `30s`, `10m`, `1h 30m`";
+const SIZE_HELP: &str = "write a number and a unit: `64KiB`, `2MB`, `1GiB`, or an integer of bytes";
+const GLOB_HELP: &str = "`*` is any text, `?` one character, `[a-z]` a class, `**` any folders";
+
+/// Reads `250ms`, `10m` or `1h 30m`.
+pub(crate) fn duration(text: &str) -> Result<Duration, Wrong> {
+    let wrong = |what: String| Wrong { what, help: DURATION_HELP };
+    let duration = humantime::parse_duration(text)
+        .map_err(|_| wrong(format!("`{text}` is no duration")))?;
+    if (DURATION_MIN..=DURATION_MAX).contains(&duration) {
+        return Ok(duration);
+    }
+    let (min, max) =
+        (humantime::format_duration(DURATION_MIN), humantime::format_duration(DURATION_MAX));
+    Err(wrong(format!("`{text}` is out of range: a duration is from {min} to {max}")))
+}
+
+/// Reads `100ms..5s`, or one duration for both ends.
+pub(crate) fn backoff(text: &str) -> Result<(Duration, Duration), Wrong> {
+    let (min, max) = text.split_once("..").unwrap_or((text, text));
+    let (min, max) = (duration(min.trim())?, duration(max.trim())?);
+    if min > max {
+        let what = format!("`{text}` ends before it begins");
+        return Err(Wrong { what, help: "write the shorter wait first: `100ms..5s`" });
+    }
+    Ok((min, max))
+}
+
+/// Reads `64KiB`, `2 MB` or `1024`.
+pub(crate) fn size(text: &str) -> Result<ByteSize, Wrong> {
+    let wrong = |what: String| Wrong { what, help: SIZE_HELP };
+    let digits = text.trim().find(|c: char| !c.is_ascii_digit()).unwrap_or(text.trim().len());
+    let (number, unit) = text.trim().split_at(digits);
+    let unit = match unit.trim() {
+        "" | "B" => Some(1),
+        "kB" | "KB" => Some(1_000),
+        "MB" => Some(1_000_000),
+        "GB" => Some(1_000_000_000),
+        "KiB" => Some(1 << 10),
+        "MiB" => Some(1 << 20),
+        "GiB" => Some(1 << 30),
+        _ => None,
+    };
+    let (Some(unit), Ok(number)) = (unit, number.parse::<u64>()) else {
+        return Err(wrong(format!("`{text}` is no size")));
+    };
+    let bytes = number.checked_mul(unit).filter(|bytes| (BYTES_MIN..=BYTES_MAX).contains(bytes));
+    bytes.map(ByteSize).ok_or_else(|| {
+        wrong(format!("`{text}` is out of range: a size is from {BYTES_MIN} to {BYTES_MAX} bytes"))
+    })
+}
+
+/// Checks a glob; gives it back as the globs to match a path with.
+pub(crate) fn glob(text: &str) -> Result<globset::Glob, Wrong> {
+    let path = if text.contains('/') { text.to_owned() } else { format!("**/{text}") };
+    let wrong = |what: String| Wrong { what, help: GLOB_HELP };
+    if text.is_empty() {
+        return Err(wrong("an empty glob matches nothing".to_owned()));
+    }
+    globset::GlobBuilder::new(&path)
+        .literal_separator(true)
+        .build()
+        .map_err(|error| wrong(format!("`{text}` is no glob: {}", error.kind())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_units_and_bounds() {
+        assert_eq!(duration("1m 30s"), Ok(Duration::from_secs(90)));
+        for bad in ["", "10", "-1s", "0s", "31days", "soon", "99999999999999999999s"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_backoff_is_one_duration_or_two_in_order() {
+        let ms = Duration::from_millis;
+        assert_eq!(backoff("100ms..5s"), Ok((ms(100), ms(5000))));
+        assert_eq!(backoff("2s"), Ok((ms(2000), ms(2000))));
+        for bad in ["5s..1s", "..1s", "1s..", "1s...2s", "1s..2s..3s"] {
+            assert!(backoff(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn sizes_have_decimal_and_binary_units_and_bounds() {
+        assert_eq!(size("64KiB"), Ok(ByteSize(65_536)));
+        assert_eq!(size("2 MB"), Ok(ByteSize(2_000_000)));
+        assert_eq!(size("1024"), Ok(ByteSize(1024)));
+        for bad in ["", "0", "KiB", "1.5MiB", "1 XB", "-1", "99999999999GiB"] {
+            assert!(size(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_glob_without_a_slash_is_about_the_name() {
+        let matches = |text: &str, path: &str| glob(text).unwrap().compile_matcher().is_match(path);
+        assert!(matches("*.rs", "a.rs") && matches("*.rs", "src/b/a.rs"));
+        assert!(matches("*", "deep/down/file") && matches("Cargo.lock", "x/Cargo.lock"));
+        assert!(matches("src/*.rs", "src/a.rs") && !matches("src/*.rs", "src/b/a.rs"));
+        assert!(matches("src/**", "src/b/a.rs") && !matches("src/*.rs", "other/src/a.rs"));
+        assert!(glob("[a").is_err() && glob("").is_err());
+    }
+}
