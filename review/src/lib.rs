@@ -14,6 +14,11 @@
 pub mod finding;
 pub mod reviewer;
 pub mod rust;
+pub mod functions;
+pub mod secrets;
+pub mod spelling;
+pub mod duplicates;
+mod complexity;
 mod text;
 pub mod limits;
 

@@ -23,13 +23,13 @@ pub const GIT_ERROR_BYTES_MAX: usize = 4 * 1024;
 pub const REVISION_BYTES_MAX: usize = 512;
 
 /// Levels of Rust syntax that are parsed on the caller's stack.
-pub const SYNTAX_DEPTH_INLINE: usize = 48;
+pub const SYNTAX_DEPTH_INLINE: usize = 12;
 /// Levels of Rust syntax that are parsed at all, on a stack of their own.
 pub const SYNTAX_DEPTH_MAX: usize = 1_024;
 /// Bytes of the stack on which deep syntax is parsed.
 pub const SYNTAX_STACK_BYTES: usize = SYNTAX_DEPTH_MAX * 96 * 1024;
 /// Steps (progress reports of the parser, about a hundred operations each) of one tree-sitter parse.
-pub const PARSE_STEPS_MAX: u32 = 2_000_000;
+pub const PARSE_STEPS_MAX: u32 = 200_000;
 
 /// Cognitive complexity of a function above which it is a finding.
 pub const COMPLEXITY_MAX: u32 = 25;

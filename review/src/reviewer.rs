@@ -42,6 +42,67 @@ pub fn names() -> Vec<&'static str> {
     names
 }
 
-fn all() -> [Arc<dyn Reviewer>; 1] {
-    [Arc::new(crate::rust::Rust)]
+fn all() -> [Arc<dyn Reviewer>; 5] {
+    [
+        Arc::new(crate::rust::Rust),
+        Arc::new(crate::functions::Functions),
+        Arc::new(crate::secrets::Secrets),
+        Arc::new(crate::spelling::Spelling),
+        Arc::new(crate::duplicates::Duplicates),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reviewer_is_found_by_its_name() {
+        assert_eq!(
+            names(),
+            [
+                "review.duplicates",
+                "review.functions",
+                "review.rust",
+                "review.secrets",
+                "review.typos"
+            ]
+        );
+        assert!(
+            names()
+                .into_iter()
+                .all(|name| reviewer(name).is_some_and(|found| found.name() == name))
+        );
+        assert!(reviewer("review.none").is_none());
+    }
+
+    #[test]
+    fn every_reviewer_takes_any_bytes() {
+        for reviewer in all() {
+            for path in [
+                "a.rs",
+                "a.py",
+                "a.js",
+                "a.go",
+                "a.toml",
+                "Cargo.lock",
+                "package-lock.json",
+                ".env",
+            ] {
+                for bytes in [
+                    &b""[..],
+                    b"\xff\xfe\0",
+                    b"\n\n",
+                    b"\"",
+                    b"(((",
+                    b"a: b = \"",
+                    b"\xef\xbb\xbffn a() {}",
+                ] {
+                    if reviewer.accepts(path) {
+                        drop(reviewer.review(&SourceFile { path, bytes }));
+                    }
+                }
+            }
+        }
+    }
 }

@@ -6,7 +6,6 @@
 //! Nothing in a file aborts the review: what does not parse is a finding, what nests too deep is skipped.
 
 mod attributes;
-mod complexity;
 mod guard;
 mod rules;
 mod visit;

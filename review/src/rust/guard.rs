@@ -36,8 +36,9 @@ struct Frame {
 }
 
 impl Frame {
+    /// Weight of what this frame may nest; a type in `<…>` costs as much stack as a delimiter.
     fn operators(self) -> usize {
-        self.chain + self.angles
+        self.chain + self.angles * OPERATORS_A_LEVEL
     }
 }
 
@@ -45,7 +46,7 @@ struct Scan<'a> {
     bytes: &'a [u8],
     at: usize,
     frames: Vec<Frame>,
-    /// Operators in the frames below the top.
+    /// Weights of the frames below the top.
     below: usize,
     deepest: usize,
 }

@@ -6,8 +6,8 @@ use syn::visit::{self, Visit};
 use syn::{Attribute, BinOp, Expr, Token};
 
 use super::attributes;
-use super::complexity::Counts;
 use super::rules::{self, Rule};
+use crate::complexity::Counts;
 use crate::finding::{FileMetrics, Finding, Review};
 use crate::limits::{COMPLEXITY_MAX, FINDINGS_PER_FILE_MAX, FUNCTION_LINES_MAX};
 use crate::{Skipped, text};
