@@ -1,5 +1,7 @@
 //! Every bound of the kernel, with its unit; the crate names no other number for one.
 
+use std::time::Duration;
+
 /// The largest record of a journal, in bytes.
 pub const JOURNAL_RECORD_BYTES_MAX: usize = 1 << 20;
 
@@ -35,3 +37,47 @@ pub const JOURNAL_TAILS_MAX: usize = 16_384;
 
 /// The memory in which the journal on disk keeps its pages, in bytes.
 pub const JOURNAL_CACHE_BYTES: usize = 64 << 20;
+
+/// Messages that a mailbox holds when its actor says nothing else.
+pub const MAILBOX_CAPACITY: usize = 1_024;
+
+/// Messages that an actor handles before it lets others run, at the most.
+pub const BATCH_MESSAGES: usize = 256;
+
+/// Messages whose room an idle queue keeps; what a burst needed beyond is given back.
+pub const QUEUE_SHRINK_ABOVE: usize = 256;
+
+/// Control entries (answers, timers, notices, own messages) beyond which a message to oneself is refused.
+pub const FOLLOW_UPS_MAX: usize = 16_384;
+
+/// Effects that wait for the journal or a full mailbox before an actor takes no more data.
+pub const OUTBOX_EFFECTS_MAX: usize = 8_192;
+
+/// Messages that nobody took, of which note is kept.
+pub const DEAD_LETTERS_MAX: usize = 1_024;
+
+/// Bytes of an actor's own part of its name.
+pub const ACTOR_NAME_BYTES_MAX: usize = 128;
+
+/// Records given back to an actor at a time when it is replayed.
+pub const REPLAY_RECORDS: usize = 1_024;
+
+/// How long an actor's end may take unless it says otherwise; OTP's default for workers.
+pub const SHUTDOWN_DEFAULT: Duration = Duration::from_secs(5);
+
+/// Restarts that a supervisor allows within [`RESTART_PERIOD_DEFAULT`]; OTP's default.
+pub const RESTARTS_DEFAULT: u32 = 1;
+
+/// The period in which restarts are counted; OTP's default.
+pub const RESTART_PERIOD_DEFAULT: Duration = Duration::from_secs(5);
+
+/// Children of one supervisor.
+pub const SUPERVISOR_CHILDREN_MAX: usize = 65_536;
+
+const _: () = assert!(BATCH_MESSAGES <= MAILBOX_CAPACITY / 2);
+
+/// How finely the timer wheel divides time: a timer goes off at most this much late, plus the driver's own delay.
+pub const WHEEL_TICK: Duration = Duration::from_millis(5);
+
+/// The slots for entries that an emptied timer wheel keeps allocated.
+pub const WHEEL_IDLE_ENTRIES: usize = 4_096;

@@ -1,8 +1,10 @@
 //! The embedded engine: what one node needs without any server.
 
 mod memory_journal;
+mod redb_journal;
 
 pub use memory_journal::MemoryJournal;
+pub use redb_journal::{OpenJournalError, RedbJournal};
 
 use crate::limits::{JOURNAL_READ_BYTES_MAX, JOURNAL_READ_RECORDS_MAX};
 
