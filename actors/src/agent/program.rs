@@ -164,7 +164,9 @@ mod tests {
         let shell = probe("sh").unwrap();
         assert!(shell.is_absolute());
         assert_eq!(probe(shell.to_str().unwrap()), Some(shell));
-        for missing in ["", "no-such-program", "/etc/hostname", "/", "./no-such-program"] {
+        let plain = tempfile::NamedTempFile::new().unwrap();
+        let plain = plain.path().to_str().unwrap();
+        for missing in ["", "no-such-program", plain, "/", "./no-such-program"] {
             assert_eq!(probe(missing), None, "{missing}");
         }
         let error = Program::new(["no-such-program"]).find().unwrap_err();

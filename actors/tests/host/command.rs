@@ -18,7 +18,7 @@ pub(crate) const TABLE: &[Test] = &[
     ("command::exit_137_is_a_code_and_sigkill_is_a_loss", tells_codes_from_signals),
     ("command::a_missing_program_is_not_found", misses_programs),
     ("command::a_missing_directory_is_refused", misses_directories),
-    ("command::a_file_that_is_no_program_is_a_loss_with_the_reason", cannot_run),
+    ("command::a_program_that_cannot_be_started_is_a_loss_with_the_reason", cannot_run),
     ("command::garbage_is_shown", shows_garbage),
     ("command::errors_without_end_keep_their_end", keeps_tail),
     ("command::limits_reach_the_program", limits),
@@ -103,11 +103,11 @@ fn misses_directories(bench: &Bench) {
 
 fn cannot_run(bench: &Bench) {
     let path = bench.folder.path().join("tool");
-    fs::write(&path, [0, 1, 2, 3]).unwrap();
+    fs::write(&path, "#!/no/such/interpreter\n").unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     let agent = bench.command(Program::new([path.to_str().unwrap()]), Reads::Json);
     let lost = bench.ask(&agent).unwrap_err().to_string();
-    assert!(lost.contains("cannot run") && lost.contains("Exec format error"), "{lost}");
+    assert!(lost.contains("cannot run") && lost.contains("No such file"), "{lost}");
 }
 
 fn shows_garbage(bench: &Bench) {

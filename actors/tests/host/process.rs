@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use synod_actors::agent::{Agent, AgentError, ProcessAgent, Program, ProgressSink};
+use synod_actors::agent::{Agent, AgentError, Part, ProcessAgent, Program, ProgressSink};
 
 use crate::bench::{Bench, Test, context, request_loop};
 
@@ -23,6 +23,7 @@ pub(crate) const TABLE: &[Test] = &[
     ("process::progress_without_end_is_too_much", prints_progress),
     ("process::large_requests_and_loud_errors_do_not_block", is_loud),
     ("process::a_missing_program_is_not_found", is_missing),
+    ("process::the_documented_program_answers_as_documented", is_documented),
 ];
 
 const ANSWER: &str = r#"echo "{\"id\":$id,\"result\":$$}""#;
@@ -158,4 +159,23 @@ fn is_loud(bench: &Bench) {
 fn is_missing(bench: &Bench) {
     let agent = bench.process_of(Program::new(["no-such-program"]));
     assert!(matches!(bench.ask(&agent), Err(AgentError::NotFound { .. })));
+}
+
+/// The text of each code block of the documentation in this language.
+fn documented(language: &str) -> Vec<&'static str> {
+    let page = include_str!("../../../docs/AGENTS.md");
+    let fence = format!("```{language}\n");
+    page.split(&fence).skip(1).filter_map(|rest| rest.split("```").next()).collect()
+}
+
+fn is_documented(bench: &Bench) {
+    let request: Value = serde_json::from_str(documented("json")[0]).unwrap();
+    let part: Part = serde_json::from_value(request["part"].clone()).unwrap();
+    let files = part.files.len();
+    let agent = bench.process_of(Program::new(["python3", "-c", documented("python")[0]]));
+    assert_eq!(bench.call(&agent, part), Ok(json!({ "files": files })));
+    let echo = bench.process(r#"printf '{"id":%s,"result":%s}\n' $id "$line""#);
+    let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    let seen = bench.ask(&echo).unwrap();
+    assert_eq!((keys(&seen), keys(&seen["part"])), (keys(&request), keys(&request["part"])));
 }
