@@ -53,6 +53,12 @@ impl Refusal {
         Self { code, text, retry_after_ms: None }
     }
 
+    /// Makes a refusal whose text is an error with all its causes.
+    pub fn from_error(code: Code, error: &dyn std::error::Error) -> Self {
+        let causes = std::iter::successors(error.source(), |cause| cause.source());
+        Self::new(code, causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}")))
+    }
+
     /// Names the wait before the next attempt, in whole milliseconds, at most [`RETRY_AFTER_MAX_MS`].
     #[must_use]
     pub fn after(mut self, wait: Duration) -> Self {
