@@ -119,11 +119,9 @@ fn fits(text: &str, overrides: &[&str]) -> Result<(), Problem> {
     }
     let mut lines = text.lines().chain(overrides.iter().copied());
     match lines.position(|line| line.len() > limits::LINE_BYTES_MAX) {
-        Some(line) => too_large(format!(
-            "line {} has more than {} bytes",
-            line + 1,
-            limits::LINE_BYTES_MAX
-        )),
+        Some(line) => {
+            too_large(format!("line {} has more than {} bytes", line + 1, limits::LINE_BYTES_MAX))
+        }
         None => Ok(()),
     }
 }

@@ -3,6 +3,7 @@
 //! # Invariants
 //! `None` only for a tree that the checks refuse.
 
+use std::collections::BTreeSet;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
@@ -36,12 +37,7 @@ pub(crate) fn build(root: &Table, env: Vec<(String, At)>, texts: &Texts) -> Opti
 
 fn all<T>(root: &Table, key: &str, build: fn(&Entry, &Table) -> Option<T>) -> Option<Vec<T>> {
     let entries = root.entries_of(key).iter();
-    entries
-        .map(|entry| match &entry.node.value {
-            Value::Table(table) => build(entry, table),
-            _ => None,
-        })
-        .collect()
+    entries.map(|entry| build(entry, entry.node.value.table()?)).collect()
 }
 
 fn input(entry: &Entry, table: &Table) -> Option<Input> {
@@ -75,7 +71,7 @@ fn agent(entry: &Entry, table: &Table) -> Option<Agent<Template>> {
         optional: fields.boolean("optional"),
         trusted: fields.boolean("trusted"),
         whole: fields.boolean("whole"),
-        timeout: fields.duration("timeout"),
+        timeout: fields.duration("timeout")?,
         capabilities,
     })
 }
@@ -97,11 +93,12 @@ fn kind(agent: &Fields<'_>) -> Option<AgentKind<Template>> {
         "{files}" => Argument::Files,
         text => Argument::Text(Template::new(text)),
     };
-    let exit_ok = agent.integers("exit_ok").into_iter().map(u8::try_from);
+    let exit_ok: Result<BTreeSet<u8>, _> =
+        agent.integers("exit_ok").into_iter().map(u8::try_from).collect();
     Some(AgentKind::Command(Command {
         argv: agent.strings("command").iter().map(argument).collect(),
         reads: reads(&agent.text("reads")?)?,
-        exit_ok: exit_ok.collect::<Result<_, _>>().ok()?,
+        exit_ok: Some(exit_ok.ok()?).filter(|codes| !codes.is_empty()),
         sandbox: sandbox(agent)?,
     }))
 }
@@ -111,10 +108,11 @@ fn sandbox(agent: &Fields<'_>) -> Option<Sandbox> {
     Some(Sandbox {
         env: agent.strings("env"),
         limits: ProcessLimits {
-            memory: limits.size("memory"),
-            cpu: limits.duration("cpu"),
+            memory: limits.size("memory")?,
+            cpu: limits.duration("cpu")?,
             processes: limits.count32("processes"),
-            open_files: limits.count32("open_files"),
+            open_files: limits.count32("open_files")?,
+            file: limits.size("file")?,
             output: limits.size("output")?,
         },
     })
@@ -193,13 +191,11 @@ fn retry(fields: &Fields<'_>) -> Option<Retry> {
 }
 
 fn speculate(fields: &Fields<'_>) -> Option<Option<Speculate>> {
-    match fields.node("speculate")?.value {
-        Value::Boolean(false) => Some(None),
-        _ => {
-            let after = fields.inner("speculate", &SPECULATE).duration("after")?;
-            Some(Some(Speculate { after }))
-        }
+    if matches!(fields.node("speculate")?.value, Value::Boolean(false)) {
+        return Some(None);
     }
+    let after = fields.inner("speculate", &SPECULATE).duration("after")?;
+    Some(Some(Speculate { after }))
 }
 
 /// A table whose missing keys have the defaults of its shape.
@@ -219,24 +215,16 @@ impl Fields<'_> {
     }
 
     fn inner(&self, key: &str, shape: &'static Shape) -> Fields<'_> {
-        match self.table.node(key).map(|node| &node.value) {
-            Some(Value::Table(table)) => Fields { table, shape },
-            _ => Fields { table: &EMPTY, shape },
-        }
+        let table = self.table.node(key).and_then(|node| node.value.table());
+        Fields { table: table.unwrap_or(&EMPTY), shape }
     }
 
     fn text(&self, key: &str) -> Option<String> {
-        match self.node(key)?.value {
-            Value::String(text) => Some(text),
-            _ => None,
-        }
+        self.node(key)?.value.text().map(str::to_owned)
     }
 
     fn integer(&self, key: &str) -> Option<i64> {
-        match self.node(key)?.value {
-            Value::Integer(number) => Some(number),
-            _ => None,
-        }
+        self.node(key)?.value.integer()
     }
 
     fn boolean(&self, key: &str) -> bool {
@@ -256,28 +244,19 @@ impl Fields<'_> {
     }
 
     fn size(&self, key: &str) -> Option<ByteSize> {
-        match self.node(key)?.value {
-            Value::String(text) => scalar::size(&text).ok(),
-            Value::Integer(bytes) => scalar::size(&bytes.to_string()).ok(),
-            _ => None,
-        }
+        let value = self.node(key)?.value;
+        let text = value.integer().map(|bytes| bytes.to_string());
+        scalar::size(&text.or_else(|| value.text().map(str::to_owned))?).ok()
     }
 
     /// Gives the texts of a list, or the one text that stands for a list.
     fn strings(&self, key: &str) -> Vec<String> {
-        let text = |node: Node| match node.value {
-            Value::String(text) => Some(text),
-            _ => None,
-        };
-        self.list(key).into_iter().filter_map(text).collect()
+        let nodes = self.list(key);
+        nodes.iter().filter_map(|node| node.value.text().map(str::to_owned)).collect()
     }
 
     fn integers(&self, key: &str) -> Vec<i64> {
-        let integer = |node: Node| match node.value {
-            Value::Integer(number) => Some(number),
-            _ => None,
-        };
-        self.list(key).into_iter().filter_map(integer).collect()
+        self.list(key).iter().filter_map(|node| node.value.integer()).collect()
     }
 
     fn list(&self, key: &str) -> Vec<Node> {

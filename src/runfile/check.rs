@@ -42,13 +42,17 @@ impl<'a> Checker<'a> {
 
     /// Checks every key that is there.
     fn keys(&mut self, shape: &'static Shape, table: &Table, inside: &str) {
+        let later = |entry: &Entry| shape.later.iter().find(|later| later.name == entry.key);
+        // What a later version brings has keys of its own, which nobody should be told to delete.
+        let foreign = std::ptr::eq(shape, &raw const AGENT)
+            && table.entries.iter().any(|entry| later(entry).is_some());
         for entry in &table.entries {
             let path = dotted(inside, &entry.key);
             if let Some(key) = shape.key(&entry.key) {
                 self.value(&entry.node, &Field { key, path: &path, form: &key.form });
-            } else if let Some(later) = shape.later.iter().find(|later| later.name == entry.key) {
+            } else if let Some(later) = later(entry) {
                 self.problems.push(later_problem(entry.key_at, later));
-            } else {
+            } else if !foreign {
                 self.unknown(shape, entry, inside);
             }
         }
@@ -56,7 +60,10 @@ impl<'a> Checker<'a> {
 
     fn unknown(&mut self, shape: &Shape, entry: &Entry, inside: &str) {
         let names: Vec<&str> = shape.keys.iter().map(|key| key.name).collect();
-        let place = if inside.is_empty() { "a run file" } else { inside };
+        let place = match inside {
+            "" => "a run file".to_owned(),
+            inside => format!("`{inside}`"),
+        };
         let problem = Problem::new(entry.key_at, format!("`{}` is no key of {place}", entry.key))
             .label("unknown key")
             .help_with(suggest(&entry.key, &names, "the keys are"));
@@ -66,7 +73,7 @@ impl<'a> Checker<'a> {
     fn missing(&mut self, key: &Key, at: At, place: &str) {
         let problem = Problem::new(at, format!("{place} has no `{}`", key.name))
             .label(format!("`{}` is missing", key.name))
-            .help_with(format!("{} Write `{} = {}`", key.about, key.name, key.example));
+            .help_with(format!("write `{} = {}`: {}", key.name, key.example, lower(key.about)));
         self.problems.push(problem);
     }
 
@@ -154,9 +161,10 @@ impl<'a> Checker<'a> {
 
     fn list(&mut self, node: &Node, nodes: &[Node], field: &Field<'_>) {
         if nodes.is_empty() || nodes.len() > LIST_MAX {
-            let problem = Problem::new(node.at, format!("`{}` has {} values", field.path, nodes.len()))
-                .label("this list")
-                .help_with(format!("a list has from 1 to {LIST_MAX} values"));
+            let problem =
+                Problem::new(node.at, format!("`{}` has {} values", field.path, nodes.len()))
+                    .label("this list")
+                    .help_with(format!("a list has from 1 to {LIST_MAX} values"));
             self.problems.push(problem);
         }
         for node in nodes {
@@ -324,11 +332,11 @@ impl<'a> Checker<'a> {
                     .label("not declared")
                     .help_with(help)
             }
-            Some(true) if !alone => {
-                Problem::new(at, format!("input `{name}` may have no value"))
-                    .label("nothing to put here then")
-                    .help_with("give it a `default`, or use it as a text of its own, which is then left out")
-            }
+            Some(true) if !alone => Problem::new(at, format!("input `{name}` may have no value"))
+                .label("nothing to put here then")
+                .help_with(
+                    "give it a `default`, or use it as a text of its own, which is then left out",
+                ),
             Some(_) => return,
         };
         self.problems.push(problem);
@@ -364,6 +372,12 @@ fn later_problem(at: At, later: &Later) -> Problem {
         .help_with(later.instead)
 }
 
+/// Makes a sentence the end of another.
+fn lower(sentence: &str) -> String {
+    let mut chars = sentence.trim_end_matches('.').chars();
+    chars.next().map(|first| first.to_lowercase().chain(chars).collect()).unwrap_or_default()
+}
+
 fn dotted(inside: &str, key: &str) -> String {
     if inside.is_empty() { key.to_owned() } else { format!("{inside}.{key}") }
 }
@@ -372,6 +386,7 @@ fn dotted(inside: &str, key: &str) -> String {
 pub(crate) fn expected(form: &Form) -> String {
     match form {
         Form::Boolean => "`true` or `false`".to_owned(),
+        Form::Integer { min, max } if min == max => format!("the integer {min}"),
         Form::Integer { min, max } => format!("an integer from {min} to {max}"),
         Form::Text(text) => expected_text(*text).to_owned(),
         Form::Choice { known, .. } => format!("one of {}", list(known)),
@@ -386,10 +401,8 @@ pub(crate) fn expected(form: &Form) -> String {
 
 fn expected_text(text: Text) -> &'static str {
     match text {
-        Text::Plain => "a string",
+        Text::Plain | Text::Template | Text::Argument => "a string",
         Text::Name => "a name",
-        Text::Template => "a string with places",
-        Text::Argument => "a string with places",
         Text::Duration => "a duration",
         Text::Backoff => "a duration or a range of durations",
         Text::Glob => "a glob",

@@ -32,17 +32,11 @@ pub(crate) fn check(root: &Table, catalogue: &Catalogue) -> Vec<Problem> {
 }
 
 fn field<'t>(entry: &'t Entry, key: &str) -> Option<&'t Entry> {
-    match &entry.node.value {
-        Value::Table(table) => table.entry(key),
-        _ => None,
-    }
+    entry.node.value.table()?.entry(key)
 }
 
 fn text(node: &Node) -> Option<&str> {
-    match &node.value {
-        Value::String(text) => Some(text),
-        _ => None,
-    }
+    node.value.text()
 }
 
 fn names(entries: &[Entry]) -> Vec<&str> {
@@ -169,8 +163,7 @@ pub(crate) fn is_path(path: &str) -> bool {
 /// Checks the first word of a command or process.
 fn program(agent: &Entry, root: &Table) -> Option<Problem> {
     let argv = field(agent, "command").or_else(|| field(agent, "process"))?;
-    let Value::Array(arguments) = &argv.node.value else { return None };
-    let first = arguments.first()?;
+    let first = argv.node.value.list()?.first()?;
     let pieces = template::scan(text(first)?).pieces;
     let named = match pieces.as_slice() {
         [] => text(first).is_some_and(|text| !text.is_empty()),
@@ -226,7 +219,7 @@ fn workers(pattern: &Entry, root: &Table, problems: &mut Vec<Problem>) {
         _ => {}
     }
     for workers in [all, any].into_iter().flatten() {
-        let Value::Array(nodes) = &workers.node.value else { continue };
+        let nodes = workers.node.value.list().unwrap_or(&[]);
         for (index, node) in nodes.iter().enumerate() {
             let earlier = nodes.get(..index).unwrap_or(&[]);
             problems.extend(worker(node, earlier, root));
@@ -248,7 +241,7 @@ fn worker(node: &Node, earlier: &[Node], root: &Table) -> Option<Problem> {
         return None;
     }
     let is_pattern = |kind: &&str| root.entries_of(kind).iter().any(|entry| entry.key == name);
-    if PATTERNS_LATER.iter().chain(&["map_reduce"]).any(|kind| is_pattern(&kind)) {
+    if PATTERNS_LATER.iter().chain(&["map_reduce"]).any(is_pattern) {
         return Some(
             Problem::new(node.at, format!("`{name}` is a pattern"))
                 .label("a later version brings patterns as agents of others")

@@ -6,6 +6,7 @@
 //! Texts that may hold `{input.x}` are generic: `Template` as written in the file, `String` once
 //! [`resolve`](super::resolve) has filled them in.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
@@ -181,7 +182,7 @@ pub struct Agent<T = String> {
     /// Whether it gets one part with all files that it accepts, in place of the split's parts.
     pub whole: bool,
     /// How long one attempt at one part may take; the pattern's own timeout holds if it is shorter.
-    pub timeout: Option<Duration>,
+    pub timeout: Duration,
     /// What `assign = "capability_match"` looks at, sorted, each once.
     pub capabilities: Vec<String>,
 }
@@ -242,8 +243,8 @@ pub struct Command<T = String> {
     pub argv: Vec<Argument<T>>,
     /// How its output is read.
     pub reads: Reads,
-    /// The exit codes that count as success; never empty.
-    pub exit_ok: Vec<u8>,
+    /// The exit codes that count as success; `None`: 0, and every code with [`Reads::Exit`].
+    pub exit_ok: Option<BTreeSet<u8>>,
     /// How it is started.
     pub sandbox: Sandbox,
 }
@@ -282,7 +283,7 @@ pub enum Reads {
     Sarif,
     /// One JSON value on standard output.
     Json,
-    /// One finding a line, `file:line: text` or `file:line:column: text`.
+    /// One result a line on standard output.
     Lines,
     /// The exit code alone.
     Exit,
@@ -291,24 +292,26 @@ pub enum Reads {
 /// What a program is given and what it may use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sandbox {
-    /// Names of the environment variables that are passed through; all others are cleared.
+    /// Names of further environment variables that are passed through.
     pub env: Vec<String>,
     /// What the program may use.
     pub limits: ProcessLimits,
 }
 
-/// What one program may use; `None` leaves it to the operating system.
+/// What one program may use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProcessLimits {
-    /// Address space of each of its processes.
-    pub memory: Option<ByteSize>,
+    /// Private writable memory of each of its processes.
+    pub memory: ByteSize,
     /// Processor time of each of its processes, in whole seconds, rounded up.
-    pub cpu: Option<Duration>,
-    /// Processes and threads of the user that runs it.
+    pub cpu: Duration,
+    /// Processes and threads of the user that runs it; `None` leaves it to the operating system.
     pub processes: Option<NonZeroU32>,
     /// Open files of each of its processes.
-    pub open_files: Option<NonZeroU32>,
-    /// Bytes that it may print on standard output and on standard error, each.
+    pub open_files: NonZeroU32,
+    /// The size of each file that it writes.
+    pub file: ByteSize,
+    /// Bytes that it may print for one part.
     pub output: ByteSize,
 }
 

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use ariadne::{Config, Label, Report, ReportKind};
+use ariadne::{Color, Config, Label, Report, ReportKind};
 
 use super::limits;
 
@@ -22,7 +22,7 @@ pub struct Problem {
     message: String,
     at: At,
     label: String,
-    also: Option<(At, String)>,
+    also: Option<Box<(At, String)>>,
     help: Option<String>,
 }
 
@@ -90,30 +90,29 @@ impl Problems {
     fn summary(&self) -> String {
         let source = self.texts.file_name.as_str();
         match self.found.len() {
-            1 => format!("1 problem in {source}"),
+            1 => format!("1 problem with {source}"),
             count if count > limits::PROBLEMS_SHOWN_MAX => {
-                format!("{count} problems in {source}, the first {} shown", limits::PROBLEMS_SHOWN_MAX)
+                format!(
+                    "{count} problems with {source}, the first {} shown",
+                    limits::PROBLEMS_SHOWN_MAX
+                )
             }
-            count => format!("{count} problems in {source}"),
+            count => format!("{count} problems with {source}"),
         }
     }
 
     fn report(&self, problem: &Problem, colour: bool, out: &mut Vec<u8>) -> std::io::Result<()> {
-        let config = Config::new().with_color(colour);
+        let label = |at: At, text: &String, color: Color| {
+            // Labels from the top down, else the renderer repeats the head for each.
+            let order = i32::try_from(self.texts.line(at)).unwrap_or(i32::MAX);
+            Label::new(self.texts.span(at)).with_message(text).with_color(color).with_order(order)
+        };
         let mut report = Report::build(ReportKind::Error, self.texts.span(problem.at))
-            .with_config(config)
+            .with_config(Config::new().with_color(colour))
             .with_message(&problem.message)
-            .with_label(
-                Label::new(self.texts.span(problem.at))
-                    .with_message(&problem.label)
-                    .with_color(ariadne::Color::Red),
-            );
-        if let Some((at, label)) = &problem.also {
-            report = report.with_label(
-                Label::new(self.texts.span(*at))
-                    .with_message(label)
-                    .with_color(ariadne::Color::Blue),
-            );
+            .with_label(label(problem.at, &problem.label, Color::Red));
+        if let Some((at, text)) = problem.also.as_deref() {
+            report = report.with_label(label(*at, text, Color::Blue));
         }
         if let Some(help) = &problem.help {
             report = report.with_help(help);
@@ -151,7 +150,7 @@ impl Problem {
     }
 
     pub(crate) fn also(self, at: At, label: impl AsRef<str>) -> Self {
-        Self { also: Some((at, clean(label.as_ref()))), ..self }
+        Self { also: Some(Box::new((at, clean(label.as_ref())))), ..self }
     }
 
     pub(crate) fn help_with(self, help: impl AsRef<str>) -> Self {

@@ -73,9 +73,8 @@ impl RunRequest {
     ///
     /// Equal requests have equal numbers on every machine; whoever needs certainty compares them.
     pub fn fingerprint(&self) -> u64 {
-        let numbers = |text: &str| -> Vec<u64> {
-            text.bytes().map(u64::from).chain([TEXT_END]).collect()
-        };
+        let numbers =
+            |text: &str| -> Vec<u64> { text.bytes().map(u64::from).chain([TEXT_END]).collect() };
         let file = [&self.name, &self.text].into_iter().flat_map(|text| numbers(text));
         let overrides = self.overrides.iter().flat_map(|set| numbers(&set.0));
         let inputs = self.inputs.iter().flat_map(|(name, value)| [name, value]);

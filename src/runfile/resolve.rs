@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value as Json;
 
 use super::cross::{input_example, is_path};
+use super::limits::{LINE_BYTES_MAX, NAME_BYTES_MAX};
 use super::model::{
     Actor, Agent, AgentKind, Argument, Command, Input, InputKind, InputValue, MapReduce, Name,
     Process, Resolved, RunFile, Split,
@@ -26,12 +27,21 @@ pub fn resolve(
     inputs: &[(String, String)],
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Resolved, Problems> {
+    if let Some((name, _)) =
+        inputs.iter().find(|(name, text)| name.len() + text.len() > LINE_BYTES_MAX)
+    {
+        let name: String = name.chars().take(NAME_BYTES_MAX).collect();
+        let problem = Problem::new(At::TOP, format!("the value of input `{name}` is too long"))
+            .label("this file is run")
+            .help_with(format!("an input has at most {LINE_BYTES_MAX} bytes"));
+        return Err(Problems::one(&file.texts, problem));
+    }
     let mut problems = Vec::new();
     let mut lines = String::new();
     let mut given: BTreeMap<Name, InputValue> = BTreeMap::new();
     for (name, text) in inputs {
         let at = At { origin: Origin::Input, start: lines.len(), end: lines.len() + name.len() };
-        lines.push_str(&format!("{name}={text}\n"));
+        lines.extend([name.as_str(), "=", text.as_str(), "\n"]);
         match take(file, name, text, at) {
             Ok((name, value)) => drop(given.insert(name, value)),
             Err(problem) => problems.push(problem),
@@ -55,12 +65,7 @@ pub fn resolve(
 }
 
 /// Reads one given input.
-fn take(
-    file: &RunFile,
-    name: &str,
-    text: &str,
-    at: At,
-) -> Result<(Name, InputValue), Problem> {
+fn take(file: &RunFile, name: &str, text: &str, at: At) -> Result<(Name, InputValue), Problem> {
     let Some(input) = file.inputs.iter().find(|input| input.name.as_str() == name) else {
         let names: Vec<&str> = file.inputs.iter().map(|input| input.name.as_str()).collect();
         return Err(Problem::new(at, format!("there is no input `{name}`"))
@@ -129,8 +134,9 @@ fn fill(file: &RunFile, inputs: Vec<(Name, InputValue)>, values: &Values) -> Res
 }
 
 fn fill_agent(agent: &Agent<Template>, values: &Values) -> Agent {
-    let Agent { name, kind, accepts, count, concurrency, optional, trusted, whole, timeout, .. } =
-        agent;
+    let Agent {
+        name, kind, accepts, count, concurrency, optional, trusted, whole, timeout, ..
+    } = agent;
     Agent {
         name: name.clone(),
         kind: fill_kind(kind, values),

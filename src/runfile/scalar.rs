@@ -19,8 +19,8 @@ const GLOB_HELP: &str = "`*` is any text, `?` one character, `[a-z]` a class, `*
 /// Reads `250ms`, `10m` or `1h 30m`.
 pub(crate) fn duration(text: &str) -> Result<Duration, Wrong> {
     let wrong = |what: String| Wrong { what, help: DURATION_HELP };
-    let duration = humantime::parse_duration(text)
-        .map_err(|_| wrong(format!("`{text}` is no duration")))?;
+    let duration =
+        humantime::parse_duration(text).map_err(|_| wrong(format!("`{text}` is no duration")))?;
     if (DURATION_MIN..=DURATION_MAX).contains(&duration) {
         return Ok(duration);
     }

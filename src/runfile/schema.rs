@@ -12,7 +12,6 @@ use super::tree::{self, read};
 pub fn schema() -> Value {
     let mut schema = shape(&FILE);
     schema.insert("$schema".into(), "https://json-schema.org/draft/2020-12/schema".into());
-    schema.insert("title".into(), "Synod run file".into());
     Value::Object(schema)
 }
 
@@ -20,11 +19,10 @@ fn shape(shape: &Shape) -> Map<String, Value> {
     let keys = shape.keys.iter();
     let properties: Map<String, Value> =
         keys.clone().map(|key| (key.name.to_owned(), property(key))).collect();
-    let required: Vec<&str> = keys
-        .filter(|key| key.required && key.only.is_empty())
-        .map(|key| key.name)
-        .collect();
+    let required: Vec<&str> =
+        keys.filter(|key| key.required && key.only.is_empty()).map(|key| key.name).collect();
     let mut schema = Map::new();
+    schema.insert("title".into(), shape.title.into());
     schema.insert("type".into(), "object".into());
     schema.insert("description".into(), shape.about.into());
     schema.insert("properties".into(), properties.into());
@@ -108,7 +106,9 @@ fn text(kind: Text) -> Value {
         Text::Variable => "^[A-Za-z_][A-Za-z0-9_]*$",
         Text::Glob => ".",
         Text::Duration => "^\\s*([0-9]+\\s*[a-zA-Zµ]+\\s*)+$",
-        Text::Backoff => "^\\s*([0-9]+\\s*[a-zA-Zµ]+\\s*)+(\\.\\.\\s*([0-9]+\\s*[a-zA-Zµ]+\\s*)+)?$",
+        Text::Backoff => {
+            "^\\s*([0-9]+\\s*[a-zA-Zµ]+\\s*)+(\\.\\.\\s*([0-9]+\\s*[a-zA-Zµ]+\\s*)+)?$"
+        }
         Text::Plain | Text::Template | Text::Argument => {
             return json!({ "type": "string", "maxLength": TEXT_BYTES_MAX });
         }

@@ -171,7 +171,7 @@ mod tests {
             scan(text).faults.into_iter().map(|fault| fault.range).collect()
         };
         assert_eq!(ranges("{x} } {input.} {env.1} {"), [0..3, 4..5, 6..14, 15..22, 23..24]);
-        assert_eq!(ranges("{input.a {input.b}"), [0..1]);
-        assert_eq!(ranges("é{ü}é"), [2..6]);
+        assert_eq!(ranges("{input.a {input.b} }"), [0..1, 19..20]);
+        assert_eq!(ranges("é{ü}é{"), [2..6, 8..9]);
     }
 }

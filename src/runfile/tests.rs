@@ -1,19 +1,38 @@
 //! Tests of run files as a whole.
 
+mod keys;
+mod options;
+mod properties;
+mod reference;
+
+use super::limits::{AGENTS_MAX, FILE_BYTES_MAX, LINE_BYTES_MAX, PROBLEMS_SHOWN_MAX};
 use super::*;
 
-pub(super) const GOOD: &str = include_str!("tests/good.toml");
+const GOOD: &str = include_str!("tests/good.toml");
 
 /// Parses a text and compares the rendered problems; an empty expectation: there are none.
 fn check(text: &str, expected: &str) {
     check_with(text, &[], expected);
 }
 
+/// Parses a text with `--set` options and compares the rendered problems.
 fn check_with(text: &str, overrides: &[&str], expected: &str) {
-    let overrides: Vec<Set> = overrides.iter().map(|set| Set((*set).to_owned())).collect();
-    let found = RunFile::parse("run.toml", text, &overrides);
-    let found = found.err().map(|problems| problems.to_string()).unwrap_or_default();
+    let found = parse(text, overrides).err().map(|problems| problems.to_string());
+    let found = found.unwrap_or_default();
     assert_eq!(found.trim(), expected.trim(), "\n--- found\n{found}");
+}
+
+fn parse(text: &str, overrides: &[&str]) -> Result<RunFile, Problems> {
+    let overrides: Vec<Set> = overrides.iter().map(|set| Set((*set).to_owned())).collect();
+    RunFile::parse("run.toml", text, &overrides)
+}
+
+/// Gives the messages of the problems of a text.
+fn messages(text: &str) -> Vec<String> {
+    match parse(text, &[]) {
+        Ok(_) => Vec::new(),
+        Err(problems) => problems.iter().map(|problem| problem.message().to_owned()).collect(),
+    }
 }
 
 #[test]
@@ -29,4 +48,115 @@ fn all_mistakes_of_a_file_are_shown_at_once() {
 #[test]
 fn broken_toml_and_wrong_keys_come_together() {
     check(include_str!("tests/broken.toml"), include_str!("tests/broken.txt"));
+}
+
+#[test]
+fn an_empty_file_lacks_what_every_file_has() {
+    let lacks =
+        ["synod", "main", "agents", "map_reduce"].map(|key| format!("the file has no `{key}`"));
+    assert_eq!(messages(""), lacks);
+}
+
+#[test]
+fn a_file_without_agents_or_patterns_is_refused() {
+    let text = "synod = 1\nmain = \"a\"\nagents = {}\nmap_reduce = {}\n";
+    let expected = ["there is no pattern `a`", "`agents` is empty", "`map_reduce` is empty"];
+    assert_eq!(messages(text), expected);
+}
+
+#[test]
+fn an_agent_is_not_a_main_and_a_pattern_is_not_a_worker() {
+    let text = GOOD.replace("main = \"review\"", "main = \"rust\"");
+    assert_eq!(messages(&text), ["`rust` is an agent, `main` is a pattern"]);
+    let text = GOOD.replace("any_of = [\"secrets\", \"quota\"]", "any_of = [\"review\"]");
+    assert_eq!(messages(&text), ["`review` is a pattern"]);
+}
+
+#[test]
+fn a_pattern_of_a_later_version_is_the_only_problem_of_its_file() {
+    let text =
+        "synod = 1\nmain = \"gate\"\nagents.a = { builtin = \"b\" }\n[consensus.gate]\nx = 1\n";
+    assert_eq!(messages(text), ["`consensus` is not in this version of Synod"]);
+}
+
+#[test]
+fn names_that_the_program_does_not_know_are_refused() {
+    let names = |names: &[&str]| Some(names.iter().map(|name| (*name).to_owned()).collect());
+    let catalogue = Catalogue {
+        builtins: names(&["review.secrets", "review.rusty"]),
+        actors: names(&[]),
+        reducers: names(&["findings.merge"]),
+    };
+    let problems = RunFile::parse_for(&catalogue, "run.toml", GOOD, &[]).unwrap_err();
+    let found: Vec<_> =
+        problems.iter().map(|found| (found.message(), found.help().unwrap())).collect();
+    let expected = [
+        ("there is no built-in agent `review.rust`", "did you mean `review.rusty`?"),
+        ("there is no registered actor `quota`", "there are none"),
+    ];
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn places_in_texts_are_checked_where_they_stand() {
+    let base = GOOD.replace("[\"python3\", \"agent.py\", \"{env.HOME}/rules\"]", "ARGV");
+    for (argv, expected) in [
+        ("[\"x\", \"{files}\"]", "`{files}` cannot stand here"),
+        ("[\"x\", \"a{input.diff}\"]", "input `diff` may have no value"),
+        ("[\"{input.diff}\"]", "`process` names no program"),
+        ("[\"\"]", "`process` names no program"),
+        ("[\"x\", \"{input.nope}\"]", "there is no input `nope`"),
+        ("[\"x\", \"{home}\"]", "`{home}` is no place to fill in"),
+        ("[\"x\", \"a\\u0000b\"]", "`agents.lint.process` cannot be this text"),
+    ] {
+        assert_eq!(messages(&base.replace("ARGV", argv)), [expected], "{argv}");
+    }
+}
+
+#[test]
+fn what_is_too_large_is_refused_before_it_is_read() {
+    let long = format!("# {}", "x".repeat(LINE_BYTES_MAX));
+    assert_eq!(messages(&long), [format!("line 1 has more than {LINE_BYTES_MAX} bytes")]);
+    let size = FILE_BYTES_MAX + 1;
+    let large = "#\n".repeat(size.div_ceil(2));
+    assert!(messages(&large)[0].starts_with("the file has 10485"), "{:?}", messages(&large));
+}
+
+#[test]
+fn too_many_agents_are_refused() {
+    let agents: String =
+        (0..=AGENTS_MAX).map(|n| format!("agents.a{n} = {{ builtin = \"b\" }}\n")).collect();
+    let text = format!(
+        "synod = 1\nmain = \"m\"\n{agents}map_reduce.m = {{ split = {{ use = \"code.files\" }}, any_of = [\"a1\"] }}\n"
+    );
+    assert_eq!(messages(&text), [format!("`agents` has {} entries", AGENTS_MAX + 1)]);
+}
+
+#[test]
+fn only_the_first_of_very_many_problems_are_shown() {
+    let text: String = (0..500).map(|n| format!("k{n} = 1\n")).collect();
+    let shown = parse(&text, &[]).unwrap_err().to_string();
+    assert_eq!(shown.matches("Error:").count(), PROBLEMS_SHOWN_MAX);
+    assert!(shown.ends_with("504 problems with run.toml, the first 100 shown\n"), "{shown}");
+}
+
+#[test]
+fn colours_are_used_only_when_asked_for() {
+    let problems = parse("", &[]).unwrap_err();
+    assert!(problems.render(true).contains('\u{1b}'));
+    assert!(!problems.render(false).contains('\u{1b}'));
+}
+
+#[test]
+fn a_file_cannot_steer_the_terminal() {
+    let text = "synod = 1\nmain = \"\\u001b[2J\"\n# \u{202e}\n\"\u{1b}[31m\" = 1\n";
+    let shown = parse(text, &[]).unwrap_err().to_string();
+    assert!(!shown.contains(['\u{1b}', '\u{202e}']), "{shown:?}");
+}
+
+#[test]
+fn a_problem_has_its_line_and_column_in_characters() {
+    let problems = parse("synod = 1 # é\n\"é\" = 1 # é\n  wrong = 1\n", &[]).unwrap_err();
+    let place = problems.place(problems.iter().last().unwrap());
+    assert_eq!(place, Place { source: "run.toml".to_owned(), line: 3, column: 3 });
 }

@@ -53,10 +53,7 @@ impl Table {
 
     /// Gives the entries of a table inside this one; none if it is missing or no table.
     pub(crate) fn entries_of(&self, key: &str) -> &[Entry] {
-        match self.node(key).map(|node| &node.value) {
-            Some(Value::Table(table)) => &table.entries,
-            _ => &[],
-        }
+        self.node(key).and_then(|node| node.value.table()).map_or(&[], |table| &table.entries)
     }
 
     fn keys(&self) -> Vec<&str> {
@@ -65,6 +62,22 @@ impl Table {
 }
 
 impl Value {
+    pub(crate) fn table(&self) -> Option<&Table> {
+        if let Self::Table(table) = self { Some(table) } else { None }
+    }
+
+    pub(crate) fn list(&self) -> Option<&[Node]> {
+        if let Self::Array(nodes) = self { Some(nodes) } else { None }
+    }
+
+    pub(crate) fn text(&self) -> Option<&str> {
+        if let Self::String(text) = self { Some(text) } else { None }
+    }
+
+    pub(crate) fn integer(&self) -> Option<i64> {
+        if let Self::Integer(number) = self { Some(*number) } else { None }
+    }
+
     /// Names the type as a message does, with its article.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
@@ -86,7 +99,7 @@ pub(crate) fn read(text: &str, problems: &mut Vec<Problem>) -> Table {
     for error in errors {
         let span = error.span().unwrap_or(0..0);
         let at = At { origin: Origin::File, start: span.start, end: span.end };
-        problems.push(syntax(at, error.message()));
+        problems.push(syntax(at, error.message(), text));
     }
     let mut reader = Reader { origin: Origin::File, shift: 0, problems };
     reader.table(document.get_ref())
@@ -180,11 +193,14 @@ fn joined(path: &[(&str, At)], count: usize) -> String {
     keys.join(".")
 }
 
-fn syntax(at: At, message: &str) -> Problem {
+fn syntax(at: At, message: &str, text: &str) -> Problem {
     match message {
-        "duplicate key" => Problem::new(at, "this name is already taken")
-            .label("used twice")
-            .help_with("give it another name, or delete one of the two"),
+        "duplicate key" => {
+            let name = text.get(at.start..at.end).unwrap_or("this");
+            Problem::new(at, format!("`{name}` is already taken"))
+                .label("the second of this name")
+                .help_with("give it another name, or delete one of the two")
+        }
         message => Problem::new(at, format!("this is not TOML: {message}")).label("here"),
     }
 }
