@@ -30,7 +30,7 @@ pub const REPORT_REASON_BYTES_MAX: usize = 512;
 pub const STOP_WAIT: Duration = Duration::from_secs(5);
 
 /// The time that a program which closed its output has to end by itself, so that its end can be named.
-pub const CLOSED_OUTPUT_WAIT: Duration = Duration::from_millis(500);
+pub const CLOSED_OUTPUT_WAIT: Duration = Duration::from_secs(2);
 
 /// The time between asking a program to end and killing it, where none is given.
 pub const PROGRAM_GRACE_DEFAULT: Duration = Duration::from_millis(500);

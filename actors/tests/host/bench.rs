@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitCode};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
@@ -101,7 +101,7 @@ impl Bench {
     pub(crate) fn pipe(&self) -> Pipe {
         let path = self.folder.path().join("pipe");
         assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
-        Pipe::open(&path)
+        Pipe::open(path)
     }
 
     /// Starts this binary as the host of a script.
@@ -120,33 +120,38 @@ pub(crate) fn request_loop(body: &str) -> String {
 }
 
 /// The reading end of a named pipe: lines that were written to it, and its end once all writers are dead.
-pub(crate) struct Pipe(Receiver<String>);
+pub(crate) struct Pipe {
+    path: PathBuf,
+    lines: Receiver<String>,
+}
 
 impl Pipe {
-    fn open(path: &Path) -> Self {
-        let path = path.to_owned();
+    fn open(path: PathBuf) -> Self {
         let (sender, lines) = channel();
+        let read = path.clone();
         std::thread::spawn(move || {
-            for line in BufReader::new(File::open(path).unwrap()).lines() {
+            for line in BufReader::new(File::open(read).unwrap()).lines() {
                 sender.send(line.unwrap()).unwrap();
             }
         });
-        Self(lines)
+        Self { path, lines }
     }
 
     /// Waits for a line.
     pub(crate) fn line(&self) -> String {
-        self.0.recv_timeout(PATIENCE).unwrap()
+        self.lines.recv_timeout(PATIENCE).unwrap()
     }
 
-    /// Waits until no process holds the pipe, whatever they write before.
+    /// Waits until no process holds the pipe, whatever was written to it, and be it that none ever did.
     pub(crate) fn drain(&self) {
-        let end = std::iter::repeat_with(|| self.0.recv_timeout(PATIENCE)).find_map(Result::err);
+        drop(File::options().read(true).write(true).open(&self.path).unwrap());
+        let lines = || self.lines.recv_timeout(PATIENCE);
+        let end = std::iter::repeat_with(lines).find_map(Result::err);
         assert_eq!(end, Some(RecvTimeoutError::Disconnected));
     }
 
     /// Waits until no process holds the pipe, and for nothing else to be written.
     pub(crate) fn end(&self) {
-        assert_eq!(self.0.recv_timeout(PATIENCE), Err(RecvTimeoutError::Disconnected));
+        assert_eq!(self.lines.recv_timeout(PATIENCE), Err(RecvTimeoutError::Disconnected));
     }
 }

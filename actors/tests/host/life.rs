@@ -51,20 +51,18 @@ fn ends(bench: &Bench) {
 
 fn times_out(bench: &Bench) {
     let pipe = bench.pipe();
-    let after = Duration::from_millis(700);
+    let after = Duration::from_secs(1);
     let outcome = bench.ask(&bench.command(program("wait", after), Reads::Exit));
     assert_eq!(outcome, Err(AgentError::TimedOut { after }));
-    await_family(&pipe);
-    pipe.end();
+    pipe.drain();
 }
 
 fn stops(bench: &Bench) {
     let pipe = bench.pipe();
-    let after = Duration::from_millis(700);
+    let after = Duration::from_secs(1);
     let outcome = bench.ask(&bench.command(program("kill -STOP $$", after), Reads::Exit));
     assert_eq!(outcome, Err(AgentError::TimedOut { after }));
-    await_family(&pipe);
-    pipe.end();
+    pipe.drain();
 }
 
 fn overflows(bench: &Bench) {

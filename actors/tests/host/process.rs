@@ -98,11 +98,11 @@ fn closes_output(bench: &Bench) {
 
 fn closes_input(bench: &Bench) {
     let pipe = bench.pipe();
-    let after = Duration::from_millis(700);
+    let after = Duration::from_secs(1);
     let body = once("exec 3>pipe <&-; sleep 1000");
     let program = limited(&body, |program| program.timeout = after);
     assert_eq!(fails_once(bench, &bench.process_of(program)), AgentError::TimedOut { after });
-    pipe.end();
+    pipe.drain();
 }
 
 fn prints_garbage(bench: &Bench) {
