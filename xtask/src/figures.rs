@@ -21,7 +21,7 @@ use record::{Measured, Record};
 /// What to measure and how to print it.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Measure only the figures whose names begin so
+    /// Measure only the figures with these names, or of these families (such as mailbox)
     #[arg(long, value_name = "NAME", num_args = 1..)]
     only: Vec<String>,
     /// Less work and fewer runs: under 10 s a figure
@@ -30,20 +30,27 @@ pub(crate) struct Options {
     /// Measure other frameworks beside it, as far as they can be installed
     #[arg(long)]
     peers: bool,
+    #[command(flatten)]
+    output: Output,
+    /// The profile to build with; published figures use the default
+    #[arg(long, default_value = "dist")]
+    profile: String,
+}
+
+/// Where the figures go, beside the terminal.
+#[derive(Args)]
+struct Output {
     /// One line of JSON a figure
     #[arg(long)]
     json: bool,
     /// Write the table to docs/FIGURES.md
     #[arg(long, conflicts_with_all = ["only", "short"])]
     write: bool,
-    /// The profile to build with; published figures use the default
-    #[arg(long, default_value = "dist")]
-    profile: String,
 }
 
 impl Options {
     fn wants(&self, name: &str) -> bool {
-        self.only.is_empty() || self.only.iter().any(|only| name.starts_with(only.as_str()))
+        self.only.is_empty() || self.only.iter().any(|only| only == name)
     }
 }
 
@@ -58,16 +65,20 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
         measured.push(first_run::measure(root, options.short)?);
     }
     measured.extend(workloads(root, options)?);
-    ensure!(!measured.is_empty(), "no figure's name begins with {}", options.only.join(" or "));
+    ensure!(
+        !measured.is_empty(),
+        "no figure and no family is called {}",
+        options.only.join(" or ")
+    );
     let records: Vec<Record> = measured.iter().map(Measured::record).collect();
-    if options.json {
+    if options.output.json {
         for record in &records {
             shell::say(&serde_json::to_string(record).context("print a record")?);
         }
     } else {
         shell::say(&table::render(&measured, &records));
     }
-    if options.write {
+    if options.output.write {
         let path = root.join("docs/FIGURES.md");
         fs::create_dir_all(root.join("docs")).context("create docs")?;
         let page = table::page(&table::machine(root)?, &measured, &records);
@@ -78,7 +89,10 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
 
 /// Builds and runs the program that holds the workloads.
 fn workloads(root: &Path, options: &Options) -> Result<Vec<Measured>> {
-    let build = format!("cargo build --locked --quiet --package synod-figures --profile {}", options.profile);
+    let build = format!(
+        "cargo build --locked --quiet --package synod-figures --profile {}",
+        options.profile
+    );
     shell::read(&mut shell::command(root, &build))?;
     let folder = if options.profile == "dev" { "debug" } else { &options.profile };
     let program = shell::target(root).join(folder).join("synod-figures");
@@ -94,5 +108,8 @@ fn workloads(root: &Path, options: &Options) -> Result<Vec<Measured>> {
         command.arg("--peers").arg(peers::install(root, &options.profile)?);
     }
     let lines = shell::read(&mut command)?;
-    lines.lines().map(|line| serde_json::from_str(line).with_context(|| format!("parse `{line}`"))).collect()
+    lines
+        .lines()
+        .map(|line| serde_json::from_str(line).with_context(|| format!("parse `{line}`")))
+        .collect()
 }

@@ -11,7 +11,8 @@ use crate::{shell, tools};
 /// Python packages, as wheels.
 const PYTHON: &[&str] = &["Django==5.2.8", "sympy==1.14.0"];
 /// Rust packages, as their authors released them.
-const RUST: &[(&str, &str)] = &[("tokio", "1.48.0"), ("nalgebra", "0.34.1"), ("cranelift-codegen", "0.125.4")];
+const RUST: &[(&str, &str)] =
+    &[("tokio", "1.48.0"), ("nalgebra", "0.34.1"), ("cranelift-codegen", "0.125.4")];
 /// The fewest source files that make a tree large.
 const SOURCE_FILES_MIN: usize = 300;
 
@@ -33,7 +34,10 @@ pub(crate) fn unpack(root: &Path) -> Result<PathBuf> {
     unpack_python(root, work.path(), &fresh)?;
     unpack_rust(work.path(), &fresh)?;
     let count = sources(&fresh)?;
-    ensure!(count >= SOURCE_FILES_MIN, "the tree has {count} source files, fewer than {SOURCE_FILES_MIN}");
+    ensure!(
+        count >= SOURCE_FILES_MIN,
+        "the tree has {count} source files, fewer than {SOURCE_FILES_MIN}"
+    );
     if tree.exists() {
         fs::remove_dir_all(&tree).with_context(|| format!("remove {}", tree.display()))?;
     }
@@ -46,7 +50,9 @@ fn unpack_python(root: &Path, work: &Path, tree: &Path) -> Result<()> {
     let wheels = work.join("wheels");
     let python = tools::environment(root, "fetch", "")?.join("bin/python3");
     let python = python.to_string_lossy();
-    let fetch = format!("{python} -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: --dest");
+    let fetch = format!(
+        "{python} -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: --dest"
+    );
     shell::read(shell::command(work, &fetch).arg(&wheels).args(PYTHON))?;
     for wheel in entries(&wheels)? {
         let unzip = format!("{python} -m zipfile -e");
@@ -58,9 +64,13 @@ fn unpack_python(root: &Path, work: &Path, tree: &Path) -> Result<()> {
 fn unpack_rust(work: &Path, tree: &Path) -> Result<()> {
     let package = work.join("package");
     fs::create_dir_all(package.join("src")).context("create a package that names the crates")?;
-    let mut manifest = "[package]\nname = \"large-tree\"\nedition = \"2024\"\n[workspace]\n[dependencies]\n".to_owned();
+    let mut manifest =
+        "[package]\nname = \"large-tree\"\nedition = \"2024\"\n[workspace]\n[dependencies]\n"
+            .to_owned();
     for (name, version) in RUST {
-        manifest.push_str(&format!("{name} = {{ version = \"={version}\", default-features = false }}\n"));
+        manifest.push_str(&format!(
+            "{name} = {{ version = \"={version}\", default-features = false }}\n"
+        ));
     }
     fs::write(package.join("Cargo.toml"), manifest).context("write its manifest")?;
     fs::write(package.join("src/lib.rs"), "").context("write its library")?;
@@ -85,7 +95,10 @@ fn sources(folder: &Path) -> Result<usize> {
     for path in entries(folder)? {
         if path.is_dir() {
             count += sources(&path)?;
-        } else if path.extension().is_some_and(|ending| ["rs", "py", "js"].iter().any(|known| ending == *known)) {
+        } else if path
+            .extension()
+            .is_some_and(|ending| ["rs", "py", "js"].iter().any(|known| ending == *known))
+        {
             count += 1;
         }
     }

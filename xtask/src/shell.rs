@@ -65,7 +65,8 @@ pub(crate) fn command(dir: &Path, words: &str) -> Command {
 /// When it cannot be started or fails.
 pub(crate) fn read(command: &mut Command) -> Result<String> {
     let shown = show(command);
-    let output = command.stderr(Stdio::inherit()).output().with_context(|| format!("run {shown}"))?;
+    let output =
+        command.stderr(Stdio::inherit()).output().with_context(|| format!("run {shown}"))?;
     ensure!(output.status.success(), "`{shown}` ended with {}", output.status);
     String::from_utf8(output.stdout).with_context(|| format!("read the output of {shown}"))
 }
@@ -79,11 +80,8 @@ pub(crate) fn run_logged(command: &mut Command, log: &Path, limit: Duration) -> 
     let file = File::options().create(true).append(true).open(log);
     let file = file.with_context(|| format!("open log {}", log.display()))?;
     let errors = file.try_clone().context("share the log")?;
-    let mut child = command
-        .stdout(file)
-        .stderr(errors)
-        .spawn()
-        .with_context(|| format!("start {shown}"))?;
+    let mut child =
+        command.stdout(file).stderr(errors).spawn().with_context(|| format!("start {shown}"))?;
     let status = wait(&mut child, limit).with_context(|| format!("run {shown}"))?;
     ensure!(status.success(), "`{shown}` ended with {status}");
     Ok(())
@@ -110,7 +108,11 @@ fn wait(child: &mut Child, limit: Duration) -> Result<ExitStatus> {
 /// Tells whether a program can be started.
 pub(crate) fn is_installed(words: &str) -> bool {
     let mut command = command(Path::new("."), words);
-    command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+    command
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
 }
 
 /// Returns the last `count` lines of a text.

@@ -44,11 +44,19 @@ const SOAKS: &[Soak] = &[Soak {
 pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     for name in &options.only {
         let known: Vec<&str> = SOAKS.iter().map(|soak| soak.name).collect();
-        ensure!(known.contains(&name.as_str()), "there is no long run {name}: choose of {}", known.join(", "));
+        ensure!(
+            known.contains(&name.as_str()),
+            "there is no long run {name}: choose of {}",
+            known.join(", ")
+        );
     }
     let mut failed = Vec::new();
-    for soak in SOAKS.iter().filter(|soak| options.only.is_empty() || options.only.iter().any(|name| name == soak.name)) {
-        let variables = soak.variables.iter().map(|(key, value)| format!("{key}={value} ")).collect::<String>();
+    for soak in SOAKS
+        .iter()
+        .filter(|soak| options.only.is_empty() || options.only.iter().any(|name| name == soak.name))
+    {
+        let variables =
+            soak.variables.iter().map(|(key, value)| format!("{key}={value} ")).collect::<String>();
         shell::say(&format!("{}: {}\n   {variables}cargo {}", soak.name, soak.shows, soak.cargo));
         if options.list {
             continue;
@@ -59,7 +67,9 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
         let seconds = watch.time().as_secs_f64();
         match result {
             Ok(text) => {
-                text.lines().filter(|line| line.starts_with("test result") && !line.contains(" 0 passed")).for_each(shell::say);
+                text.lines()
+                    .filter(|line| line.starts_with("test result") && !line.contains(" 0 passed"))
+                    .for_each(shell::say);
                 shell::say(&format!("   {seconds:.1} s"));
             }
             Err(error) => failed.push(format!("{} after {seconds:.1} s: {error:#}", soak.name)),
@@ -76,8 +86,13 @@ mod tests {
     fn every_variable_is_read_by_a_test_of_the_tree() {
         let root = shell::root().unwrap();
         for (variable, _) in SOAKS.iter().flat_map(|soak| soak.variables) {
-            let search = format!("git grep --untracked --fixed-strings --name-only {variable} -- *.rs :!xtask");
-            assert!(!shell::read(&mut shell::command(&root, &search)).unwrap().is_empty(), "{variable}");
+            let search = format!(
+                "git grep --untracked --fixed-strings --name-only {variable} -- *.rs :!xtask"
+            );
+            assert!(
+                !shell::read(&mut shell::command(&root, &search)).unwrap().is_empty(),
+                "{variable}"
+            );
         }
     }
 

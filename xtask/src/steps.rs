@@ -118,7 +118,7 @@ impl Bench<'_> {
             Step::Tests => self.log(step, self.nextest()?, "Summary ["),
             Step::DocTests => {
                 let mut tests = cargo("test --locked --workspace --doc");
-                tests.env("PATH", self.tools.search_path()?);
+                self.tools.prepare(&mut tests)?;
                 self.log(step, tests, "test result:")
             }
             Step::Examples => self.examples(step),
@@ -142,7 +142,9 @@ impl Bench<'_> {
         } else if !closing.is_empty() {
             text.lines().filter(|line| line.contains(closing)).for_each(shell::say);
         }
-        result.with_context(|| format!("step {} failed; all of its output: {}", step.name(), log.display()))
+        result.with_context(|| {
+            format!("step {} failed; all of its output: {}", step.name(), log.display())
+        })
     }
 
     fn new_log(&self, step: Step) -> Result<PathBuf> {
@@ -162,7 +164,7 @@ impl Bench<'_> {
     fn nextest(&self) -> Result<Command> {
         let mut nextest = Command::new(self.tools.program("cargo-nextest"));
         nextest.current_dir(self.root).args(["nextest", "run", "--locked", "--workspace"]);
-        nextest.env("PATH", self.tools.search_path()?);
+        self.tools.prepare(&mut nextest)?;
         Ok(nextest)
     }
 
@@ -220,10 +222,13 @@ fn examples(metadata: &str) -> Result<Vec<String>> {
     let metadata: serde_json::Value =
         serde_json::from_str(metadata).context("parse cargo's description of the workspace")?;
     let packages = metadata.get("packages").and_then(|list| list.as_array());
-    let targets = packages.into_iter().flatten().filter_map(|package| package.get("targets")?.as_array());
+    let targets =
+        packages.into_iter().flatten().filter_map(|package| package.get("targets")?.as_array());
     let mut names: Vec<String> = targets
         .flatten()
-        .filter(|target| target.get("kind").is_some_and(|kind| kind == &serde_json::json!(["example"])))
+        .filter(|target| {
+            target.get("kind").is_some_and(|kind| kind == &serde_json::json!(["example"]))
+        })
         .filter_map(|target| Some(target.get("name")?.as_str()?.to_owned()))
         .collect();
     names.sort();

@@ -30,7 +30,8 @@ pub(crate) fn check(root: &Path) -> Result<()> {
 }
 
 fn problems(root: &Path) -> Result<Vec<String>> {
-    let ratchet = fs::read_to_string(root.join(RATCHET)).with_context(|| format!("read {RATCHET}"))?;
+    let ratchet =
+        fs::read_to_string(root.join(RATCHET)).with_context(|| format!("read {RATCHET}"))?;
     let ratchet = size::Ratchet::parse(&ratchet)?;
     let mut problems = Vec::new();
     let files = files(root)?;
@@ -46,7 +47,12 @@ fn problems(root: &Path) -> Result<Vec<String>> {
 }
 
 /// Applies the rules of one text file.
-fn text_problems(root: &Path, path: &str, text: &str, ratchet: &size::Ratchet) -> Result<Vec<String>> {
+fn text_problems(
+    root: &Path,
+    path: &str,
+    text: &str,
+    ratchet: &size::Ratchet,
+) -> Result<Vec<String>> {
     let mut problems = Vec::new();
     match Path::new(path).extension().and_then(|ending| ending.to_str()) {
         Some("rs") => {
@@ -80,7 +86,11 @@ fn sleeps(path: &str, code: &str) -> Vec<String> {
     let tests = size::tests_start(path, code);
     let lines = code.lines().enumerate().skip(tests);
     lines
-        .filter(|(_, line)| lexer::words(line).any(|(at, word)| word == "sleep" && line.get(at + 5..).is_some_and(|rest| rest.starts_with('('))))
+        .filter(|(_, line)| {
+            lexer::words(line).any(|(at, word)| {
+                word == "sleep" && line.get(at + 5..).is_some_and(|rest| rest.starts_with('('))
+            })
+        })
         .map(|(at, _)| format!("{path}:{}: a test sleeps: wait for a state instead", at + 1))
         .collect()
 }
@@ -93,9 +103,11 @@ fn links(root: &Path, path: &str, text: &str) -> Result<Vec<String>> {
         let (file, anchor) = link.target.split_once('#').unwrap_or((&link.target, ""));
         let target = if file.is_empty() { root.join(path) } else { root.join(folder).join(file) };
         if !target.exists() {
-            problems.push(format!("{path}:{}: the link to {} leads nowhere", link.line, link.target));
+            problems
+                .push(format!("{path}:{}: the link to {} leads nowhere", link.line, link.target));
         } else if !anchor.is_empty() && target.extension().is_some_and(|ending| ending == "md") {
-            let text = fs::read_to_string(&target).with_context(|| format!("read {}", target.display()))?;
+            let text = fs::read_to_string(&target)
+                .with_context(|| format!("read {}", target.display()))?;
             if !markdown::anchors(&text).contains(anchor) {
                 problems.push(format!("{path}:{}: no heading is called #{anchor}", link.line));
             }
@@ -126,7 +138,8 @@ mod tests {
     fn a_link_is_checked_to_its_heading() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("b.md"), "# One word\n").unwrap();
-        let problems = links(dir.path(), "a.md", "[x](b.md#one-word) [y](b.md#two) [z](c.md)").unwrap();
+        let problems =
+            links(dir.path(), "a.md", "[x](b.md#one-word) [y](b.md#two) [z](c.md)").unwrap();
         assert_eq!(problems.len(), 2, "{problems:?}");
     }
 }

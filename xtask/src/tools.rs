@@ -2,9 +2,9 @@
 //!
 //! Test runner, dependency checker and the Python packages of tests live in a virtual environment
 //! under the build folder, at the versions of `xtask/tools.txt`, and are used by path.
-use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 
@@ -38,14 +38,16 @@ impl Tools {
         self.bin.join(name)
     }
 
-    /// Tells the search path with these tools first, so that `python3` finds the packages of tests.
+    /// Prepares a command that runs tests: its `python3` finds their packages and writes nothing beside the sources.
     ///
     /// # Errors
     /// When a folder of the search path has a name that it cannot hold.
-    pub(crate) fn search_path(&self) -> Result<OsString> {
+    pub(crate) fn prepare(&self, tests: &mut Command) -> Result<()> {
         let old = std::env::var_os("PATH").unwrap_or_default();
         let folders = std::iter::once(self.bin.clone()).chain(std::env::split_paths(&old));
-        std::env::join_paths(folders).context("extend the search path")
+        let path = std::env::join_paths(folders).context("extend the search path")?;
+        tests.env("PATH", path).env("PYTHONDONTWRITEBYTECODE", "1").stdin(Stdio::null());
+        Ok(())
     }
 }
 

@@ -27,7 +27,9 @@ impl Watch {
 ///
 /// # Errors
 /// When the runtime cannot be made, or the workload breaks.
-pub(crate) fn on_workers<T: Send + 'static>(workload: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
+pub(crate) fn on_workers<T: Send + 'static>(
+    workload: impl Future<Output = Result<T>> + Send + 'static,
+) -> Result<T> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)
         .enable_all()

@@ -28,7 +28,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// Measures Synod beside its floors.
 #[derive(Parser)]
 struct Options {
-    /// Measure only the figures whose names begin so
+    /// Measure only the figures whose names these are, or begin with one and a dot
     #[arg(long)]
     only: Vec<String>,
     /// Less work and fewer runs
@@ -54,18 +54,24 @@ fn measure(options: &Options) -> Result<()> {
     let settings = Settings::new(options.short);
     let figures = [mailbox::FIGURES, map_reduce::FIGURES, review::FIGURES].concat();
     let wanted = |figure: &&Figure| {
-        options.only.is_empty() || options.only.iter().any(|only| figure.name.starts_with(only.as_str()))
+        options.only.is_empty() || options.only.iter().any(|only| is_in(figure.name, only))
     };
     for figure in figures.iter().filter(wanted) {
-        let line = measure_one(figure, &settings, &peers).with_context(|| format!("measure {}", figure.name))?;
+        let line = measure_one(figure, &settings, &peers)
+            .with_context(|| format!("measure {}", figure.name))?;
         writeln!(std::io::stdout(), "{line}").context("print a figure")?;
     }
     Ok(())
 }
 
+/// Tells whether a figure is the one named, or of the family named.
+fn is_in(figure: &str, name: &str) -> bool {
+    figure.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
 /// Runs the rounds of one figure and describes them as a line of JSON.
 fn measure_one(figure: &Figure, settings: &Settings, peers: &Peers) -> Result<serde_json::Value> {
-    let mut others = peers.of(figure.name);
+    let others = peers.of(figure.name);
     let mut rounds = Vec::new();
     let mut reasons = BTreeMap::new();
     for round in 0..settings.rounds() {
@@ -73,7 +79,9 @@ fn measure_one(figure: &Figure, settings: &Settings, peers: &Peers) -> Result<se
         let mut results = BTreeMap::new();
         let count = figure.contenders.len();
         for contender in figure.contenders.iter().cycle().skip(round % count).take(count) {
-            match (contender.measure)(settings).with_context(|| format!("measure {}", contender.name))? {
+            match (contender.measure)(settings)
+                .with_context(|| format!("measure {}", contender.name))?
+            {
                 Ok(value) => {
                     results.insert(contender.name.to_owned(), value);
                 }
@@ -82,14 +90,28 @@ fn measure_one(figure: &Figure, settings: &Settings, peers: &Peers) -> Result<se
                 }
             }
         }
-        for peer in &mut others {
-            results.insert(peer.name.clone(), peer.measure()?);
+        for peer in &others {
+            match peer.measure() {
+                Ok(rate) => {
+                    results.insert(peer.name.clone(), rate);
+                }
+                Err(error) => {
+                    reasons.insert(peer.name.clone(), format!("{error:#}"));
+                }
+            }
         }
         rounds.push(results);
     }
-    let reasons: Vec<String> = reasons.into_iter().map(|(name, why)| format!("{name} cannot be measured: {why}")).collect();
+    let reasons: Vec<String> = reasons
+        .into_iter()
+        .map(|(name, why)| format!("{name} cannot be measured: {why}"))
+        .collect();
     let others = others.into_iter().map(|peer| peer.name);
-    let known = figure.contenders.iter().filter(|contender| contender.is_peer).map(|contender| contender.name.to_owned());
+    let known = figure
+        .contenders
+        .iter()
+        .filter(|contender| contender.is_peer)
+        .map(|contender| contender.name.to_owned());
     Ok(serde_json::json!({
         "name": figure.name,
         "unit": figure.unit,
@@ -108,6 +130,12 @@ fn measure_one(figure: &Figure, settings: &Settings, peers: &Peers) -> Result<se
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_chooses_a_figure_or_a_family() {
+        assert!(is_in("mailbox.ask", "mailbox.ask") && is_in("mailbox.ask", "mailbox"));
+        assert!(!is_in("mailbox.ask_in_flight", "mailbox.ask") && !is_in("mailbox.ask", "mail"));
+    }
 
     #[test]
     fn every_figure_has_a_name_of_its_own_ourselves_and_its_reference() {

@@ -29,19 +29,28 @@ pub(crate) const FIGURES: &[Figure] = &[
         name: "map_reduce.durable_parts",
         unit: "parts/s",
         goal: Goal::at_least(0.5, "redb"),
-        contenders: &[Contender::synod(synod_durable_parts), Contender::floor("redb", disk::appends)],
+        contenders: &[
+            Contender::synod(synod_durable_parts),
+            Contender::floor("redb", disk::appends),
+        ],
     },
     Figure {
         name: "map_reduce.speed_up",
         unit: "× one thread",
         goal: Goal::at_least(0.96, "threads"),
-        contenders: &[Contender::synod(synod_speed_up), Contender::floor("threads", compute::threads)],
+        contenders: &[
+            Contender::synod(synod_speed_up),
+            Contender::floor("threads", compute::threads),
+        ],
     },
     Figure {
         name: "map_reduce.stragglers",
         unit: "× undisturbed",
         goal: Goal::at_most(1.1, "ideal"),
-        contenders: &[Contender::synod(synod_stragglers), Contender::floor("ideal", stragglers::ideal)],
+        contenders: &[
+            Contender::synod(synod_stragglers),
+            Contender::floor("ideal", stragglers::ideal),
+        ],
     },
 ];
 

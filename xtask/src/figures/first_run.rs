@@ -26,7 +26,12 @@ pub(crate) fn measure(root: &Path, short: bool) -> Result<Measured> {
     let mut measured = Measured {
         name: NAME.to_owned(),
         unit: "s".to_owned(),
-        goal: Goal { ratio: 12.0, at_least: false, reference: REFERENCE.to_owned(), absolute: Some(240.0) },
+        goal: Goal {
+            ratio: 12.0,
+            at_least: false,
+            reference: REFERENCE.to_owned(),
+            absolute: Some(240.0),
+        },
         peers: Vec::new(),
         rounds: Vec::new(),
         why: None,
@@ -56,7 +61,9 @@ fn ours(root: &Path, work: &Path) -> Result<Result<f64, String>> {
     let watch = Watch::start();
     let output = command.output().with_context(|| format!("run {COMMAND}"))?;
     let seconds = watch.time().as_secs_f64();
-    if output.status.code().is_some_and(|code| REPORTED.contains(&code)) && !output.stdout.is_empty() {
+    if output.status.code().is_some_and(|code| REPORTED.contains(&code))
+        && !output.stdout.is_empty()
+    {
         return Ok(Ok(seconds));
     }
     let errors = shell::last_lines(&String::from_utf8_lossy(&output.stderr), 5);
@@ -67,8 +74,11 @@ fn ours(root: &Path, work: &Path) -> Result<Result<f64, String>> {
 fn reference(root: &Path, work: &Path) -> Result<f64> {
     let package = work.join("reference");
     fs::create_dir_all(package.join("src")).context("create the reference")?;
-    let workspace = fs::read_to_string(root.join("Cargo.toml")).context("read the workspace's manifest")?;
-    let lines = workspace.lines().filter(|line| line.starts_with("ractor = ") || line.starts_with("tokio = "));
+    let workspace =
+        fs::read_to_string(root.join("Cargo.toml")).context("read the workspace's manifest")?;
+    let lines = workspace
+        .lines()
+        .filter(|line| line.starts_with("ractor = ") || line.starts_with("tokio = "));
     let dependencies: Vec<&str> = lines.collect();
     let manifest = format!(
         "[package]\nname = \"reference\"\nedition = \"2024\"\n[workspace]\n[dependencies]\n{}\n",
@@ -86,7 +96,9 @@ fn reference(root: &Path, work: &Path) -> Result<f64> {
 
 /// Gives a build an empty target folder of its own and none of this build's settings.
 fn clean(mut command: Command, target: &Path) -> Command {
-    for (key, _) in std::env::vars().filter(|(key, _)| key.starts_with("CARGO_") && key != "CARGO_HOME") {
+    for (key, _) in
+        std::env::vars().filter(|(key, _)| key.starts_with("CARGO_") && key != "CARGO_HOME")
+    {
         command.env_remove(key);
     }
     command.env("CARGO_TARGET_DIR", target);

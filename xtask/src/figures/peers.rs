@@ -35,7 +35,8 @@ pub(crate) fn install(root: &Path, profile: &str) -> Result<PathBuf> {
     let folder = if profile == "dev" { "debug" } else { profile };
     let program = target.join(folder).join("peers").to_string_lossy().into_owned();
     for figure in MAILBOX {
-        let libraries = LIBRARIES.map(|library| (library, vec![program.clone(), library.to_owned(), figure.to_owned()]));
+        let libraries = LIBRARIES
+            .map(|library| (library, vec![program.clone(), library.to_owned(), figure.to_owned()]));
         commands.entry(figure).or_default().extend(libraries);
     }
     for framework in FRAMEWORKS {

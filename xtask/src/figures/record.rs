@@ -65,7 +65,9 @@ impl Measured {
             .filter_map(|key| Some((key.to_owned(), median(&self.results(key))?)))
             .collect();
         let value = medians.get(OURS).copied();
-        let ratio = value.zip(medians.get(&self.goal.reference)).map(|(value, reference)| value / reference);
+        let ratio = value
+            .zip(medians.get(&self.goal.reference))
+            .map(|(value, reference)| value / reference);
         let ratio = ratio.filter(|ratio| ratio.is_finite());
         let holds = ratio.is_some_and(|ratio| {
             if self.goal.at_least { ratio >= self.goal.ratio } else { ratio <= self.goal.ratio }
@@ -73,7 +75,8 @@ impl Measured {
         let others = medians.into_iter().filter(|(key, _)| key != OURS);
         let (peers, floor) = others.partition(|(key, _)| self.peers.contains(key));
         let results = self.results(OURS);
-        let missing = || format!("cannot be measured: {OURS} or {} gave no result", self.goal.reference);
+        let missing =
+            || format!("cannot be measured: {OURS} or {} gave no result", self.goal.reference);
         Record {
             name: self.name.clone(),
             value,
@@ -120,7 +123,8 @@ pub(crate) mod tests {
 
     pub(crate) fn measured(at_least: bool, ours: &[f64], reference: &[f64]) -> Measured {
         let round = |at: usize| {
-            let pair = [(OURS, ours.get(at)), ("ractor", reference.get(at)), ("tokio", Some(&20.0))];
+            let pair =
+                [(OURS, ours.get(at)), ("ractor", reference.get(at)), ("tokio", Some(&20.0))];
             pair.into_iter().filter_map(|(key, value)| Some((key.to_owned(), *value?))).collect()
         };
         Measured {
@@ -136,7 +140,10 @@ pub(crate) mod tests {
     #[test]
     fn the_ratio_is_of_medians_and_decides() {
         let record = measured(true, &[14.0, 10.0, 99.0], &[10.0, 10.0, 1.0]).record();
-        assert_eq!((record.value, record.ratio, record.holds, record.runs), (Some(14.0), Some(1.4), true, 3));
+        assert_eq!(
+            (record.value, record.ratio, record.holds, record.runs),
+            (Some(14.0), Some(1.4), true, 3)
+        );
         assert_eq!(record.spread, Some((99.0 - 10.0) / 14.0));
         assert!(!measured(true, &[12.0], &[10.0]).record().holds);
         assert!(measured(false, &[12.0], &[10.0]).record().holds);
@@ -152,7 +159,11 @@ pub(crate) mod tests {
 
     #[test]
     fn what_was_not_measured_says_why_and_does_not_hold() {
-        for lacking in [measured(true, &[], &[10.0]), measured(false, &[10.0], &[]), measured(false, &[0.0], &[0.0])] {
+        for lacking in [
+            measured(true, &[], &[10.0]),
+            measured(false, &[10.0], &[]),
+            measured(false, &[0.0], &[0.0]),
+        ] {
             let record = lacking.record();
             assert!(!record.holds);
             assert!(record.why.unwrap().starts_with("cannot be measured"));
@@ -163,7 +174,10 @@ pub(crate) mod tests {
     fn a_published_line_has_the_documented_keys() {
         let line = serde_json::to_value(measured(true, &[14.0], &[10.0]).record()).unwrap();
         let keys: Vec<&str> = line.as_object().unwrap().keys().map(String::as_str).collect();
-        assert_eq!(keys, ["floor", "goal", "holds", "name", "peers", "ratio", "runs", "spread", "value"]);
+        assert_eq!(
+            keys,
+            ["floor", "goal", "holds", "name", "peers", "ratio", "runs", "spread", "value"]
+        );
     }
 
     #[test]

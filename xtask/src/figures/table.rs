@@ -11,16 +11,25 @@ const HEAD: [&str; 7] = ["figure", "value", "beside", "ratio", "goal", "spread",
 
 /// Renders a Markdown table whose columns are aligned, with the reasons of what was not measured below.
 pub(crate) fn render(measured: &[Measured], records: &[Record]) -> String {
-    let rows: Vec<[String; 7]> = measured.iter().zip(records).map(|(figure, record)| row(figure, record)).collect();
+    let rows: Vec<[String; 7]> =
+        measured.iter().zip(records).map(|(figure, record)| row(figure, record)).collect();
     let head = HEAD.map(str::to_owned);
     let width = |column: usize| {
         let cells = rows.iter().chain([&head]).filter_map(|row| row.get(column));
         cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..HEAD.len()).map(width).collect();
-    let mut lines = vec![line(&head, &widths), format!("|{}|", widths.iter().map(|width| "-".repeat(width + 2)).collect::<Vec<_>>().join("|"))];
+    let mut lines = vec![
+        line(&head, &widths),
+        format!(
+            "|{}|",
+            widths.iter().map(|width| "-".repeat(width + 2)).collect::<Vec<_>>().join("|")
+        ),
+    ];
     lines.extend(rows.iter().map(|row| line(row, &widths)));
-    let reasons = records.iter().filter_map(|record| Some(format!("- {}: {}", record.name, record.why.as_ref()?)));
+    let reasons = records
+        .iter()
+        .filter_map(|record| Some(format!("- {}: {}", record.name, record.why.as_ref()?)));
     let reasons: Vec<String> = reasons.collect();
     if !reasons.is_empty() {
         lines.push(String::new());
@@ -50,16 +59,28 @@ pub(crate) fn machine(root: &Path) -> Result<String> {
     let kernel = shell::read(&mut shell::command(root, "uname -sr"))?;
     let rustc = shell::read(&mut shell::command(root, "rustc --version"))?;
     let date = shell::read(&mut shell::command(root, "date --utc +%Y-%m-%d"))?;
-    Ok(format!("Machine: {cpu}, {cores} cores, {}, {}; {}.", kernel.trim(), rustc.trim(), date.trim()))
+    Ok(format!(
+        "Machine: {cpu}, {cores} cores, {}, {}; {}.",
+        kernel.trim(),
+        rustc.trim(),
+        date.trim()
+    ))
 }
 
 fn row(figure: &Measured, record: &Record) -> [String; 7] {
-    let beside = record.floor.iter().chain(&record.peers).map(|(name, value)| format!("{name} {}", short(*value)));
+    let beside = record
+        .floor
+        .iter()
+        .chain(&record.peers)
+        .map(|(name, value)| format!("{name} {}", short(*value)));
     let sign = if figure.goal.at_least { "≥" } else { "≤" };
-    let absolute = figure.goal.absolute.map(|value| format!("; {sign} {}", short(value))).unwrap_or_default();
+    let absolute =
+        figure.goal.absolute.map(|value| format!("; {sign} {}", short(value))).unwrap_or_default();
     [
         record.name.clone(),
-        record.value.map_or_else(|| "–".to_owned(), |value| format!("{} {}", short(value), figure.unit)),
+        record
+            .value
+            .map_or_else(|| "–".to_owned(), |value| format!("{} {}", short(value), figure.unit)),
         beside.collect::<Vec<_>>().join(", "),
         record.ratio.map_or_else(|| "–".to_owned(), |ratio| format!("{ratio:.2}")),
         format!("{sign} {} × {}{absolute}", record.goal, figure.goal.reference),
@@ -105,8 +126,12 @@ mod tests {
         let records: Vec<Record> = figures.iter().map(Measured::record).collect();
         let text = render(&figures, &records);
         assert!(text.contains("| 14.0 messages/s | tokio 20.0, ractor 10.0 | 1.40  | ≥ 1.3 × ractor | 0.00   | yes   |"), "{text}");
-        assert!(text.ends_with("- mailbox.tell: cannot be measured: synod or ractor gave no result"), "{text}");
-        let widths: std::collections::BTreeSet<usize> = text.lines().take(4).map(|line| line.chars().count()).collect();
+        assert!(
+            text.ends_with("- mailbox.tell: cannot be measured: synod or ractor gave no result"),
+            "{text}"
+        );
+        let widths: std::collections::BTreeSet<usize> =
+            text.lines().take(4).map(|line| line.chars().count()).collect();
         assert_eq!(widths.len(), 1, "{text}");
     }
 }

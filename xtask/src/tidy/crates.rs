@@ -55,8 +55,10 @@ const FREE: &[&str] = &["xtask/", "benches/"];
 pub(crate) fn arrows(path: &str, manifest: &str) -> Vec<String> {
     let folder = path.strip_suffix("Cargo.toml").unwrap_or(path).trim_end_matches('/');
     let named = dependencies(manifest);
-    let allowed = ARROWS.iter().find(|(package, _)| *package == folder).map(|(_, allowed)| *allowed);
-    let unknown = UNKNOWN.iter().find(|(package, _)| *package == folder).map_or(&[][..], |(_, list)| *list);
+    let allowed =
+        ARROWS.iter().find(|(package, _)| *package == folder).map(|(_, allowed)| *allowed);
+    let unknown =
+        UNKNOWN.iter().find(|(package, _)| *package == folder).map_or(&[][..], |(_, list)| *list);
     let mut problems = Vec::new();
     for name in named {
         let ours = ARROWS.iter().any(|(package, _)| *package == name);
@@ -75,12 +77,14 @@ pub(crate) fn foreign(path: &str, code: &str) -> Vec<String> {
     if FREE.iter().any(|free| path.starts_with(free)) {
         return Vec::new();
     }
-    let forbidden = FOREIGN.iter().filter(|(_, places)| !places.iter().any(|place| is_in(path, place)));
+    let forbidden =
+        FOREIGN.iter().filter(|(_, places)| !places.iter().any(|place| is_in(path, place)));
     let mut problems = Vec::new();
     for (name, places) in forbidden {
         if let Some(at) = named(code, name) {
             let line = lexer::line(code, at);
-            problems.push(format!("{path}:{line}: names {name}, which only {} may", places.join(", ")));
+            problems
+                .push(format!("{path}:{line}: names {name}, which only {} may", places.join(", ")));
         }
     }
     problems
@@ -97,7 +101,8 @@ fn named(code: &str, name: &str) -> Option<usize> {
         let before = code.get(..*at).unwrap_or_default().trim_end();
         let after = code.get(at + name.len()..).unwrap_or_default();
         let path = after.starts_with("::") && (!before.ends_with("::") || before.ends_with(" ::"));
-        let whole = after.starts_with(';') && (before.ends_with("use") || before.ends_with("crate"));
+        let whole =
+            after.starts_with(';') && (before.ends_with("use") || before.ends_with("crate"));
         path || whole
     })
 }
@@ -130,8 +135,12 @@ mod tests {
 
     #[test]
     fn siblings_never_depend_on_each_other() {
-        let manifest = "[dependencies]\nruntime.workspace = true\ncluster = { path = \"../cluster\" }\n";
-        assert_eq!(arrows("actors/Cargo.toml", manifest), ["actors/Cargo.toml: actors must not depend on cluster"]);
+        let manifest =
+            "[dependencies]\nruntime.workspace = true\ncluster = { path = \"../cluster\" }\n";
+        assert_eq!(
+            arrows("actors/Cargo.toml", manifest),
+            ["actors/Cargo.toml: actors must not depend on cluster"]
+        );
         assert!(arrows("Cargo.toml", manifest).is_empty());
         assert_eq!(arrows("review/Cargo.toml", manifest).len(), 2);
     }
@@ -140,12 +149,17 @@ mod tests {
     fn a_test_dependency_is_a_dependency() {
         let manifest = "[dev-dependencies.actors]\npath = \"../actors\"\n[features]\nactors = []\n";
         assert_eq!(arrows("runtime/Cargo.toml", manifest).len(), 1);
-        assert!(arrows("runtime/Cargo.toml", "[workspace.dependencies]\nactors = \"1\"\n").is_empty());
+        assert!(
+            arrows("runtime/Cargo.toml", "[workspace.dependencies]\nactors = \"1\"\n").is_empty()
+        );
     }
 
     #[test]
     fn the_words_know_no_executor() {
-        assert_eq!(arrows("protocol/Cargo.toml", "[dependencies]\ntokio = \"1\"\nserde = \"1\"\n").len(), 1);
+        assert_eq!(
+            arrows("protocol/Cargo.toml", "[dependencies]\ntokio = \"1\"\nserde = \"1\"\n").len(),
+            1
+        );
         assert!(arrows("runtime/Cargo.toml", "[dependencies]\ntokio = \"1\"\n").is_empty());
     }
 
@@ -153,7 +167,9 @@ mod tests {
     fn a_foreign_crate_is_named_in_its_place_only() {
         let code = "use std::fmt;\nuse ractor::Actor;\n";
         assert_eq!(foreign("runtime/src/router.rs", code).len(), 1);
-        assert!(foreign("runtime/src/router.rs", code).concat().contains("router.rs:2: names ractor"));
+        assert!(
+            foreign("runtime/src/router.rs", code).concat().contains("router.rs:2: names ractor")
+        );
         assert!(foreign("runtime/src/shell.rs", code).is_empty());
         assert!(foreign("benches/figures/src/mailbox.rs", code).is_empty());
         assert_eq!(foreign("actors/src/a.rs", "fn f() -> ::uuid::Uuid {}").len(), 1);
@@ -162,7 +178,12 @@ mod tests {
 
     #[test]
     fn a_module_or_a_variable_of_the_same_name_is_no_crate() {
-        for code in ["runtime::telemetry::metrics::describe()", "metrics.len()", "use crate::metrics::Names;", "mod metrics;"] {
+        for code in [
+            "runtime::telemetry::metrics::describe()",
+            "metrics.len()",
+            "use crate::metrics::Names;",
+            "mod metrics;",
+        ] {
             assert!(foreign("src/node.rs", code).is_empty(), "{code}");
         }
     }

@@ -26,7 +26,8 @@ pub(crate) fn blank(text: &str) -> Blanked {
             Piece::Quoted { open, content, close } => {
                 out.code.push_str(rest.get(..open).unwrap_or_default());
                 erase(&mut out.code, rest.get(open..open + content).unwrap_or_default());
-                out.code.push_str(rest.get(open + content..open + content + close).unwrap_or_default());
+                out.code
+                    .push_str(rest.get(open + content..open + content + close).unwrap_or_default());
                 out.strings.push((at + open, at + open + content));
                 open + content + close
             }
@@ -100,7 +101,11 @@ fn block_comment(rest: &str) -> usize {
 
 /// Recognises `r"…"`, `r#"…"#` and their byte forms.
 fn raw_string(rest: &str) -> Option<Piece> {
-    let tail = rest.strip_prefix('b').or_else(|| rest.strip_prefix('c')).unwrap_or(rest).strip_prefix('r')?;
+    let tail = rest
+        .strip_prefix('b')
+        .or_else(|| rest.strip_prefix('c'))
+        .unwrap_or(rest)
+        .strip_prefix('r')?;
     let hashes = tail.bytes().take_while(|byte| *byte == b'#').count();
     let tail = tail.get(hashes..)?.strip_prefix('"')?;
     let end = format!("\"{}", "#".repeat(hashes));
@@ -155,14 +160,18 @@ mod tests {
     #[test]
     fn comments_and_strings_are_blanked_in_place() {
         check("a // b\nc", "a     \nc", &[]);
-        check("a /* b /* c */ \n */ d", "a             \n    d", &[]);
+        check("a /* b /* c */ \n */ d", "a              \n    d", &[]);
         check(r#"f("a\"b", 'x')"#, r#"f("    ", 'x')"#, &[r#"a\"b"#]);
         check("f(r#\"a\"b\"#)", "f(r#\"   \"#)", &["a\"b"]);
     }
 
     #[test]
     fn lifetimes_and_quotes_as_characters_open_nothing() {
-        check("fn f<'a>(x: &'a str) { '\"'; \"s\" }", "fn f<'a>(x: &'a str) { '\"'; \" \" }", &["s"]);
+        check(
+            "fn f<'a>(x: &'a str) { '\"'; \"s\" }",
+            "fn f<'a>(x: &'a str) { '\"'; \" \" }",
+            &["s"],
+        );
         check("'\\''; \"s\"", "'\\''; \" \"", &["s"]);
     }
 

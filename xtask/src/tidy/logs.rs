@@ -6,7 +6,8 @@ const MACROS: &[&str] = &["trace", "debug", "info", "warn", "error"];
 /// Checks the message of every log macro of a file.
 pub(crate) fn messages(path: &str, text: &str, source: &Blanked) -> Vec<String> {
     let calls = lexer::words(&source.code).filter(|(at, word)| {
-        MACROS.contains(word) && source.code.get(at + word.len()..).is_some_and(|rest| rest.starts_with("!("))
+        MACROS.contains(word)
+            && source.code.get(at + word.len()..).is_some_and(|rest| rest.starts_with("!("))
     });
     let mut problems = Vec::new();
     for (at, word) in calls {
@@ -15,7 +16,9 @@ pub(crate) fn messages(path: &str, text: &str, source: &Blanked) -> Vec<String> 
         let message = text.get(from..to).unwrap_or_default();
         if !is_plain(message) {
             let line = lexer::line(text, from);
-            problems.push(format!("{path}:{line}: log text is lower-case without a full stop: \"{message}\""));
+            problems.push(format!(
+                "{path}:{line}: log text is lower-case without a full stop: \"{message}\""
+            ));
         }
     }
     problems

@@ -17,7 +17,13 @@ pub(crate) fn links(text: &str) -> Vec<Link> {
         let mut rest = without_code(prose);
         while let Some((_, after)) = rest.split_once("](") {
             let end = after.find(')').unwrap_or(after.len());
-            let target = after.get(..end).unwrap_or_default().split(' ').next().unwrap_or_default().to_owned();
+            let target = after
+                .get(..end)
+                .unwrap_or_default()
+                .split(' ')
+                .next()
+                .unwrap_or_default()
+                .to_owned();
             if !target.contains("://") && !target.starts_with("mailto:") {
                 found.push(Link { line, target });
             }
@@ -62,7 +68,8 @@ mod tests {
     #[test]
     fn links_within_the_tree_are_found_and_others_are_not() {
         let text = "[a](docs/a.md) [`b`](b.rs#x \"title\")\n```\n[c](c)\n```\n[d](https://d.example) `[e](e)`\n";
-        let targets: Vec<(usize, String)> = links(text).into_iter().map(|link| (link.line, link.target)).collect();
+        let targets: Vec<(usize, String)> =
+            links(text).into_iter().map(|link| (link.line, link.target)).collect();
         assert_eq!(targets, [(1, "docs/a.md".to_owned()), (1, "b.rs#x".to_owned())]);
     }
 

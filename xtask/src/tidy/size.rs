@@ -17,10 +17,14 @@ impl Ratchet {
     /// # Errors
     /// When a line is not of this form.
     pub(crate) fn parse(text: &str) -> Result<Self> {
-        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+        let lines =
+            text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
         let entry = |line: &str| {
-            let (path, count) = line.split_once(' ').with_context(|| format!("read `{line}`: path, space, lines"))?;
-            let count = count.trim().parse().with_context(|| format!("read the lines in `{line}`"))?;
+            let (path, count) = line
+                .split_once(' ')
+                .with_context(|| format!("read `{line}`: path, space, lines"))?;
+            let count =
+                count.trim().parse().with_context(|| format!("read the lines in `{line}`"))?;
             Ok((path.to_owned(), count))
         };
         lines.map(entry).collect::<Result<_>>().map(Self)
@@ -31,15 +35,15 @@ impl Ratchet {
         let lines = tests_start(path, text);
         let lines = if lines == 0 { text.lines().count() } else { lines };
         match self.0.get(path) {
-            None if lines > LINES_MAX => {
-                Some(format!("{path}: {lines} lines without tests, more than {LINES_MAX}: split it by what it is about"))
-            }
+            None if lines > LINES_MAX => Some(format!(
+                "{path}: {lines} lines without tests, more than {LINES_MAX}: split it by what it is about"
+            )),
             Some(_) if lines <= LINES_MAX => {
                 Some(format!("{path}: {lines} lines now: take it off the ratchet list"))
             }
-            Some(allowed) if lines > *allowed => {
-                Some(format!("{path}: {lines} lines without tests; it may only shrink from {allowed}"))
-            }
+            Some(allowed) if lines > *allowed => Some(format!(
+                "{path}: {lines} lines without tests; it may only shrink from {allowed}"
+            )),
             Some(allowed) if lines < *allowed => {
                 Some(format!("{path}: {lines} lines now: lower its {allowed} in the ratchet list"))
             }

@@ -27,7 +27,12 @@ impl Actor for Sink {
         Ok(count)
     }
 
-    async fn handle(&self, _: ActorRef<u64>, _: u64, count: &mut Count) -> Result<(), ActorProcessingErr> {
+    async fn handle(
+        &self,
+        _: ActorRef<u64>,
+        _: u64,
+        count: &mut Count,
+    ) -> Result<(), ActorProcessingErr> {
         count.left -= 1;
         if count.left == 0 {
             count.done.take().map(|done| done.send(()));
@@ -87,11 +92,20 @@ impl Actor for Link {
     type State = Place;
     type Arguments = Option<oneshot::Sender<()>>;
 
-    async fn pre_start(&self, _: ActorRef<Token>, done: Self::Arguments) -> Result<Place, ActorProcessingErr> {
+    async fn pre_start(
+        &self,
+        _: ActorRef<Token>,
+        done: Self::Arguments,
+    ) -> Result<Place, ActorProcessingErr> {
         Ok(Place { next: None, done })
     }
 
-    async fn handle(&self, _: ActorRef<Token>, token: Token, place: &mut Place) -> Result<(), ActorProcessingErr> {
+    async fn handle(
+        &self,
+        _: ActorRef<Token>,
+        token: Token,
+        place: &mut Place,
+    ) -> Result<(), ActorProcessingErr> {
         let left = match token {
             Token::Next(next) => {
                 place.next = Some(next);
@@ -149,7 +163,12 @@ impl Actor for Echo {
         Ok(())
     }
 
-    async fn handle(&self, _: ActorRef<Question>, question: Question, (): &mut ()) -> Result<(), ActorProcessingErr> {
+    async fn handle(
+        &self,
+        _: ActorRef<Question>,
+        question: Question,
+        (): &mut (),
+    ) -> Result<(), ActorProcessingErr> {
         let Question::Ask(number, reply) = question;
         reply.send(number)?;
         Ok(())
@@ -200,11 +219,20 @@ impl Actor for Ant {
     type State = ActorRef<u64>;
     type Arguments = ActorRef<u64>;
 
-    async fn pre_start(&self, _: ActorRef<u64>, gatherer: ActorRef<u64>) -> Result<ActorRef<u64>, ActorProcessingErr> {
+    async fn pre_start(
+        &self,
+        _: ActorRef<u64>,
+        gatherer: ActorRef<u64>,
+    ) -> Result<ActorRef<u64>, ActorProcessingErr> {
         Ok(gatherer)
     }
 
-    async fn handle(&self, _: ActorRef<u64>, tick: u64, gatherer: &mut ActorRef<u64>) -> Result<(), ActorProcessingErr> {
+    async fn handle(
+        &self,
+        _: ActorRef<u64>,
+        tick: u64,
+        gatherer: &mut ActorRef<u64>,
+    ) -> Result<(), ActorProcessingErr> {
         gatherer.cast(tick)?;
         Ok(())
     }
@@ -223,11 +251,20 @@ impl Actor for Gatherer {
     type State = Gathered;
     type Arguments = mpsc::Sender<()>;
 
-    async fn pre_start(&self, _: ActorRef<u64>, next: mpsc::Sender<()>) -> Result<Gathered, ActorProcessingErr> {
+    async fn pre_start(
+        &self,
+        _: ActorRef<u64>,
+        next: mpsc::Sender<()>,
+    ) -> Result<Gathered, ActorProcessingErr> {
         Ok(Gathered { count: 0, next })
     }
 
-    async fn handle(&self, _: ActorRef<u64>, _: u64, gathered: &mut Gathered) -> Result<(), ActorProcessingErr> {
+    async fn handle(
+        &self,
+        _: ActorRef<u64>,
+        _: u64,
+        gathered: &mut Gathered,
+    ) -> Result<(), ActorProcessingErr> {
         gathered.count += 1;
         if gathered.count == SWARM {
             gathered.count = 0;

@@ -75,13 +75,17 @@ pub(crate) fn ring(hops: u64) -> Outcome {
 }
 
 /// Passes the token on; the one with `done` tells when it has gone far enough.
-async fn pass_on(mut rx: mpsc::Receiver<u64>, next: mpsc::Sender<u64>, mut done: Option<oneshot::Sender<()>>) {
+async fn pass_on(
+    mut rx: mpsc::Receiver<u64>,
+    next: mpsc::Sender<u64>,
+    mut done: Option<oneshot::Sender<()>>,
+) {
     while let Some(left) = rx.recv().await {
-        if left <= 1 {
-            if let Some(done) = done.take() {
-                done.send(()).ok();
-                return;
-            }
+        if left <= 1
+            && let Some(done) = done.take()
+        {
+            done.send(()).ok();
+            return;
         }
         if next.send(left.saturating_sub(1).max(1)).await.is_err() {
             return;

@@ -58,7 +58,9 @@ pub(crate) fn run(count: usize, parts: u64, iterations: u64) -> Result<Duration>
     let watch = Watch::start();
     thread::scope(|scope| {
         let threads: Vec<_> = (0..count).map(|_| scope.spawn(work)).collect();
-        threads.into_iter().try_for_each(|thread| thread.join().map_err(|_| anyhow!("a thread panicked")))
+        threads
+            .into_iter()
+            .try_for_each(|thread| thread.join().map_err(|_| anyhow!("a thread panicked")))
     })?;
     Ok(watch.time())
 }

@@ -21,7 +21,9 @@ pub(crate) const SEEDS: u64 = 200;
 
 /// Tells the mean length of a run, as a multiple of a run without stragglers.
 pub(crate) fn ideal(_: &Settings) -> Outcome {
-    let whole: u64 = (0..SEEDS).map(|seed| length(PARTS, AGENTS, |part, attempt| draw(seed, part, attempt))).sum();
+    let whole: u64 = (0..SEEDS)
+        .map(|seed| length(PARTS, AGENTS, |part, attempt| draw(seed, part, attempt)))
+        .sum();
     Ok(Ok(relative(whole)))
 }
 
@@ -34,7 +36,8 @@ pub(crate) fn relative(whole: u64) -> f64 {
 
 /// Draws how long an attempt takes, the first attempt of a part being number 0.
 pub(crate) fn draw(seed: u64, part: usize, attempt: usize) -> u64 {
-    let mixed = [part as u64, attempt as u64].into_iter().fold(mix(seed), |state, word| mix(state ^ word));
+    let mixed =
+        [part as u64, attempt as u64].into_iter().fold(mix(seed), |state, word| mix(state ^ word));
     if mixed % 100 < PERCENT { ATTEMPT * SLOWER } else { ATTEMPT }
 }
 
@@ -66,7 +69,13 @@ fn length(parts: usize, agents: usize, draw: impl Fn(usize, usize) -> u64) -> u6
             running.push(Running { part, attempts: 1, agents: 1, ends: now + draw(part, 0) });
         }
         while idle > 0 {
-            let Some(last) = running.iter_mut().max_by_key(|run| run.ends).filter(|run| run.ends > now + ATTEMPT) else { break };
+            let Some(last) = running
+                .iter_mut()
+                .max_by_key(|run| run.ends)
+                .filter(|run| run.ends > now + ATTEMPT)
+            else {
+                break;
+            };
             last.ends = last.ends.min(now + draw(last.part, last.attempts));
             last.attempts += 1;
             last.agents += 1;
