@@ -76,7 +76,8 @@ fn main(root: &Table) -> Option<Problem> {
     let main = text(node)?;
     let patterns = root.entries_of("map_reduce");
     let later = PATTERNS_LATER.iter().flat_map(|kind| root.entries_of(kind));
-    if patterns.iter().chain(later).any(|pattern| pattern.key == main) {
+    // Without any pattern that is the problem, not this name.
+    if patterns.is_empty() || patterns.iter().chain(later).any(|pattern| pattern.key == main) {
         return None;
     }
     let problem = match root.entries_of("agents").iter().find(|agent| agent.key == main) {
@@ -237,7 +238,8 @@ fn worker(node: &Node, earlier: &[Node], root: &Table) -> Option<Problem> {
         return Some(problem);
     }
     let agents = root.entries_of("agents");
-    if agents.iter().any(|agent| agent.key == name) {
+    // Without any agent that is the problem, not this name.
+    if agents.is_empty() || agents.iter().any(|agent| agent.key == name) {
         return None;
     }
     let is_pattern = |kind: &&str| root.entries_of(kind).iter().any(|entry| entry.key == name);

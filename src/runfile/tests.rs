@@ -51,6 +51,25 @@ fn broken_toml_and_wrong_keys_come_together() {
 }
 
 #[test]
+fn one_mistake_of_syntax_is_one_problem() {
+    let broken = [
+        ("[agents]", "[agents"),
+        ("\"review\"\n", "\"review\n"),
+        (
+            "all_of = [\"secrets\", \"rust\", \"ruff\", \"clippy\", \"lint\"]",
+            "all_of = [\"secrets\" \"rust\"]",
+        ),
+        ("count = 2", "count = "),
+        ("timeout = \"2m\"", "timeout = 2m"),
+    ];
+    for (good, bad) in broken {
+        let text = GOOD.replacen(good, bad, 1);
+        assert_ne!(text, GOOD);
+        assert_eq!(messages(&text).len(), 1, "{bad}: {:?}", messages(&text));
+    }
+}
+
+#[test]
 fn an_empty_file_lacks_what_every_file_has() {
     let lacks =
         ["synod", "main", "agents", "map_reduce"].map(|key| format!("the file has no `{key}`"));
@@ -60,8 +79,7 @@ fn an_empty_file_lacks_what_every_file_has() {
 #[test]
 fn a_file_without_agents_or_patterns_is_refused() {
     let text = "synod = 1\nmain = \"a\"\nagents = {}\nmap_reduce = {}\n";
-    let expected = ["there is no pattern `a`", "`agents` is empty", "`map_reduce` is empty"];
-    assert_eq!(messages(text), expected);
+    assert_eq!(messages(text), ["`agents` is empty", "`map_reduce` is empty"]);
 }
 
 #[test]

@@ -95,9 +95,17 @@ impl Value {
 
 /// Reads a TOML text; what cannot be read is noted and left out.
 pub(crate) fn read(text: &str, problems: &mut Vec<Problem>) -> Table {
-    let (document, errors) = DeTable::parse_recoverable(text);
+    let (document, mut errors) = DeTable::parse_recoverable(text);
+    errors.sort_by_key(|error| error.span().map(|span| span.start));
+    let mut line_end = 0;
     for error in errors {
         let span = error.span().unwrap_or(0..0);
+        // Further errors of a line mostly follow from its first.
+        if span.start < line_end {
+            continue;
+        }
+        let rest = text.get(span.start..).unwrap_or("");
+        line_end = span.start + rest.find('\n').map_or(rest.len(), |newline| newline + 1);
         let at = At { origin: Origin::File, start: span.start, end: span.end };
         problems.push(syntax(at, error.message(), text));
     }
