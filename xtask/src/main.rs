@@ -41,7 +41,8 @@ enum Task {
 
 fn main() -> ExitCode {
     match run(Command::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             shell::complain(&format!("error: {error:#}"));
             ExitCode::FAILURE
@@ -49,17 +50,16 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command) -> Result<()> {
+/// Runs a task; returns whether all that it checked passed.
+fn run(command: Command) -> Result<bool> {
     let root = shell::root()?;
     match command.task {
-        Task::Test(options) => steps::test(&root, &options),
-        Task::Fix => steps::fix(&root),
-        Task::Tidy => tidy::check(&root),
-        Task::Figures(options) => figures::run(&root, &options),
-        Task::Soak(options) => soak::run(&root, &options),
-        Task::LargeTree => {
-            shell::say(&large_tree::unpack(&root)?.display().to_string());
-            Ok(())
-        }
+        Task::Test(options) => return steps::test(&root, &options),
+        Task::Fix => steps::fix(&root)?,
+        Task::Tidy => tidy::check(&root)?,
+        Task::Figures(options) => figures::run(&root, &options)?,
+        Task::Soak(options) => soak::run(&root, &options)?,
+        Task::LargeTree => shell::say(&large_tree::unpack(&root)?.display().to_string()),
     }
+    Ok(true)
 }

@@ -55,15 +55,16 @@ enum Step {
 }
 
 /// Runs the steps and prints a table of their times.
+/// Returns whether all passed; it stops at the first that does not, after showing its output.
 ///
 /// # Errors
-/// At the first step that fails, after showing its output.
-pub(crate) fn test(root: &Path, options: &TestOptions) -> Result<()> {
+/// When the tools cannot be installed or the state of the tree cannot be read.
+pub(crate) fn test(root: &Path, options: &TestOptions) -> Result<bool> {
     let whole = Watch::start();
     let (tools, time) = timed(|| Tools::install(root));
     let mut table = vec![("tools".to_owned(), time)];
     let bench = Bench { root, tools: tools.context("install tools")?, before: state(root)? };
-    let mut failure = None;
+    let mut passed = true;
     for step in Step::value_variants() {
         if !options.only.is_empty() && !options.only.contains(step) {
             continue;
@@ -73,13 +74,14 @@ pub(crate) fn test(root: &Path, options: &TestOptions) -> Result<()> {
         let (result, time) = timed(|| bench.run(*step));
         table.push((name, time));
         if let Err(error) = result {
-            failure = Some(error);
+            shell::say(&format!("error: {error:#}"));
+            passed = false;
             break;
         }
     }
-    let outcome = if failure.is_some() { "failed" } else { "passed" };
+    let outcome = if passed { "passed" } else { "failed" };
     shell::say(&format!("\n{}", times(&table, whole.time(), outcome)));
-    failure.map_or(Ok(()), Err)
+    Ok(passed)
 }
 
 /// Writes what a program can mend: formatting, lint suggestions, golden vectors.
@@ -106,9 +108,13 @@ struct Bench<'a> {
 
 impl Bench<'_> {
     fn run(&self, step: Step) -> Result<()> {
-        let cargo = |words: &str| shell::command(self.root, &format!("cargo {words}"));
+        let cargo = |words: &str| {
+            let mut cargo = shell::command(self.root, &format!("cargo {words}"));
+            cargo.env("CARGO_TERM_COLOR", "never");
+            cargo
+        };
         match step {
-            Step::Fmt => self.log(step, cargo("fmt --all -- --check"), ""),
+            Step::Fmt => self.log(step, cargo("fmt --all -- --check --color never"), ""),
             Step::Tidy => tidy::check(self.root),
             Step::Clippy => {
                 let lint = "clippy --locked --workspace --all-targets -- -D warnings";

@@ -60,6 +60,7 @@ fn text_problems(
             problems.extend(size::header(path, text));
             problems.extend(ratchet.lines(path, text));
             problems.extend(crates::foreign(path, &code.code));
+            problems.extend(crates::inner(path, &code.code));
             problems.extend(sleeps(path, &code.code));
             problems.extend(logs::messages(path, text, &code));
         }

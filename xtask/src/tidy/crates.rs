@@ -51,6 +51,9 @@ const FOREIGN: &[(&str, &[&str])] = &[
 /// What measures and mends the workspace from outside.
 const FREE: &[&str] = &["xtask/", "benches/"];
 
+/// What uses the product as its users do.
+const OUTSIDE: &[&str] = &["examples/", "tests/", "benches/figures/"];
+
 /// Dependencies between packages go one way.
 pub(crate) fn arrows(path: &str, manifest: &str) -> Vec<String> {
     let folder = path.strip_suffix("Cargo.toml").unwrap_or(path).trim_end_matches('/');
@@ -88,6 +91,20 @@ pub(crate) fn foreign(path: &str, code: &str) -> Vec<String> {
         }
     }
     problems
+}
+
+/// What looks at the product from outside sees only the root's public API.
+pub(crate) fn inner(path: &str, code: &str) -> Vec<String> {
+    if !OUTSIDE.iter().any(|outside| path.starts_with(outside)) {
+        return Vec::new();
+    }
+    let ours = ARROWS.iter().map(|(package, _)| *package).filter(|package| !package.is_empty());
+    let found = ours.filter_map(|package| Some((package, named(code, package)?)));
+    let say = |(package, at)| {
+        let line = lexer::line(code, at);
+        format!("{path}:{line}: names {package}: use synod's own API, as a user does")
+    };
+    found.map(say).collect()
 }
 
 /// Tells whether a path is the place, or in it if it ends with a slash.
@@ -174,6 +191,13 @@ mod tests {
         assert!(foreign("benches/figures/src/mailbox.rs", code).is_empty());
         assert_eq!(foreign("actors/src/a.rs", "fn f() -> ::uuid::Uuid {}").len(), 1);
         assert_eq!(foreign("src/cli.rs", "use redb;").len(), 1);
+    }
+
+    #[test]
+    fn examples_see_only_the_public_api() {
+        assert_eq!(inner("examples/quota.rs", "use runtime::Actor;").len(), 1);
+        assert!(inner("examples/quota.rs", "use synod::runtime::Actor;").is_empty());
+        assert!(inner("src/node.rs", "use runtime::Actor;").is_empty());
     }
 
     #[test]
