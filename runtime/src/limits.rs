@@ -81,3 +81,33 @@ pub const WHEEL_TICK: Duration = Duration::from_millis(5);
 
 /// The slots for entries that an emptied timer wheel keeps allocated.
 pub const WHEEL_IDLE_ENTRIES: usize = 4_096;
+
+/// The requests that one admission lets be active at a time, unless told otherwise.
+pub const ADMISSION_CREDITS: usize = 1_024;
+
+/// How long a caller that found no credit is told to wait.
+pub const ADMISSION_RETRY_AFTER: Duration = Duration::from_millis(100);
+
+/// The accepted message ids that one admission remembers; the oldest are forgotten first.
+pub const DEDUP_IDS_MAX: usize = 65_536;
+
+/// How long an accepted message id is remembered.
+pub const DEDUP_WINDOW: Duration = Duration::from_secs(600);
+
+/// The deadline of a request that names none, counted from its admission.
+pub const DEADLINE_DEFAULT: Duration = Duration::from_secs(600);
+
+/// The farthest deadline that a request may name, counted from its admission.
+pub const DEADLINE_MAX: Duration = Duration::from_secs(30 * 24 * 3_600);
+
+/// The subscriptions of one event bus.
+pub const EVENT_SUBSCRIPTIONS_MAX: usize = 1_024;
+
+/// The events that wait for one subscriber unless it asks for another number; the oldest are dropped first.
+pub const EVENT_QUEUE: usize = 1_024;
+
+/// The events that may wait for one subscriber at the most.
+pub const EVENT_QUEUE_MAX: usize = 65_536;
+
+/// The published event ids that a bus remembers, to drop the second event of an id.
+pub const EVENT_IDS_MAX: usize = 4_096;

@@ -26,7 +26,7 @@ pub struct Wheel<T> {
     /// The first unused node, linked by `next`.
     unused: u32,
     /// Which lists of a level have entries, a bit each.
-    occupied: [Bits; LEVELS],
+    occupied: [Bits; LEVELS as usize],
     /// The tick up to which everything has fired.
     current: u64,
     len: usize,
@@ -40,12 +40,14 @@ pub struct Key {
     stamp: u64,
 }
 
-const LEVELS: usize = 4;
+const LEVELS: u32 = 4;
 /// The binary digits of a tick's number that pick the list within a level.
 const LIST_BITS: u32 = 8;
-const LISTS: u64 = 1 << LIST_BITS;
-const HEADS: usize = LEVELS << LIST_BITS;
+const LISTS: u32 = 1 << LIST_BITS;
+const HEADS: u32 = LEVELS << LIST_BITS;
+const HEAD_COUNT: usize = HEADS as usize;
 const NONE: u32 = u32::MAX;
+#[expect(clippy::cast_possible_truncation, reason = "a tick is milliseconds")]
 const TICK_NANOS: u64 = WHEEL_TICK.as_nanos() as u64;
 
 #[derive(Debug)]
@@ -63,9 +65,9 @@ impl<T> Wheel<T> {
     /// Makes an empty wheel that stands at the start of time.
     pub fn new() -> Self {
         Self {
-            nodes: (0..HEADS as u32).map(Node::head).collect(),
+            nodes: (0..HEADS).map(Node::head).collect(),
             unused: NONE,
-            occupied: [Bits::default(); LEVELS],
+            occupied: [Bits::default(); LEVELS as usize],
             current: 0,
             len: 0,
             last_stamp: 0,
@@ -100,9 +102,9 @@ impl<T> Wheel<T> {
             self.current = self.next_busy_tick().map_or(target, |tick| tick.min(target));
             self.turn(fired);
         }
-        if self.len == 0 && self.nodes.capacity() > HEADS + WHEEL_IDLE_ENTRIES {
-            self.nodes.truncate(HEADS);
-            self.nodes.shrink_to(HEADS + WHEEL_IDLE_ENTRIES);
+        if self.len == 0 && self.nodes.capacity() > HEAD_COUNT + WHEEL_IDLE_ENTRIES {
+            self.nodes.truncate(HEAD_COUNT);
+            self.nodes.shrink_to(HEAD_COUNT + WHEEL_IDLE_ENTRIES);
             self.unused = NONE;
         }
     }
@@ -127,14 +129,15 @@ impl<T> Wheel<T> {
         let levels = (0..).map(|level| level * LIST_BITS).zip(&self.occupied);
         let ticks = levels.filter_map(|(shift, occupied)| {
             let list = self.current >> shift;
-            occupied.distance_behind(list % LISTS).map(|distance| (list + distance) << shift)
+            let distance = occupied.distance_behind(list_of(list))?;
+            Some((list + u64::from(distance)) << shift)
         });
         ticks.min()
     }
 
     /// Does what the current tick asks for: deals out coarse lists whose time has come, then fires the finest.
     fn turn(&mut self, fired: &mut Vec<T>) {
-        for level in (1..LEVELS as u32).rev() {
+        for level in (1..LEVELS).rev() {
             if self.current.trailing_zeros() >= level * LIST_BITS {
                 self.deal_out(head_of(level, self.current));
             }
@@ -158,7 +161,7 @@ impl<T> Wheel<T> {
     /// Appends a node to the list in which it waits for `due`.
     fn link(&mut self, index: u32, due: u64) {
         // What lies beyond the last level waits in its farthest list and is dealt again from there.
-        let distance = (due - self.current).min((1 << (LEVELS as u32 * LIST_BITS)) - 1);
+        let distance = (due - self.current).min((1 << (LEVELS * LIST_BITS)) - 1);
         let level = distance.checked_ilog2().unwrap_or(0) / LIST_BITS;
         let head = head_of(level, self.current + distance);
         let last = self.node(head).previous;
@@ -180,6 +183,10 @@ impl<T> Wheel<T> {
     }
 
     /// Puts a node where there is room.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "four thousand million nodes fit in no memory"
+    )]
     fn place(&mut self, node: Node<T>) -> u32 {
         let index = self.unused;
         if index == NONE {
@@ -204,7 +211,7 @@ impl<T> Wheel<T> {
 
     fn mark(&mut self, head: u32, occupied: bool) {
         if let Some(level) = self.occupied.get_mut((head >> LIST_BITS) as usize) {
-            level.set(u64::from(head) % LISTS, occupied);
+            level.set(head % LISTS, occupied);
         }
     }
 
@@ -228,31 +235,39 @@ impl<T> Node<T> {
 
 /// The head of the list of a level in which `tick` lies.
 fn head_of(level: u32, tick: u64) -> u32 {
-    let list = (tick >> (level * LIST_BITS)) % LISTS;
-    (level << LIST_BITS) | list as u32
+    (level << LIST_BITS) | list_of(tick >> (level * LIST_BITS))
+}
+
+/// The list of a level that has this number when counted on for ever.
+#[expect(clippy::cast_possible_truncation, reason = "the remainder is below 256")]
+fn list_of(number: u64) -> u32 {
+    (number % u64::from(LISTS)) as u32
 }
 
 /// One bit for each list of a level.
 #[derive(Clone, Copy, Debug, Default)]
-struct Bits([u64; (LISTS / 64) as usize]);
+struct Bits([u64; WORDS as usize]);
+
+const WORD_BITS: u32 = u64::BITS;
+const WORDS: u32 = LISTS / WORD_BITS;
 
 impl Bits {
-    fn set(&mut self, list: u64, value: bool) {
-        if let Some(word) = self.0.get_mut((list / 64) as usize) {
-            let bit = 1 << (list % 64);
+    fn set(&mut self, list: u32, value: bool) {
+        if let Some(word) = self.0.get_mut((list / WORD_BITS) as usize) {
+            let bit = 1 << (list % WORD_BITS);
             *word = if value { *word | bit } else { *word & !bit };
         }
     }
 
     /// How far behind `list` the next set bit lies, going round: 1 to 256.
-    fn distance_behind(&self, list: u64) -> Option<u64> {
+    fn distance_behind(&self, list: u32) -> Option<u32> {
         let start = (list + 1) % LISTS;
         // The word of the start comes twice: first its upper part, at last its lower.
-        (0..=self.0.len() as u64).find_map(|turn| {
-            let word_index = (start / 64 + turn) % self.0.len() as u64;
-            let from = if turn == 0 { start % 64 } else { 0 };
+        (0..=WORDS).find_map(|turn| {
+            let word_index = (start / WORD_BITS + turn) % WORDS;
+            let from = if turn == 0 { start % WORD_BITS } else { 0 };
             let word = *self.0.get(word_index as usize)? & (u64::MAX << from);
-            let found = word_index * 64 + u64::from(word.trailing_zeros());
+            let found = word_index * WORD_BITS + word.trailing_zeros();
             (word != 0).then(|| (found + LISTS - start) % LISTS + 1)
         })
     }
@@ -345,7 +360,7 @@ mod tests {
                 assert!(wheel.cancel(in_flight.pop_front().unwrap()).is_some());
             }
         }
-        assert_eq!((wheel.len(), wheel.nodes.len()), (64, HEADS + 65));
+        assert_eq!((wheel.len(), wheel.nodes.len()), (64, HEAD_COUNT + 65));
     }
 
     #[test]
@@ -353,7 +368,7 @@ mod tests {
         let mut wheel = Wheel::new();
         let keys: Vec<_> = (0..100_000).map(|entry| wheel.insert(at(entry % 999), entry)).collect();
         assert_eq!(fired_at(&mut wheel, at(1_000)).len(), 100_000);
-        assert!(wheel.nodes.capacity() <= HEADS + WHEEL_IDLE_ENTRIES);
+        assert!(wheel.nodes.capacity() <= HEAD_COUNT + WHEEL_IDLE_ENTRIES);
         let fresh = wheel.insert(at(2_000), 7);
         assert!(keys.into_iter().all(|key| wheel.cancel(key).is_none()));
         assert_eq!(wheel.cancel(fresh), Some(7));

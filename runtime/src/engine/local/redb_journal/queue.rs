@@ -147,3 +147,67 @@ impl Entry {
         matches!(self, Self::Append(append, _) if !append.records.is_empty())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use protocol::RunId;
+
+    use super::*;
+    use crate::{engine::journal::Appended, limits::JOURNAL_RECORD_BYTES_MAX};
+
+    const RUN: RunId = RunId::from_u128(1);
+
+    fn push(queue: &Queue, bytes: usize) -> Result<Appended, JournalError> {
+        let (append, appended) = Append::awaited(RUN, 0, vec![vec![0; bytes]]);
+        queue.push(append).map(|()| appended).map_err(|(_, error)| error)
+    }
+
+    #[test]
+    fn too_many_bytes_are_refused_until_some_are_written() {
+        let queue = Queue::default();
+        let fitting = JOURNAL_QUEUE_BYTES_MAX / JOURNAL_RECORD_BYTES_MAX;
+        for _ in 0..fitting {
+            push(&queue, JOURNAL_RECORD_BYTES_MAX).unwrap();
+        }
+        let full = JournalError::Overloaded { run: RUN, queued_bytes: JOURNAL_QUEUE_BYTES_MAX };
+        assert_eq!(push(&queue, 1).unwrap_err(), full);
+        let group = queue.take().unwrap();
+        assert_eq!(group.len(), JOURNAL_COMMIT_BYTES_MAX / JOURNAL_RECORD_BYTES_MAX);
+        assert_eq!(push(&queue, 1).unwrap_err(), full, "what is being written still takes room");
+        queue.written(group.iter().map(Entry::bytes).sum());
+        push(&queue, JOURNAL_RECORD_BYTES_MAX).unwrap();
+    }
+
+    #[test]
+    fn too_many_appends_are_refused_until_some_are_written() {
+        let queue = Queue::default();
+        for _ in 0..JOURNAL_QUEUE_APPENDS_MAX {
+            push(&queue, 0).unwrap();
+        }
+        assert!(matches!(push(&queue, 0), Err(JournalError::Overloaded { queued_bytes: 0, .. })));
+        assert_eq!(queue.take().unwrap().len(), JOURNAL_QUEUE_APPENDS_MAX);
+        queue.written(0);
+        push(&queue, 0).unwrap();
+    }
+
+    #[test]
+    fn a_closed_queue_gives_what_waits_and_then_ends() {
+        let queue = Queue::default();
+        push(&queue, 1).unwrap();
+        queue.close();
+        assert_eq!(queue.take().unwrap().len(), 1);
+        assert!(queue.take().is_none());
+    }
+
+    #[test]
+    fn a_failed_queue_hands_over_what_waits_and_refuses_the_rest() {
+        let queue = Queue::default();
+        push(&queue, 1).unwrap();
+        let failure = JournalError::Failed { operation: "commit", cause: "no space left".into() };
+        assert_eq!(queue.fail(&failure).len(), 1);
+        assert_eq!(push(&queue, 1).unwrap_err(), failure);
+        let (sender, mut flushed) = oneshot::channel();
+        queue.push_flush(sender);
+        assert_eq!(flushed.try_recv(), Ok(Err(failure)));
+    }
+}

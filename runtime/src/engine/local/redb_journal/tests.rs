@@ -13,12 +13,9 @@ use parking_lot::Mutex;
 use tempfile::TempDir;
 
 use super::{open::prepare, recording::RecordingDisk, *};
-use crate::{
-    engine::{
-        conformance::journal_conformance,
-        journal::{Acknowledge, Appended},
-    },
-    limits::{JOURNAL_QUEUE_BYTES_MAX, JOURNAL_RECORD_BYTES_MAX},
+use crate::engine::{
+    conformance::journal_conformance,
+    journal::{Acknowledge, Appended},
 };
 
 const RUN: RunId = RunId::from_u128(7);
@@ -107,28 +104,6 @@ async fn what_gathers_during_a_sync_is_written_by_one_commit() {
     }
     let syncs = disk.syncs() - syncs_before;
     assert!(syncs <= 6, "1,001 appends took {syncs} syncs, but a commit takes two or three");
-}
-
-#[tokio::test]
-async fn a_full_queue_refuses_and_keeps_what_it_accepted() {
-    let disk = RecordingDisk::default();
-    let journal = on_disk(&disk);
-    disk.stall_syncs(true);
-    let fitting = JOURNAL_QUEUE_BYTES_MAX / JOURNAL_RECORD_BYTES_MAX;
-    let send = |position: usize| {
-        let records = vec![vec![1; JOURNAL_RECORD_BYTES_MAX]];
-        let (append, appended) = Append::awaited(RUN, position as Sequence, records);
-        journal.append(append);
-        appended
-    };
-    let accepted: Vec<_> = (0..fitting).map(send).collect();
-    let queued_bytes = JOURNAL_QUEUE_BYTES_MAX;
-    assert_eq!(send(fitting).await, Err(JournalError::Overloaded { run: RUN, queued_bytes }));
-    disk.stall_syncs(false);
-    for appended in accepted {
-        appended.await.unwrap();
-    }
-    assert_eq!(send(fitting).await, Ok(fitting as Sequence + 1), "there is room again");
 }
 
 #[tokio::test]
