@@ -9,7 +9,7 @@ use std::process::Stdio;
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 
-use crate::shell;
+use crate::{large_tree, shell};
 
 mod first_run;
 mod peers;
@@ -103,6 +103,9 @@ fn workloads(root: &Path, options: &Options) -> Result<Vec<Measured>> {
     });
     if options.short {
         command.arg("--short");
+    }
+    if options.wants("review.wall") || options.wants("review") {
+        command.arg("--tree").arg(large_tree::unpack(root)?);
     }
     if options.peers {
         command.arg("--peers").arg(peers::install(root, &options.profile)?);

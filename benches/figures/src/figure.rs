@@ -1,5 +1,6 @@
 //! What a figure is: who takes part in which workload, and what is expected.
 use std::cell::Cell;
+use std::path::PathBuf;
 
 use anyhow::Result;
 
@@ -72,14 +73,16 @@ impl Contender {
 /// How much is measured.
 pub(crate) struct Settings {
     short: bool,
+    /// the large tree that is reviewed
+    pub(crate) tree: Option<PathBuf>,
     /// records that the durable workload had in one commit when it ran last, on average
     pub(crate) records_per_commit: Cell<u32>,
 }
 
 impl Settings {
     /// Chooses the short or the full form.
-    pub(crate) fn new(short: bool) -> Self {
-        Self { short, records_per_commit: Cell::new(32) }
+    pub(crate) fn new(short: bool, tree: Option<PathBuf>) -> Self {
+        Self { short, tree, records_per_commit: Cell::new(32) }
     }
 
     /// Tells how often each contender runs.

@@ -37,6 +37,9 @@ struct Options {
     /// A file that says how to run other frameworks, by figure and name
     #[arg(long)]
     peers: Option<PathBuf>,
+    /// The large tree that review.wall reviews
+    #[arg(long)]
+    tree: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -51,7 +54,7 @@ fn main() -> ExitCode {
 
 fn measure(options: &Options) -> Result<()> {
     let peers = options.peers.as_deref().map(Peers::read).transpose()?.unwrap_or_default();
-    let settings = Settings::new(options.short);
+    let settings = Settings::new(options.short, options.tree.clone());
     let figures = [mailbox::FIGURES, map_reduce::FIGURES, review::FIGURES].concat();
     let wanted = |figure: &&Figure| {
         options.only.is_empty() || options.only.iter().any(|only| is_in(figure.name, only))

@@ -99,6 +99,8 @@ pub(crate) fn inner(path: &str, code: &str) -> Vec<String> {
         return Vec::new();
     }
     let ours = ARROWS.iter().map(|(package, _)| *package).filter(|package| !package.is_empty());
+    // a module of the same name hides the crate
+    let ours = ours.filter(|package| !code.contains(&format!("mod {package};")));
     let found = ours.filter_map(|package| Some((package, named(code, package)?)));
     let say = |(package, at)| {
         let line = lexer::line(code, at);
@@ -197,6 +199,7 @@ mod tests {
     fn examples_see_only_the_public_api() {
         assert_eq!(inner("examples/quota.rs", "use runtime::Actor;").len(), 1);
         assert!(inner("examples/quota.rs", "use synod::runtime::Actor;").is_empty());
+        assert!(inner("tests/node/main.rs", "mod review; review::run()").is_empty());
         assert!(inner("src/node.rs", "use runtime::Actor;").is_empty());
     }
 
