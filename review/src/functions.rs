@@ -232,14 +232,14 @@ impl<'a> Walk<'a> {
             );
             let finding = Finding::new(self.path, function.line, "functions.complexity", message)
                 .suggest("move nested branches into functions of their own, or return early");
-            self.findings.push(finding.span(function.column, function.line));
+            self.findings.push(finding.span(function.column, last));
         }
         if lines > FUNCTION_LINES_MAX {
             let message = format!("{name} has {lines} lines of code (limit {FUNCTION_LINES_MAX})");
             let finding = Finding::new(self.path, function.line, "functions.length", message)
                 .severity(Severity::Note)
                 .suggest("split it by what its parts do");
-            self.findings.push(finding.span(function.column, function.line));
+            self.findings.push(finding.span(function.column, last));
         }
     }
 }

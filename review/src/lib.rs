@@ -13,6 +13,7 @@
 
 pub mod finding;
 pub mod reviewer;
+pub mod source;
 pub mod rust;
 pub mod functions;
 pub mod secrets;

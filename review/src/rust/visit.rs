@@ -186,10 +186,12 @@ impl<'a> Visitor<'a> {
         self.metrics.function_lines_max = self.metrics.function_lines_max.max(lines);
         self.metrics.cyclomatic_max = self.metrics.cyclomatic_max.max(counts.cyclomatic());
         self.metrics.complexity_max = self.metrics.complexity_max.max(counts.cognitive());
-        self.judge_size(&signature.ident, lines, counts);
+        let name = signature.ident.span();
+        let whole = name.join(block.brace_token.span.close()).unwrap_or(name);
+        self.judge_size(&signature.ident, whole, lines, counts);
     }
 
-    fn judge_size(&mut self, name: &syn::Ident, lines: u32, counts: Counts) {
+    fn judge_size(&mut self, name: &syn::Ident, whole: Span, lines: u32, counts: Counts) {
         if self.test {
             return;
         }
@@ -199,12 +201,12 @@ impl<'a> Visitor<'a> {
                 counts.cognitive(),
                 counts.cyclomatic()
             );
-            self.find(name.span(), &rules::COMPLEXITY, message);
+            self.find(whole, &rules::COMPLEXITY, message);
         }
         if lines > FUNCTION_LINES_MAX {
             let message =
                 format!("function `{name}` has {lines} lines of code (limit {FUNCTION_LINES_MAX})");
-            self.find(name.span(), &rules::LENGTH, message);
+            self.find(whole, &rules::LENGTH, message);
         }
     }
 

@@ -1,0 +1,326 @@
+//! The files that changed between two commits, as they are in the second, with their changed lines.
+
+use std::path::{Component, Path};
+
+use super::git::{self, GitError};
+use super::{Commits, Gather, Source, SourceError, reason_to_skip, too_large};
+use crate::limits::{FILE_BYTES_MAX, REVISION_BYTES_MAX};
+
+/// Bytes of files that are asked of one `git` command.
+const BATCH_BYTES_MAX: u64 = 32 * 1024 * 1024;
+
+/// Lists the files of `A..B` below a folder of a repository.
+pub(super) fn list(path: &Path, range: &str) -> Result<Source, SourceError> {
+    let missing = |source| SourceError::Missing { path: path.to_owned(), source };
+    let folder = path.canonicalize().map_err(missing)?;
+    if !folder.is_dir() {
+        return Err(SourceError::NoRepository { path: path.to_owned() });
+    }
+    let commits = resolve(path, &folder, range)?;
+    let mut changes = changes(&folder, &commits).map_err(SourceError::Git)?;
+    let mut gather = Gather::new(path);
+    let files = keep_plain(&mut gather, &folder, &mut changes)?;
+    let temporary = tempfile::Builder::new()
+        .prefix("review-")
+        .tempdir()
+        .map_err(|source| SourceError::Materialise { path: std::env::temp_dir(), source })?;
+    for batch in batches(files) {
+        materialise(&mut gather, &folder, temporary.path(), batch)?;
+    }
+    let root = temporary.path().to_owned();
+    Ok(Source { commits: Some(commits), _files_of_diff: Some(temporary), ..gather.finish(root) })
+}
+
+/// Finds the two commits that a range names.
+fn resolve(path: &Path, folder: &Path, range: &str) -> Result<Commits, SourceError> {
+    let (from, to, merge_base) = split(range)?;
+    git::run(folder, &["rev-parse", "--show-toplevel"], &[]).map_err(|error| {
+        let outside = matches!(error, GitError::Failed { .. });
+        if outside {
+            SourceError::NoRepository { path: path.to_owned() }
+        } else {
+            SourceError::Git(error)
+        }
+    })?;
+    let commit = |revision: &str| {
+        let wanted = format!("{revision}^{{commit}}");
+        let found = git::run(
+            folder,
+            &["rev-parse", "--verify", "--quiet", "--end-of-options", &wanted],
+            &[],
+        );
+        match found {
+            Ok(id) => Ok(String::from_utf8_lossy(&id).trim().to_owned()),
+            Err(GitError::Failed { .. }) => {
+                Err(SourceError::Revision { path: path.to_owned(), revision: revision.to_owned() })
+            }
+            Err(other) => Err(SourceError::Git(other)),
+        }
+    };
+    let (from, to) = (commit(from)?, commit(to)?);
+    if !merge_base {
+        return Ok(Commits { from, to });
+    }
+    let base = git::run(folder, &["merge-base", &from, &to], &[]).map_err(SourceError::Git)?;
+    Ok(Commits { from: String::from_utf8_lossy(&base).trim().to_owned(), to })
+}
+
+/// Splits `A..B` or `A...B`; an empty side is `HEAD`, as for git.
+fn split(range: &str) -> Result<(&str, &str, bool), SourceError> {
+    let wrong = |problem| SourceError::Range { range: range.chars().take(80).collect(), problem };
+    if range.len() > REVISION_BYTES_MAX {
+        return Err(wrong("it is too long"));
+    }
+    if range.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        return Err(wrong("it holds a space or a control character"));
+    }
+    let (from, to) = range.split_once("..").ok_or_else(|| wrong("it has no `..`"))?;
+    let (to, merge_base) = to.strip_prefix('.').map_or((to, false), |to| (to, true));
+    if to.contains("..") {
+        return Err(wrong("it has more than one `..`"));
+    }
+    if from.starts_with('-') || to.starts_with('-') {
+        return Err(wrong("a revision starts with `-`"));
+    }
+    let head = |revision: &'static str, given| if str::is_empty(given) { revision } else { given };
+    Ok((head("HEAD", from), head("HEAD", to), merge_base))
+}
+
+/// A file that was added or modified.
+#[derive(Debug)]
+struct Change {
+    path: Vec<u8>,
+    mode: String,
+    blob: String,
+    lines: Vec<(u32, u32)>,
+}
+
+/// A plain file to write, with its size.
+struct Plain {
+    path: String,
+    blob: String,
+    bytes: u64,
+    lines: Vec<(u32, u32)>,
+}
+
+fn changes(folder: &Path, commits: &Commits) -> Result<Vec<Change>, GitError> {
+    let options = [
+        "--relative",
+        "--no-renames",
+        "--diff-filter=AM",
+        "--no-ext-diff",
+        "--no-textconv",
+        "--no-color",
+    ];
+    let diff = |how: &[&str]| {
+        let arguments: Vec<&str> = ["diff"]
+            .iter()
+            .chain(&options)
+            .chain(how)
+            .chain(&[commits.from.as_str(), commits.to.as_str(), "--"])
+            .copied()
+            .collect();
+        git::run(folder, &arguments, &[])
+    };
+    let mut changes = parse_raw(&diff(&["--raw", "-z", "--no-abbrev"])?)?;
+    // the patch names the same files in the same order, so that no quoted path has to be read
+    let sections = parse_patch(&diff(&["--patch", "--unified=0", "--submodule=short"])?);
+    if sections.len() != changes.len() {
+        let what = format!("{} files but {} patches", changes.len(), sections.len());
+        return Err(GitError::Garbled { command: "diff", what });
+    }
+    for (change, lines) in changes.iter_mut().zip(sections) {
+        change.lines = lines;
+    }
+    Ok(changes)
+}
+
+/// Reads `:old-mode new-mode old-blob new-blob status NUL path NUL`, again and again.
+fn parse_raw(output: &[u8]) -> Result<Vec<Change>, GitError> {
+    let mut fields = output.split(|byte| *byte == 0).filter(|field| !field.is_empty());
+    let mut changes = Vec::new();
+    while let Some(fact) = fields.next() {
+        let text = String::from_utf8_lossy(fact);
+        let mut words = text.split(' ');
+        let garbled =
+            || GitError::Garbled { command: "diff", what: text.chars().take(200).collect() };
+        let (Some(mode), Some(blob)) = (words.nth(1), words.nth(1)) else { return Err(garbled()) };
+        let path = fields.next().ok_or_else(garbled)?;
+        changes.push(Change {
+            path: path.to_owned(),
+            mode: mode.to_owned(),
+            blob: blob.to_owned(),
+            lines: Vec::new(),
+        });
+    }
+    Ok(changes)
+}
+
+/// The added ranges of each file of a patch; lines of a file's text always start with `+`, `-` or `\`.
+fn parse_patch(output: &[u8]) -> Vec<Vec<(u32, u32)>> {
+    let mut sections: Vec<Vec<(u32, u32)>> = Vec::new();
+    for line in output.split(|byte| *byte == b'\n') {
+        if line.starts_with(b"diff --git ") {
+            sections.push(Vec::new());
+        } else if let (true, Some(section)) = (line.starts_with(b"@@ "), sections.last_mut()) {
+            section.extend(added(&String::from_utf8_lossy(line)));
+        }
+    }
+    sections
+}
+
+/// Reads the `+first,count` of `@@ -a,b +first,count @@`; a hunk that only deletes adds nothing.
+fn added(hunk: &str) -> Option<(u32, u32)> {
+    let added = hunk.split(' ').find_map(|word| word.strip_prefix('+'))?;
+    let (first, count) = added.split_once(',').unwrap_or((added, "1"));
+    let (first, count): (u32, u32) = (first.parse().ok()?, count.parse().ok()?);
+    (count > 0).then(|| (first, first.saturating_add(count - 1)))
+}
+
+/// Leaves out, with the reason, what is no plain text file of a size that is reviewed.
+fn keep_plain(
+    gather: &mut Gather<'_>,
+    folder: &Path,
+    changes: &mut Vec<Change>,
+) -> Result<Vec<Plain>, SourceError> {
+    let mut plain = Vec::new();
+    for change in changes.drain(..) {
+        let shown = String::from_utf8_lossy(&change.path).into_owned();
+        let reason = match change.mode.as_str() {
+            "120000" => Some("is a symbolic link"),
+            "160000" => Some("is a submodule"),
+            _ if std::str::from_utf8(&change.path).is_err() => Some("its name is not valid UTF-8"),
+            _ if !is_inside(&shown) => Some("its path leads out of the repository"),
+            _ => None,
+        };
+        match reason {
+            Some(reason) => gather.skip(shown, reason)?,
+            None => {
+                plain.push(Plain { path: shown, blob: change.blob, bytes: 0, lines: change.lines });
+            }
+        }
+    }
+    let wanted: String = plain.iter().map(|file| format!("{}\n", file.blob)).collect();
+    let sizes = git::run(folder, &["cat-file", "--batch-check=%(objectsize)"], wanted.as_bytes())
+        .map_err(SourceError::Git)?;
+    let sizes = String::from_utf8_lossy(&sizes);
+    let mut sizes = sizes.lines();
+    let mut kept = Vec::new();
+    for mut file in plain {
+        match sizes.next().and_then(|size| size.parse().ok()) {
+            Some(bytes) if bytes > FILE_BYTES_MAX => gather.skip(file.path, too_large(bytes))?,
+            Some(bytes) => {
+                file.bytes = bytes;
+                kept.push(file);
+            }
+            None => gather.skip(file.path, "its content is not in the repository")?,
+        }
+    }
+    Ok(kept)
+}
+
+fn is_inside(path: &str) -> bool {
+    let mut parts = Path::new(path).components();
+    parts.all(|part| matches!(part, Component::Normal(name) if !name.eq_ignore_ascii_case(".git")))
+}
+
+/// Groups files so that one command prints a bounded number of bytes.
+fn batches(files: Vec<Plain>) -> Vec<Vec<Plain>> {
+    let mut batches: Vec<Vec<Plain>> = Vec::new();
+    let mut room = 0_u64;
+    for file in files {
+        match batches.last_mut() {
+            Some(batch) if file.bytes <= room => {
+                room -= file.bytes;
+                batch.push(file);
+            }
+            _ => {
+                room = BATCH_BYTES_MAX.saturating_sub(file.bytes);
+                batches.push(vec![file]);
+            }
+        }
+    }
+    batches
+}
+
+/// Reads some files out of the repository and writes them below a folder.
+fn materialise(
+    gather: &mut Gather<'_>,
+    folder: &Path,
+    root: &Path,
+    batch: Vec<Plain>,
+) -> Result<(), SourceError> {
+    let wanted: String = batch.iter().map(|file| format!("{}\n", file.blob)).collect();
+    let output = git::run(folder, &["cat-file", "--batch=%(objectsize)"], wanted.as_bytes())
+        .map_err(SourceError::Git)?;
+    let mut rest = output.as_slice();
+    for file in batch {
+        let bytes = next_object(&mut rest).ok_or_else(|| {
+            SourceError::Git(GitError::Garbled {
+                command: "cat-file",
+                what: format!("no content of {}", file.path),
+            })
+        })?;
+        if let Some(reason) = reason_to_skip(bytes) {
+            gather.skip(file.path, reason)?;
+            continue;
+        }
+        let path = root.join(&file.path);
+        let written = path
+            .parent()
+            .map_or(Ok(()), std::fs::create_dir_all)
+            .and_then(|()| std::fs::write(&path, bytes));
+        written.map_err(|source| SourceError::Materialise { path, source })?;
+        gather.add(file.path, bytes, Some(file.lines))?;
+    }
+    Ok(())
+}
+
+/// Takes `size LF content LF` off the front.
+fn next_object<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let end = rest.iter().position(|byte| *byte == b'\n')?;
+    let size: usize = std::str::from_utf8(rest.get(..end)?).ok()?.parse().ok()?;
+    let content = rest.get(end + 1..end + 1 + size)?;
+    *rest = rest.get(end + 2 + size..)?;
+    Some(content)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_is_two_revisions_that_are_no_options() {
+        assert_eq!(split("a..b").unwrap(), ("a", "b", false));
+        assert_eq!(split("a...b").unwrap(), ("a", "b", true));
+        assert_eq!(split("a..").unwrap(), ("a", "HEAD", false));
+        for range in [
+            "a",
+            "--output=/tmp/x..b",
+            "a..-b",
+            "a..b..c",
+            "a b..c",
+            "a..b\n",
+            &"a".repeat(REVISION_BYTES_MAX + 1),
+        ] {
+            assert!(matches!(split(range), Err(SourceError::Range { .. })), "{range}");
+        }
+    }
+
+    #[test]
+    fn hunks_give_the_lines_that_they_add() {
+        assert_eq!(added("@@ -1,2 +3,4 @@ fn a() +9"), Some((3, 6)));
+        assert_eq!(added("@@ -1 +3 @@"), Some((3, 3)));
+        assert_eq!(added("@@ -1,2 +3,0 @@"), None);
+        let patch = b"diff --git a/x b/x\n@@ -1 +1 @@\n-diff --git\n+@@ -5 +5 @@\n@@ -9,0 +10,2 @@\ndiff --git a/y b/y\nBinary files differ\n";
+        assert_eq!(parse_patch(patch), [vec![(1, 1), (10, 11)], vec![]]);
+    }
+
+    #[test]
+    fn a_path_out_of_the_repository_is_refused() {
+        assert!(is_inside("a/b.rs"));
+        for path in ["../a", "/a", "a/../../b", ".git/config", "a/.GIT/config"] {
+            assert!(!is_inside(path), "{path}");
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Listing real folders and repositories.
+
+use std::process::Command;
+
+use super::*;
+use crate::limits::FILE_BYTES_MAX;
+
+fn tree(files: &[(&str, &[u8])]) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (path, bytes) in files {
+        let path = folder.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+    folder
+}
+
+fn listed(path: &Path, diff: Option<&str>) -> Result<Source, SourceError> {
+    list(&Options { path: path.to_owned(), diff: diff.map(str::to_owned) })
+}
+
+fn paths(source: &Source) -> Vec<&str> {
+    source.files.iter().map(|file| file.path.as_str()).collect()
+}
+
+fn skipped(source: &Source) -> Vec<(&str, &str)> {
+    source.skipped.iter().map(|skip| (skip.file.as_str(), skip.reason.as_str())).collect()
+}
+
+#[test]
+fn files_are_listed_in_order_without_what_is_ignored_or_hidden() {
+    let folder = tree(&[
+        (".gitignore", b"out/\n*.log\n"),
+        ("b.rs", b"if a {}"),
+        ("a/c.py", b"import d"),
+        ("out/x.rs", b""),
+        ("e.log", b""),
+        (".hidden/y.rs", b""),
+        (".env", b"A=b"),
+    ]);
+    let source = listed(folder.path(), None).unwrap();
+    assert_eq!(paths(&source), [".env", "a/c.py", "b.rs"]);
+    assert_eq!(source.skipped, []);
+    assert_eq!(
+        (source.files[2].kind.as_str(), source.files[2].bytes, source.files[2].complexity),
+        ("rust", 7, 2)
+    );
+    assert!(source.files.iter().all(|file| file.changed.is_none()));
+}
+
+#[test]
+fn one_file_is_a_source_too() {
+    let folder = tree(&[("a.rs", b"fn a() {}"), ("b.rs", b"")]);
+    let source = listed(&folder.path().join("a.rs"), None).unwrap();
+    assert_eq!(paths(&source), ["a.rs"]);
+    assert_eq!(read(&source.root, "a.rs").unwrap(), b"fn a() {}");
+}
+
+#[test]
+fn what_cannot_be_reviewed_is_skipped_with_its_reason() {
+    let folder = tree(&[("binary", b"\x7fELF\0\0"), ("text", b"ok")]);
+    let large = std::fs::File::create(folder.path().join("large")).unwrap();
+    // a hole: costs nothing on disk, and must cost nothing to skip
+    large.set_len(200 * 1024 * 1024).unwrap();
+    std::os::unix::fs::symlink("text", folder.path().join("link")).unwrap();
+    use std::os::unix::ffi::OsStrExt;
+    std::fs::write(folder.path().join(std::ffi::OsStr::from_bytes(b"na\xffme")), b"x").unwrap();
+    let source = listed(folder.path(), None).unwrap();
+    assert_eq!(paths(&source), ["text"]);
+    let large = format!("has 209715200 bytes; the limit is {FILE_BYTES_MAX}");
+    assert_eq!(
+        skipped(&source),
+        [
+            ("binary", "is binary: it holds a NUL byte"),
+            ("large", large.as_str()),
+            ("link", "is a symbolic link"),
+            ("na\u{fffd}me", "its name is not valid UTF-8"),
+        ]
+    );
+}
+
+#[test]
+fn a_missing_path_says_what_to_do() {
+    let error = listed(Path::new("/no/such/path"), None).unwrap_err();
+    assert!(matches!(error, SourceError::Missing { .. }));
+    assert!(error.to_string().contains("/no/such/path"));
+}
+
+/// A repository with two commits: a.rs changed in line 2, b.rs added, c.rs removed, d.bin binary, l a link.
+fn repository() -> TempDir {
+    let folder =
+        tree(&[("s/a.rs", b"one\ntwo\nthree\n"), ("c.rs", b"gone\n"), ("e.rs", b"same\n")]);
+    git(folder.path(), &["init", "-q", "-b", "main"]);
+    commit(folder.path(), "first");
+    std::fs::write(folder.path().join("s/a.rs"), "one\nTWO\nthree\nfour\nfive\n").unwrap();
+    std::fs::write(folder.path().join("b \"é.rs"), "new\n").unwrap();
+    std::fs::write(folder.path().join("d.bin"), b"\0\0").unwrap();
+    std::fs::remove_file(folder.path().join("c.rs")).unwrap();
+    std::os::unix::fs::symlink("e.rs", folder.path().join("l")).unwrap();
+    commit(folder.path(), "second");
+    folder
+}
+
+fn commit(folder: &Path, message: &str) {
+    git(folder, &["add", "-A"]);
+    git(folder, &["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "-m", message]);
+}
+
+fn git(folder: &Path, arguments: &[&str]) {
+    assert!(Command::new("git").args(arguments).current_dir(folder).status().unwrap().success());
+}
+
+#[test]
+fn a_diff_lists_changed_files_with_their_changed_lines() {
+    let repository = repository();
+    let source = listed(repository.path(), Some("HEAD~1..HEAD")).unwrap();
+    assert_eq!(paths(&source), ["b \"é.rs", "s/a.rs"]);
+    assert_eq!(source.files[0].changed, Some(vec![(1, 1)]));
+    assert_eq!(source.files[1].changed, Some(vec![(2, 2), (4, 5)]));
+    assert_eq!(
+        skipped(&source),
+        [("d.bin", "is binary: it holds a NUL byte"), ("l", "is a symbolic link")]
+    );
+    assert_eq!(source.commits.as_ref().unwrap().to.len(), 40);
+    assert_eq!(read(&source.root, "s/a.rs").unwrap(), b"one\nTWO\nthree\nfour\nfive\n");
+    let root = source.root.clone();
+    drop(source);
+    assert!(!root.exists(), "the files of a diff go with it");
+}
+
+#[test]
+fn a_diff_of_a_folder_is_relative_to_it() {
+    let repository = repository();
+    let source = listed(&repository.path().join("s"), Some("HEAD~1...HEAD")).unwrap();
+    assert_eq!(paths(&source), ["a.rs"]);
+    assert!(listed(repository.path(), Some("HEAD..HEAD")).unwrap().files.is_empty());
+}
+
+#[test]
+fn a_diff_shows_the_files_of_the_commit_not_of_the_folder() {
+    let repository = repository();
+    std::fs::write(repository.path().join("s/a.rs"), "edited\n").unwrap();
+    let source = listed(repository.path(), Some("HEAD~1..HEAD")).unwrap();
+    assert!(read(&source.root, "s/a.rs").unwrap().starts_with(b"one"));
+}
+
+#[test]
+fn a_wrong_diff_says_what_is_wrong() {
+    let repository = repository();
+    let unknown = listed(repository.path(), Some("nowhere..HEAD")).unwrap_err();
+    assert!(
+        matches!(&unknown, SourceError::Revision { revision, .. } if revision == "nowhere"),
+        "{unknown}"
+    );
+    let option = listed(repository.path(), Some("--output=x..HEAD")).unwrap_err();
+    assert!(matches!(option, SourceError::Range { .. }), "{option}");
+    let folder = tree(&[("a.rs", b"")]);
+    let outside = listed(folder.path(), Some("a..b")).unwrap_err();
+    assert!(matches!(outside, SourceError::NoRepository { .. }), "{outside}");
+}
+
+#[test]
+fn a_finding_is_in_a_diff_if_it_touches_a_changed_line() {
+    let finding = |line, end| Finding::new("a", line, "r", "m").span(1, end);
+    let changed = [(5, 7), (9, 9)];
+    assert!(in_diff(&finding(7, 7), Some(&changed)) && in_diff(&finding(1, 5), Some(&changed)));
+    assert!(!in_diff(&finding(8, 8), Some(&changed)) && !in_diff(&finding(1, 1), Some(&[])));
+    assert!(in_diff(&finding(8, 8), None));
+}

@@ -1,0 +1,112 @@
+//! The files below a folder, as `.gitignore` lets them be seen.
+
+use std::path::Path;
+
+use ignore::{DirEntry, WalkBuilder};
+
+use super::{Gather, Source, SourceError, read};
+use crate::limits::DIRECTORY_DEPTH_MAX;
+
+/// Hidden files that are reviewed all the same, because they are where secrets lie.
+const HIDDEN_FILES: &[&str] = &[".env", ".npmrc", ".netrc", ".pypirc"];
+
+/// Lists a folder or one file.
+pub(super) fn list(path: &Path) -> Result<Source, SourceError> {
+    let missing = |source| SourceError::Missing { path: path.to_owned(), source };
+    let root = path.canonicalize().map_err(missing)?;
+    let metadata = root.metadata().map_err(missing)?;
+    if metadata.is_dir() {
+        std::fs::read_dir(&root).map_err(missing)?;
+        return folder(path, &root);
+    }
+    match (metadata.is_file(), root.parent(), root.file_name().map(|name| name.to_string_lossy())) {
+        (true, Some(parent), Some(name)) => {
+            let mut gather = Gather::new(path);
+            add(&mut gather, parent, name.into_owned())?;
+            Ok(gather.finish(parent.to_owned()))
+        }
+        _ => Err(SourceError::Special { path: path.to_owned() }),
+    }
+}
+
+fn folder(path: &Path, root: &Path) -> Result<Source, SourceError> {
+    let mut gather = Gather::new(path);
+    let walk = WalkBuilder::new(root)
+        .hidden(false)
+        .git_global(false)
+        .require_git(false)
+        .follow_links(false)
+        .max_depth(Some(DIRECTORY_DEPTH_MAX))
+        .filter_entry(is_visible)
+        .build();
+    for entry in walk {
+        match entry {
+            Ok(entry) => visit(&mut gather, root, &entry)?,
+            Err(error) => gather.skip(place_of(&error, root), error_text(&error))?,
+        }
+    }
+    Ok(gather.finish(root.to_owned()))
+}
+
+fn visit(gather: &mut Gather<'_>, root: &Path, entry: &DirEntry) -> Result<(), SourceError> {
+    let relative = entry.path().strip_prefix(root).unwrap_or(entry.path());
+    if let Some(error) = entry.error() {
+        gather.skip(shown(relative), format!("its ignore rules are read in part: {error}"))?;
+    }
+    if entry.file_type().is_some_and(|kind| kind.is_dir()) {
+        let deepest = entry.depth() == DIRECTORY_DEPTH_MAX;
+        return if deepest {
+            gather.skip(
+                shown(relative),
+                format!("is {DIRECTORY_DEPTH_MAX} folders deep; what is below is not read"),
+            )
+        } else {
+            Ok(())
+        };
+    }
+    match path_text(relative) {
+        Some(path) => add(gather, root, path),
+        None => gather.skip(shown(relative), "its name is not valid UTF-8"),
+    }
+}
+
+fn add(gather: &mut Gather<'_>, root: &Path, path: String) -> Result<(), SourceError> {
+    match read(root, &path) {
+        Ok(bytes) => gather.add(path, &bytes, None),
+        Err(reason) => gather.skip(path, reason),
+    }
+}
+
+fn is_visible(entry: &DirEntry) -> bool {
+    let name = entry.file_name().to_string_lossy();
+    let secrets = HIDDEN_FILES.iter().any(|hidden| name.starts_with(hidden));
+    let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());
+    entry.depth() == 0 || !name.starts_with('.') || (secrets && !is_folder)
+}
+
+/// A relative path with `/`, if it is valid UTF-8.
+fn path_text(path: &Path) -> Option<String> {
+    let parts: Option<Vec<&str>> =
+        path.components().map(|part| part.as_os_str().to_str()).collect();
+    parts.map(|parts| parts.join("/"))
+}
+
+fn shown(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+/// The path that an error of the walk is about.
+fn place_of(error: &ignore::Error, root: &Path) -> String {
+    if let ignore::Error::WithPath { path, .. } = error {
+        return shown(path.strip_prefix(root).unwrap_or(path));
+    }
+    if let ignore::Error::WithDepth { err, .. } | ignore::Error::WithLineNumber { err, .. } = error
+    {
+        return place_of(err, root);
+    }
+    ".".to_owned()
+}
+
+fn error_text(error: &ignore::Error) -> String {
+    error.io_error().map_or_else(|| error.to_string(), |error| format!("cannot be read: {error}"))
+}
