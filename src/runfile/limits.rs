@@ -18,6 +18,8 @@ pub const INPUTS_MAX: usize = 64;
 pub const LIST_MAX: usize = 256;
 /// The most `--set` options of one run.
 pub const OVERRIDES_MAX: usize = 256;
+/// The most keys of the path of one `--set`.
+pub const PATH_KEYS_MAX: usize = 16;
 /// The most instances of one agent.
 pub const COUNT_MAX: i64 = 1024;
 /// The most parts that one instance works on at once.

@@ -6,6 +6,7 @@ use toml::de::{DeArray, DeTable, DeValue};
 use toml::{Spanned, de::DeInteger};
 
 use super::keys::NAMED;
+use super::limits::PATH_KEYS_MAX;
 use super::problem::{At, Origin, Problem, Texts};
 use super::suggest::suggest;
 
@@ -113,7 +114,7 @@ pub(crate) fn read(text: &str, problems: &mut Vec<Problem>) -> Table {
     reader.table(document.get_ref())
 }
 
-/// Puts one `--set PATH=VALUE`, the `range` of the options' text, on top of a file.
+/// Puts one `--set PATH=VALUE`, which starts at `shift` of the options' text, on top of a file.
 pub(crate) fn set(root: &mut Table, option: &str, shift: usize, problems: &mut Vec<Problem>) {
     let whole = At { origin: Origin::Set, start: shift, end: shift + option.len() };
     let Some((path, value)) = option.split_once('=') else {
@@ -134,6 +135,13 @@ pub(crate) fn set(root: &mut Table, option: &str, shift: usize, problems: &mut V
         let problem = Problem::new(*at, "a part of the path is empty")
             .label("a key is missing here")
             .help_with("write `--set PATH=VALUE`, the keys of the path joined by `.`");
+        problems.push(problem);
+        return;
+    }
+    if segments.len() > PATH_KEYS_MAX {
+        let problem = Problem::new(whole, "the path of this option is too long")
+            .label(format!("{} keys", segments.len()))
+            .help_with(format!("a path has at most {PATH_KEYS_MAX} keys"));
         problems.push(problem);
         return;
     }

@@ -54,6 +54,21 @@ fn an_override_makes_the_tables_it_needs_and_may_add_a_whole_agent() {
 }
 
 #[test]
+fn a_path_without_end_is_refused() {
+    let path = format!("agents.quota.with{}=1", ".a".repeat(5000));
+    let problems = parse(GOOD, &[&path]).unwrap_err();
+    let found: Vec<_> = problems.iter().map(Problem::message).collect();
+    assert_eq!(found, ["the path of this option is too long"]);
+}
+
+#[test]
+fn a_value_inside_the_table_of_an_actor_can_be_set() {
+    let run = resolve(&parse(GOOD, &["agents.quota.with.a.b=1"]).unwrap(), &[], &env).unwrap();
+    let AgentKind::Actor(quota) = &run.agent(&name("quota")).unwrap().kind else { panic!() };
+    assert_eq!(quota.with["a"], serde_json::json!({ "b": 1 }));
+}
+
+#[test]
 fn the_last_override_of_a_key_holds() {
     let file = parse(GOOD, &["limit.deadline=1h", "limit.deadline=2h"]).unwrap();
     assert_eq!(file.deadline, Duration::from_secs(7200));
