@@ -1,5 +1,38 @@
-//! The kernel.
+//! The kernel: runs pure actors under supervision, delivers their messages, remembers what must last.
+//!
+//! Called by `actors`, `cluster` and the root; calls `protocol`. Knows nothing of agents, patterns, NATS or HTTP.
+//!
+//! An actor ([`actor`]) handles one message at a time and records effects in its context ([`context`]). A [`mailbox`] owns the
+//! queue of its address and outlives its incarnations; `serve` steps the actor through it, the `outbox` performs the effects
+//! behind durable records, `shell` hosts the whole on ractor. A [`node`] ties these together; a [`probe`] tests one actor alone.
+//!
+//! # Invariants
+//! - Only [`tasks`] spawns, only `shell` names ractor, only [`clock`] reads time or dice.
+//! - No globals: every registry, clock and counter belongs to a node.
 
+pub mod actor;
+pub mod address;
+pub mod admission;
+pub mod ask;
+pub mod child;
 pub mod clock;
+pub mod context;
 pub mod engine;
+pub mod events;
+pub mod kernel;
 pub mod limits;
+pub mod mailbox;
+pub mod node;
+mod outbox;
+pub mod probe;
+mod registry;
+mod serve;
+mod shell;
+pub mod spawn;
+mod stage;
+pub mod supervisor;
+pub mod tasks;
+pub mod telemetry;
+mod timers;
+pub mod wheel;
+pub mod work;

@@ -1,0 +1,117 @@
+//! What an actor is: one state, one mailbox, a synchronous `handle`, and the reasons for which it ends.
+//!
+//! Written by everyone who builds on Synod; run by `serve` in production, by [`Probe`](crate::probe::Probe) in a unit test.
+//!
+//! # Invariants
+//! - A step (one call of `start`, `handle` or `replay`) never waits: what waits is an effect recorded in [`Cx`].
+//! - A step that panics leaves no effect behind.
+
+use std::fmt;
+
+use crate::context::Cx;
+
+/// A state machine with a mailbox: it decides, and `cx` records what shall happen.
+///
+/// ```
+/// use synod_runtime::{actor::Actor, context::Cx, ask::Reply};
+///
+/// struct Counter(u64);
+/// enum Msg { Add(u64), Read(Reply<u64>) }
+///
+/// impl Actor for Counter {
+///     type Msg = Msg;
+///     fn handle(&mut self, msg: Msg, cx: &mut Cx<Self>) {
+///         match msg {
+///             Msg::Add(n) => self.0 += n,
+///             Msg::Read(to) => cx.reply(to, self.0),
+///         }
+///     }
+/// }
+/// ```
+pub trait Actor: Sized + Send + 'static {
+    /// What the mailbox holds.
+    type Msg: Send + 'static;
+
+    /// Runs once at the beginning of each incarnation, after [`replay`](Self::replay), before any message.
+    fn start(&mut self, cx: &mut Cx<Self>) {
+        let _ = cx;
+    }
+
+    /// Handles one message.
+    fn handle(&mut self, msg: Self::Msg, cx: &mut Cx<Self>);
+
+    /// Takes back one record that an earlier incarnation wrote with [`Cx::record`], in the order written.
+    ///
+    /// Called only for actors with a journal, before [`start`](Self::start).
+    ///
+    /// # Errors
+    /// A record that this actor cannot read; the actor then ends as [`ExitReason::Journal`].
+    fn replay(&mut self, record: &[u8]) -> Result<(), String> {
+        let _ = record;
+        Ok(())
+    }
+}
+
+/// One actor of one node, for as long as the node lives; never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ActorId(pub(crate) u64);
+
+impl fmt::Display for ActorId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "#{}", self.0)
+    }
+}
+
+/// Why an incarnation of an actor ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ExitReason {
+    /// The actor asked for it with [`Cx::stop`].
+    Normal,
+    /// Its parent, its node or a holder of its address asked for it.
+    Shutdown,
+    /// It panicked, or asked for it with [`Cx::crash`]; the text says why.
+    Crashed(String),
+    /// Its journal refused a record, so what it decided could not be made durable.
+    Journal(String),
+    /// A supervisor gave it up: too many restarts within the period.
+    Intensity(String),
+}
+
+impl ExitReason {
+    /// Whether this end is a failure, as OTP counts it: everything but `Normal` and `Shutdown`.
+    pub fn is_failure(&self) -> bool {
+        !matches!(self, Self::Normal | Self::Shutdown)
+    }
+}
+
+impl fmt::Display for ExitReason {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Normal => out.write_str("stopped by itself"),
+            Self::Shutdown => out.write_str("shut down"),
+            Self::Crashed(why) => write!(out, "crashed: {why}"),
+            Self::Journal(why) => write!(out, "its journal failed: {why}"),
+            Self::Intensity(why) => write!(out, "given up by its supervisor: {why}"),
+        }
+    }
+}
+
+/// The one notice that a watcher gets of an actor's final end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Down {
+    /// Who ended.
+    pub actor: ActorId,
+    /// Why it ended.
+    pub reason: ExitReason,
+}
+
+/// What a parent is told when an incarnation of its child ended; it answers with a restart or a stop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChildExit {
+    /// Which child.
+    pub child: ActorId,
+    /// Which of its incarnations, from 1.
+    pub incarnation: u32,
+    /// Why it ended.
+    pub reason: ExitReason,
+}

@@ -1,0 +1,127 @@
+//! An actor without its message type: what a parent, a supervisor or a list needs of it.
+
+use std::{
+    fmt,
+    sync::Arc,
+    task::{Poll, Waker},
+};
+
+use parking_lot::Mutex;
+
+use crate::{
+    actor::{ActorId, Down, ExitReason},
+    mailbox::{Control, Slot, Tally},
+};
+
+/// An actor, whatever its message type is.
+#[derive(Clone)]
+pub struct ChildRef(pub(crate) Arc<dyn Child>);
+
+impl ChildRef {
+    /// Which actor this is.
+    pub fn id(&self) -> ActorId {
+        self.0.id()
+    }
+
+    /// The actor's name: its path from the root of its tree.
+    pub fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    /// Why the actor ended for good, if it has.
+    pub fn ended(&self) -> Option<ExitReason> {
+        self.0.ended()
+    }
+
+    /// What the mailbox holds and what it has refused or dropped, exactly.
+    pub fn tally(&self) -> Tally {
+        self.0.tally()
+    }
+
+    /// Asks the actor to end for good.
+    pub fn stop(&self) {
+        self.0.order_stop();
+    }
+
+    /// Waits until the actor has ended for good.
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing.
+    pub async fn stopped(&self) -> ExitReason {
+        stopped(&*self.0).await
+    }
+}
+
+impl fmt::Debug for ChildRef {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "ChildRef({} {})", self.name(), self.id())
+    }
+}
+
+/// What the kernel asks of any actor.
+pub(crate) trait Child: Send + Sync {
+    fn id(&self) -> ActorId;
+    fn name(&self) -> &str;
+    fn ended(&self) -> Option<ExitReason>;
+    fn tally(&self) -> Tally;
+    fn order_stop(&self);
+    fn order_restart(&self);
+    fn watch(&self, watcher: Box<dyn FnOnce(Down) + Send>);
+}
+
+impl<M: Send + 'static> Child for Slot<M> {
+    fn id(&self) -> ActorId {
+        self.id
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn ended(&self) -> Option<ExitReason> {
+        Slot::ended(self)
+    }
+
+    fn tally(&self) -> Tally {
+        Slot::tally(self)
+    }
+
+    fn order_stop(&self) {
+        self.order(Control::Stop(ExitReason::Shutdown));
+    }
+
+    fn order_restart(&self) {
+        self.order(Control::Restart);
+    }
+
+    fn watch(&self, watcher: Box<dyn FnOnce(Down) + Send>) {
+        Slot::watch(self, watcher);
+    }
+}
+
+/// Waits until `child` has ended for good.
+pub(crate) async fn stopped(child: &(impl Child + ?Sized)) -> ExitReason {
+    let heard: Arc<Mutex<(Option<ExitReason>, Option<Waker>)>> = Arc::default();
+    let tell = Arc::clone(&heard);
+    child.watch(Box::new(move |down| {
+        let waker = {
+            let mut heard = tell.lock();
+            heard.0 = Some(down.reason);
+            heard.1.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }));
+    std::future::poll_fn(|cx| {
+        let mut heard = heard.lock();
+        match heard.0.take() {
+            Some(reason) => Poll::Ready(reason),
+            None => {
+                heard.1 = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        }
+    })
+    .await
+}

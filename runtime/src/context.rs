@@ -1,0 +1,375 @@
+//! `Cx`: what an actor's step may ask for. Everything is recorded as an effect and performed after the step, in order.
+//!
+//! Handed to actors by `serve` and [`Probe`](crate::probe::Probe); what it records is performed by `outbox`.
+//!
+//! # Invariants
+//! - No effect is performed before the records ahead of it are durable.
+//! - Answers, timers, notices and results of tasks come back as messages of the incarnation that asked, or not at all.
+
+use std::{fmt, future::Future, sync::Arc, time::Duration};
+
+use futures_util::future::AbortHandle;
+use parking_lot::Mutex;
+use protocol::{RunId, Value};
+use serde::Serialize;
+
+use crate::{
+    actor::{Actor, ActorId, ChildExit, Down, ExitReason},
+    address::{Addr, Delivery, Target},
+    ask::{ActorAsk, Answer, AskError, Reply},
+    child::ChildRef,
+    clock::Moment,
+    events::EventKind,
+    mailbox::Slot,
+    outbox::{Belongings, Effect},
+    spawn::{self, Birth, Spawn},
+    timers::{Due, TimerKey},
+    work::{self, TaskError},
+};
+
+/// Records the effects of one step and gives it time and dice.
+pub struct Cx<A: Actor> {
+    slot: Arc<Slot<A::Msg>>,
+    incarnation: u32,
+    now: Option<Moment>,
+    pub(crate) effects: Vec<Effect>,
+    pub(crate) exit: Option<ExitReason>,
+}
+
+impl<A: Actor> Cx<A> {
+    pub(crate) fn new(slot: Arc<Slot<A::Msg>>, incarnation: u32) -> Self {
+        Self { slot, incarnation, now: None, effects: Vec::new(), exit: None }
+    }
+
+    /// Forgets the time of the step before.
+    pub(crate) fn begin_step(&mut self) {
+        self.now = None;
+    }
+
+    /// The actor's own address.
+    pub fn me(&self) -> Addr<A::Msg> {
+        Addr(Arc::clone(&self.slot))
+    }
+
+    /// Which actor this is.
+    pub fn id(&self) -> ActorId {
+        self.slot.id
+    }
+
+    /// Which incarnation runs, from 1.
+    pub fn incarnation(&self) -> u32 {
+        self.incarnation
+    }
+
+    /// The present moment; the same throughout one step.
+    pub fn now(&mut self) -> Moment {
+        *self.now.get_or_insert_with(|| self.slot.kernel.now())
+    }
+
+    /// Wall-clock time in Unix nanoseconds, for people and for the wire; never for order.
+    pub fn unix_nanos(&self) -> i64 {
+        self.slot.kernel.clock.unix_nanos()
+    }
+
+    /// One throw of the node's dice.
+    pub fn random(&mut self) -> u64 {
+        self.slot.kernel.random.next_u64()
+    }
+
+    /// Sends `message`; where the target's mailbox is full and waits, later effects of this actor wait behind it.
+    ///
+    /// A message to oneself is handled before queued ones. What cannot be delivered becomes a dead letter.
+    pub fn send<T: Send + 'static>(&mut self, target: &impl Target<T>, message: T) {
+        let (target, from) = (target.clone(), self.slot.id);
+        self.effects.push(Effect::Send(Box::new(move || target.deliver(message, from))));
+    }
+
+    /// Answers an ask.
+    pub fn reply<T: Send + 'static>(&mut self, to: Reply<T>, value: T) {
+        self.act(move |_| {
+            to.send(value);
+        });
+    }
+
+    /// Asks `target`; the answer, or why there is none after `within`, comes back as a message.
+    pub fn ask<Q, T, F>(
+        &mut self,
+        target: &impl AskTarget<Q, T>,
+        question: Q,
+        within: Duration,
+        into_message: F,
+    ) where
+        Q: Send + 'static,
+        T: Send + 'static,
+        F: FnOnce(Result<T, AskError>) -> A::Msg + Send + 'static,
+    {
+        let (target, slot, incarnation) =
+            (target.clone(), Arc::clone(&self.slot), self.incarnation);
+        self.effects.push(Effect::Send(Box::new(move || {
+            let ask = ActorAsk::open(&slot, incarnation, within, into_message);
+            let reply = Reply::new(Arc::<ActorAsk<T, A::Msg, F>>::clone(&ask));
+            match target.deliver_question(question, reply, slot.id) {
+                Delivery::Refused(why, question) => {
+                    ask.answer(Err(why));
+                    drop(question);
+                    Delivery::Done
+                }
+                other => other,
+            }
+        })));
+    }
+
+    /// Sends `message` to this actor after `delay`, unless cancelled or restarted before.
+    pub fn after(&mut self, delay: Duration, message: A::Msg) -> Timer {
+        let cell = Arc::new(TimerCell {
+            slot: Arc::clone(&self.slot),
+            incarnation: self.incarnation,
+            state: Mutex::new(TimerState { message: Some(message), key: None }),
+        });
+        let (armed, at) = (Arc::clone(&cell), self.now() + delay);
+        self.act(move |_| {
+            let mut state = armed.state.lock();
+            if state.message.is_some() {
+                state.key = Some(
+                    armed.slot.kernel.timers.insert(at, Arc::<TimerCell<A::Msg>>::clone(&armed)),
+                );
+            }
+        });
+        Timer(cell)
+    }
+
+    /// Cancels a timer; without effect if it has gone off.
+    pub fn cancel_timer(&mut self, timer: &Timer) {
+        let timer = timer.clone();
+        self.act(move |_| timer.0.cancel());
+    }
+
+    /// Runs `work` as a task that this actor owns; its result comes back as a message.
+    ///
+    /// The task is polled once in place, so work that is ready at once costs no task. It is dropped when cancelled or when the
+    /// actor's incarnation ends.
+    pub fn perform<T, F>(
+        &mut self,
+        work: impl Future<Output = T> + Send + 'static,
+        into_message: F,
+    ) -> Task
+    where
+        T: Send + 'static,
+        F: FnOnce(Result<T, TaskError>) -> A::Msg + Send + 'static,
+    {
+        let (handle, registration) = AbortHandle::new_pair();
+        let handle = Arc::new(handle);
+        let (slot, incarnation, owned) =
+            (Arc::clone(&self.slot), self.incarnation, Arc::clone(&handle));
+        self.act(move |belongings| {
+            let kernel = Arc::clone(&slot.kernel);
+            let outcome = work::guarded(work, registration);
+            belongings.run(&kernel, &owned, async move {
+                let outcome = outcome.await;
+                slot.deliver(incarnation, into_message(outcome));
+            });
+        });
+        Task(handle)
+    }
+
+    /// Runs `work`, which may block or compute for long, on a thread of its own; its result comes back as a message.
+    ///
+    /// Cancelling ends the wait for it at once; the work itself runs to its end and its result is dropped.
+    pub fn perform_blocking<T, F>(
+        &mut self,
+        work: impl FnOnce() -> T + Send + 'static,
+        into_message: F,
+    ) -> Task
+    where
+        T: Send + 'static,
+        F: FnOnce(Result<T, TaskError>) -> A::Msg + Send + 'static,
+    {
+        let kernel = Arc::clone(&self.slot.kernel);
+        let (run, done) = work::blocking(work);
+        self.act(move |_| kernel.executor.spawn_blocking(crate::tasks::TaskKind::Work, run));
+        self.perform(done, |outcome| into_message(outcome.and_then(|inner| inner)))
+    }
+
+    /// Cancels a task; its message then says so.
+    pub fn cancel(&mut self, task: &Task) {
+        let handle = Arc::clone(&task.0);
+        self.act(move |_| handle.abort());
+    }
+
+    /// Starts a child whose end is final; it is stopped before this actor is.
+    pub fn spawn<B: Actor>(
+        &mut self,
+        spawn: Spawn,
+        birth: impl FnMut() -> B + Send + 'static,
+    ) -> Addr<B::Msg> {
+        self.start_child(spawn, Box::new(birth), None)
+    }
+
+    /// Starts a child and is told of each end of it; the child then waits for [`restart`](Self::restart) or
+    /// [`stop_child`](Self::stop_child).
+    pub fn spawn_supervised<B: Actor>(
+        &mut self,
+        spawn: Spawn,
+        birth: impl FnMut() -> B + Send + 'static,
+        into_message: impl Fn(ChildExit) -> A::Msg + Send + Sync + 'static,
+    ) -> Addr<B::Msg> {
+        let (slot, incarnation) = (Arc::clone(&self.slot), self.incarnation);
+        let report = move |exit| slot.deliver(incarnation, into_message(exit));
+        self.start_child(spawn, Box::new(birth), Some(Box::new(report)))
+    }
+
+    fn start_child<B: Actor>(
+        &mut self,
+        spawn: Spawn,
+        birth: Birth<B>,
+        report: Option<spawn::Report>,
+    ) -> Addr<B::Msg> {
+        let (addr, launch) =
+            spawn::prepare(&self.slot.kernel, Some(&self.slot.name), spawn, birth, report);
+        self.launch_child(addr.child(), Box::new(launch));
+        addr
+    }
+
+    /// Takes in a child that is prepared and launches it.
+    pub(crate) fn launch_child(&mut self, child: ChildRef, launch: Box<dyn FnOnce() + Send>) {
+        self.act(move |belongings| {
+            belongings.adopt(child);
+            launch();
+        });
+    }
+
+    /// Begins a new incarnation of a child that has reported its end.
+    pub fn restart(&mut self, child: &ChildRef) {
+        let child = child.clone();
+        self.act(move |_| child.0.order_restart());
+    }
+
+    /// Ends a child for good.
+    pub fn stop_child(&mut self, child: &ChildRef) {
+        let child = child.clone();
+        self.act(move |_| child.0.order_stop());
+    }
+
+    /// Asks for exactly one notice of an actor's final end; at once, if it has ended.
+    pub fn watch(
+        &mut self,
+        actor: &ChildRef,
+        into_message: impl FnOnce(Down) -> A::Msg + Send + 'static,
+    ) {
+        let (actor, slot, incarnation) = (actor.clone(), Arc::clone(&self.slot), self.incarnation);
+        self.act(move |_| {
+            actor.0.watch(Box::new(move |down| slot.deliver(incarnation, into_message(down))));
+        });
+    }
+
+    /// Writes `record` to the actor's journal; every effect recorded after it waits until it is durable.
+    ///
+    /// The actor crashes if the record cannot be encoded or the actor has no journal.
+    pub fn record(&mut self, record: &impl Serialize) {
+        match rmp_serde::to_vec_named(record) {
+            Ok(bytes) => self.effects.push(Effect::Record(bytes)),
+            Err(error) => self.crash(format!("encode a record: {error}")),
+        }
+    }
+
+    /// Publishes an event of `run` on the node's bus; `data` is made only if somebody wants it.
+    pub fn publish(&mut self, kind: EventKind, run: Option<RunId>, data: impl FnOnce() -> Value) {
+        if !self.slot.kernel.bus.wants(kind.as_str(), run) {
+            return;
+        }
+        let mut event = self.slot.kernel.event(kind, &self.slot.name);
+        event.run = run;
+        event.data = data();
+        let kernel = Arc::clone(&self.slot.kernel);
+        self.act(move |_| kernel.publish(event));
+    }
+
+    /// Ends this actor for good, after the effects recorded so far.
+    pub fn stop(&mut self) {
+        self.exit.get_or_insert(ExitReason::Normal);
+    }
+
+    /// Ends this incarnation as a crash, after the effects recorded so far; the supervisor decides what follows.
+    pub fn crash(&mut self, why: impl Into<String>) {
+        self.exit.get_or_insert(ExitReason::Crashed(why.into()));
+    }
+
+    /// Ends this actor for good, for a reason of its own.
+    pub(crate) fn give_up(&mut self, reason: ExitReason) {
+        self.exit.get_or_insert(reason);
+    }
+
+    fn act(&mut self, act: impl FnOnce(&mut Belongings) + Send + 'static) {
+        self.effects.push(Effect::Act(Box::new(act)));
+    }
+}
+
+impl<A: Actor> fmt::Debug for Cx<A> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Cx({} {}, {} effects)", self.slot.name, self.slot.id, self.effects.len())
+    }
+}
+
+/// Whatever a step can ask: an address with a function that makes the message, or an agent with its input.
+pub trait AskTarget<Q, T>: Clone + Send + 'static {
+    /// Delivers the question with the right to answer it. Called by the kernel, not by actors.
+    #[doc(hidden)]
+    fn deliver_question(&self, question: Q, reply: Reply<T>, from: ActorId) -> Delivery;
+}
+
+impl<M: Send + 'static, T, F: FnOnce(Reply<T>) -> M> AskTarget<F, T> for Addr<M> {
+    fn deliver_question(&self, question: F, reply: Reply<T>, from: ActorId) -> Delivery {
+        Target::deliver(self, question(reply), from)
+    }
+}
+
+/// A timer set by a step.
+#[derive(Clone)]
+pub struct Timer(Arc<dyn CancelTimer>);
+
+impl fmt::Debug for Timer {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Timer")
+    }
+}
+
+/// A task started by a step.
+#[derive(Clone, Debug)]
+pub struct Task(Arc<AbortHandle>);
+
+trait CancelTimer: Send + Sync {
+    fn cancel(&self);
+}
+
+struct TimerCell<M> {
+    slot: Arc<Slot<M>>,
+    incarnation: u32,
+    state: Mutex<TimerState<M>>,
+}
+
+struct TimerState<M> {
+    message: Option<M>,
+    key: Option<TimerKey>,
+}
+
+impl<M: Send + 'static> Due for TimerCell<M> {
+    fn due(&self) {
+        let message = self.state.lock().message.take();
+        if let Some(message) = message {
+            self.slot.deliver(self.incarnation, message);
+        }
+    }
+}
+
+impl<M: Send + 'static> CancelTimer for TimerCell<M> {
+    fn cancel(&self) {
+        let (message, key) = {
+            let mut state = self.state.lock();
+            (state.message.take(), state.key.take())
+        };
+        drop(message);
+        if let Some(key) = key {
+            self.slot.kernel.timers.cancel(key);
+        }
+    }
+}

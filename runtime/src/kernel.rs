@@ -1,0 +1,187 @@
+//! What every actor of one node shares: clock, dice, timers, tasks, journal, registry, bus and counters.
+//!
+//! No globals: ten nodes live in one process, each with a kernel of its own.
+
+use std::{
+    any::{Any, type_name},
+    collections::VecDeque,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
+use protocol::EventId;
+
+use crate::{
+    actor::ActorId,
+    ask::AskError,
+    child::ChildRef,
+    clock::{Clock, ManualClock, Moment, Random, SeededRandom},
+    engine::{journal::Journal, local::MemoryJournal},
+    events::{Bus, Event, EventKind},
+    limits::DEAD_LETTERS_MAX,
+    registry::Registry,
+    tasks::{Executor, TaskKind},
+    telemetry::metrics::KernelMetrics,
+    timers::Timers,
+};
+
+/// Runs the future that serves an actor; the port behind which ractor stands.
+pub trait Host: Send + Sync + 'static {
+    /// Runs `life` to its end. Dropping it ends the actor as [`Shutdown`](crate::actor::ExitReason::Shutdown).
+    fn launch(&self, actor: ChildRef, life: BoxFuture<'static, ()>);
+}
+
+/// A message that nobody took.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// The name of the address, where it is known.
+    pub to: Option<Arc<str>>,
+    /// The message's type.
+    pub message: &'static str,
+    /// Why it was not taken.
+    pub why: AskError,
+}
+
+/// The parts that a kernel is made of.
+pub(crate) struct Parts {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) random: Arc<dyn Random>,
+    pub(crate) executor: Arc<dyn Executor>,
+    pub(crate) host: Arc<dyn Host>,
+    pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) metrics: KernelMetrics,
+}
+
+pub(crate) struct Kernel {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) random: Arc<dyn Random>,
+    pub(crate) executor: Arc<dyn Executor>,
+    pub(crate) host: Arc<dyn Host>,
+    pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) metrics: KernelMetrics,
+    pub(crate) timers: Arc<Timers>,
+    pub(crate) registry: Registry,
+    pub(crate) bus: Bus,
+    /// Who stamps the events of this node.
+    coordinator: protocol::ActorId,
+    actors: AtomicU64,
+    dead: Mutex<VecDeque<DeadLetter>>,
+}
+
+impl Kernel {
+    pub(crate) fn new(parts: Parts) -> Arc<Self> {
+        let Parts { clock, random, executor, host, journal, metrics } = parts;
+        let millis = u64::try_from(clock.unix_nanos() / 1_000_000).unwrap_or(0);
+        let coordinator = protocol::ActorId::from_parts(millis, random.next_u128());
+        Arc::new(Self {
+            coordinator,
+            clock,
+            random,
+            executor,
+            host,
+            journal,
+            metrics,
+            timers: Arc::new(Timers::new()),
+            registry: Registry::default(),
+            bus: Bus::default(),
+            actors: AtomicU64::new(1),
+            dead: Mutex::new(VecDeque::new()),
+        })
+    }
+
+    /// A kernel that runs nothing, for addresses and probes in unit tests: its clock stands still.
+    pub(crate) fn detached() -> Arc<Self> {
+        Self::still(Arc::new(ManualClock::default()), Arc::new(MemoryJournal::default()))
+    }
+
+    pub(crate) fn still(clock: Arc<ManualClock>, journal: Arc<dyn Journal>) -> Arc<Self> {
+        Self::new(Parts {
+            clock,
+            random: Arc::new(SeededRandom::new(0)),
+            executor: Arc::new(Nothing),
+            host: Arc::new(Nothing),
+            journal,
+            metrics: KernelMetrics::unrecorded(),
+        })
+    }
+
+    pub(crate) fn now(&self) -> Moment {
+        self.clock.now()
+    }
+
+    pub(crate) fn next_actor(&self) -> ActorId {
+        ActorId(self.actors.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// An event that `source` publishes now.
+    pub(crate) fn event(&self, kind: EventKind, source: &str) -> Event {
+        let millis = u64::try_from(self.clock.unix_nanos() / 1_000_000).unwrap_or(0);
+        Event::new(EventId::from_parts(millis, self.random.next_u128()), kind, source)
+    }
+
+    pub(crate) fn publish(&self, event: Event) {
+        let kind = event.kind.clone();
+        if let Err(fault) = self.bus.publish(event, self.clock.unix_nanos(), self.coordinator) {
+            tracing::error!(%fault, kind, "an event of the kernel's own is not valid");
+        }
+    }
+
+    /// Keeps note of a message that a send could not deliver, then drops it (which answers an ask in it).
+    pub(crate) fn dead_letter(&self, why: AskError, message: Box<dyn Any + Send>) {
+        self.metrics.dead_letters(1);
+        self.keep(DeadLetter { to: None, message: "message", why });
+        drop(message);
+    }
+
+    /// Keeps note of the messages that an ended actor left.
+    pub(crate) fn dead_letters<M>(&self, to: &Arc<str>, messages: Vec<M>) {
+        if messages.is_empty() {
+            return;
+        }
+        self.metrics.dead_letters(messages.len() as u64);
+        for message in messages {
+            self.keep(DeadLetter {
+                to: Some(Arc::clone(to)),
+                message: type_name::<M>(),
+                why: AskError::Stopped,
+            });
+            drop(message);
+        }
+    }
+
+    /// The latest messages that nobody took, oldest first.
+    pub(crate) fn letters(&self) -> Vec<DeadLetter> {
+        self.dead.lock().iter().cloned().collect()
+    }
+
+    fn keep(&self, letter: DeadLetter) {
+        let mut dead = self.dead.lock();
+        if dead.len() == DEAD_LETTERS_MAX {
+            dead.pop_front();
+        }
+        dead.push_back(letter);
+    }
+}
+
+/// Runs nothing.
+struct Nothing;
+
+impl Host for Nothing {
+    fn launch(&self, _: ChildRef, life: BoxFuture<'static, ()>) {
+        drop(life);
+    }
+}
+
+impl Executor for Nothing {
+    fn spawn(&self, _: TaskKind, work: BoxFuture<'static, ()>) {
+        drop(work);
+    }
+
+    fn spawn_blocking(&self, _: TaskKind, work: Box<dyn FnOnce() + Send>) {
+        drop(work);
+    }
+}

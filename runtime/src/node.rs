@@ -1,0 +1,300 @@
+//! A node: one kernel and the roots of its supervision tree, opened and stopped as one.
+//!
+//! Made by the facade, by tests and by examples. A process may hold many.
+//!
+//! # Invariants
+//! - Stop order: roots in the reverse order of their start, then tasks, then the journal is flushed.
+
+use std::{fmt, path::Path, sync::Arc, time::Duration};
+
+use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
+use protocol::RunId;
+use tokio::runtime::Handle;
+
+use crate::{
+    actor::Actor,
+    address::Addr,
+    child::ChildRef,
+    clock::{Clock, Moment, Random, SystemClock, SystemRandom},
+    engine::{
+        journal::{Journal, JournalError},
+        local::{MemoryJournal, OpenJournalError, RedbJournal},
+    },
+    events::Bus,
+    kernel::{DeadLetter, Host, Kernel, Parts},
+    limits::SHUTDOWN_DEFAULT,
+    shell::Ractor,
+    spawn::{self, Spawn},
+    supervisor::{Supervised, Supervisor},
+    tasks::{Executor, TaskKind, Tasks},
+    telemetry::metrics::{KernelMetrics, Metrics},
+    timers::{self, Sleep},
+};
+
+/// One node: actors, their journal, clock, timers and counters.
+#[derive(Clone)]
+pub struct Node(Arc<Inner>);
+
+struct Inner {
+    kernel: Arc<Kernel>,
+    tasks: Arc<Tasks>,
+    roots: Mutex<Vec<ChildRef>>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        for root in self.roots.get_mut().drain(..).rev() {
+            root.stop();
+        }
+    }
+}
+
+/// Why a node could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// There is no tokio runtime to run on.
+    #[error(
+        "open a node outside of a tokio runtime: call this from an async function or enter a runtime first"
+    )]
+    NoRuntime,
+    /// The journal could not be opened.
+    #[error(transparent)]
+    Journal(#[from] OpenJournalError),
+}
+
+/// How a node stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stopped {
+    /// Every actor and every task that is waited for has ended.
+    Clean,
+    /// The deadline passed; what was left was dropped.
+    Overrun,
+}
+
+/// The parts of a node, each with the embedded default.
+#[derive(Default)]
+pub struct NodeBuilder {
+    clock: Option<Arc<dyn Clock>>,
+    random: Option<Arc<dyn Random>>,
+    journal: Option<Arc<dyn Journal>>,
+    metrics: Option<Metrics>,
+}
+
+impl NodeBuilder {
+    /// Tells the time by `clock`.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// Throws the dice of `random`.
+    #[must_use]
+    pub fn random(mut self, random: Arc<dyn Random>) -> Self {
+        self.random = Some(random);
+        self
+    }
+
+    /// Remembers in `journal`; in memory by default.
+    #[must_use]
+    pub fn journal(mut self, journal: Arc<dyn Journal>) -> Self {
+        self.journal = Some(journal);
+        self
+    }
+
+    /// Counts into `metrics`; nowhere by default.
+    #[must_use]
+    pub fn metrics(mut self, metrics: Metrics) -> Self {
+        self.metrics = Some(metrics);
+        self
+    }
+
+    /// Opens the node on the present tokio runtime.
+    ///
+    /// # Errors
+    /// [`OpenError::NoRuntime`] outside of a tokio runtime.
+    pub fn open(self) -> Result<Node, OpenError> {
+        let handle = Handle::try_current().map_err(|_| OpenError::NoRuntime)?;
+        let tasks = Arc::new(Tasks::new(handle));
+        let kernel = Kernel::new(Parts {
+            clock: self.clock.unwrap_or_else(|| Arc::new(SystemClock::new())),
+            random: self.random.unwrap_or_else(|| Arc::new(SystemRandom::new())),
+            executor: Arc::<Tasks>::clone(&tasks),
+            host: Arc::new(Ractor) as Arc<dyn Host>,
+            journal: self.journal.unwrap_or_else(|| Arc::new(MemoryJournal::default())),
+            metrics: KernelMetrics::new(self.metrics.unwrap_or_else(Metrics::unrecorded)),
+        });
+        let tick = || tokio::time::sleep(crate::limits::WHEEL_TICK);
+        let drive = timers::drive(Arc::clone(&kernel.timers), Arc::clone(&kernel.clock), tick);
+        tasks.spawn(TaskKind::Timers, Box::pin(drive));
+        Ok(Node(Arc::new(Inner { kernel, tasks, roots: Mutex::new(Vec::new()) })))
+    }
+}
+
+impl Node {
+    /// A node whose journal is the file `synod.redb` in `folder`, made if missing.
+    ///
+    /// # Errors
+    /// [`OpenError::Journal`] when the file cannot be made, is held by another writer or is not a journal.
+    pub fn open(folder: impl AsRef<Path>) -> Result<Self, OpenError> {
+        let journal = RedbJournal::open(&folder.as_ref().join("synod.redb"))?;
+        Self::builder().journal(Arc::new(journal)).open()
+    }
+
+    /// A node that remembers in memory only.
+    ///
+    /// # Errors
+    /// [`OpenError::NoRuntime`] outside of a tokio runtime.
+    pub fn in_memory() -> Result<Self, OpenError> {
+        Self::builder().open()
+    }
+
+    /// A node of chosen parts.
+    pub fn builder() -> NodeBuilder {
+        NodeBuilder::default()
+    }
+
+    /// Starts a root actor whose end is final.
+    pub fn spawn<A: Actor>(
+        &self,
+        spawn: Spawn,
+        birth: impl FnMut() -> A + Send + 'static,
+    ) -> Addr<A::Msg> {
+        let (addr, launch) = self.prepare_root(spawn, birth);
+        launch();
+        addr
+    }
+
+    /// Makes a root actor's address; it is launched by the closure.
+    pub(crate) fn prepare_root<A: Actor>(
+        &self,
+        spawn: Spawn,
+        birth: impl FnMut() -> A + Send + 'static,
+    ) -> (Addr<A::Msg>, impl FnOnce() + Send + 'static) {
+        let (addr, launch) = spawn::prepare(&self.0.kernel, None, spawn, Box::new(birth), None);
+        let mut roots = self.0.roots.lock();
+        if roots.len() == roots.capacity() {
+            roots.retain(|root| root.ended().is_none());
+        }
+        roots.push(addr.child());
+        drop(roots);
+        (addr, launch)
+    }
+
+    /// Starts a supervisor and its children.
+    pub fn supervise(&self, supervisor: Supervisor) -> Supervised {
+        supervisor.start(self)
+    }
+
+    /// The live actor called `name`, if it takes messages of type `M`.
+    pub fn find<M: Send + 'static>(&self, name: &str) -> Option<Addr<M>> {
+        self.0.kernel.registry.find(name)
+    }
+
+    /// Every live actor, by name.
+    pub fn actors(&self) -> Vec<ChildRef> {
+        self.0.kernel.registry.list()
+    }
+
+    /// The node's event bus.
+    pub fn events(&self) -> &Bus {
+        &self.0.kernel.bus
+    }
+
+    /// The node's journal.
+    pub fn journal(&self) -> &Arc<dyn Journal> {
+        &self.0.kernel.journal
+    }
+
+    /// The node's counters.
+    pub fn metrics(&self) -> &Metrics {
+        &self.0.kernel.metrics.all
+    }
+
+    /// The latest messages that nobody took, oldest first.
+    pub fn dead_letters(&self) -> Vec<DeadLetter> {
+        self.0.kernel.letters()
+    }
+
+    /// The present moment.
+    pub fn now(&self) -> Moment {
+        self.0.kernel.now()
+    }
+
+    /// Wall-clock time in Unix nanoseconds, for people and for the wire.
+    pub fn unix_nanos(&self) -> i64 {
+        self.0.kernel.clock.unix_nanos()
+    }
+
+    /// A new run id, from the node's clock and dice.
+    pub fn new_run(&self) -> RunId {
+        let millis = u64::try_from(self.unix_nanos() / 1_000_000).unwrap_or(0);
+        RunId::from_parts(millis, self.0.kernel.random.next_u128())
+    }
+
+    /// Waits for `delay` by the node's clock.
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing.
+    pub async fn sleep(&self, delay: Duration) {
+        Sleep::until(&self.0.kernel.timers, self.now() + delay).await;
+    }
+
+    /// Runs `work` as a task of the node, of a kind that says its fate when the node stops.
+    pub fn run_task(&self, kind: TaskKind, work: BoxFuture<'static, ()>) {
+        self.0.kernel.executor.spawn(kind, work);
+    }
+
+    /// Runs `work`, which may block or compute for long, on a thread of its own.
+    pub fn run_blocking(&self, kind: TaskKind, work: impl FnOnce() + Send + 'static) {
+        self.0.kernel.executor.spawn_blocking(kind, Box::new(work));
+    }
+
+    /// Stops the node within `deadline`: roots in reverse, tasks, and the journal flushed.
+    ///
+    /// # Errors
+    /// What the journal could not make durable.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves the node half stopped; drop the node then.
+    pub async fn stop(&self, deadline: Duration) -> Result<Stopped, JournalError> {
+        let roots = std::mem::take(&mut *self.0.roots.lock());
+        let wind_down = async {
+            for root in roots.into_iter().rev() {
+                root.stop();
+                root.stopped().await;
+            }
+            self.0.kernel.journal.flush().await?;
+            self.0.tasks.stop().await;
+            Ok(Stopped::Clean)
+        };
+        match tokio::time::timeout(deadline, wind_down).await {
+            Ok(stopped) => stopped,
+            Err(_elapsed) => {
+                self.0.tasks.abort_all();
+                self.0.kernel.journal.flush().await.map(|()| Stopped::Overrun)
+            }
+        }
+    }
+
+    /// Stops the node within 5 s.
+    ///
+    /// # Errors
+    /// See [`stop`](Self::stop).
+    pub async fn close(&self) -> Result<Stopped, JournalError> {
+        self.stop(SHUTDOWN_DEFAULT).await
+    }
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Node({} actors)", self.actors().len())
+    }
+}
+
+impl fmt::Debug for NodeBuilder {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("NodeBuilder")
+    }
+}

@@ -1,0 +1,169 @@
+//! A probe: one actor on stage in a unit test, without a runtime, with time and dice in the test's hand.
+//!
+//! It runs the same [`Stage`](crate::stage::Stage) as production does; sends to real addresses land in their mailboxes, where
+//! [`Addr::take`](crate::address::Addr::take) finds them.
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    future::Future,
+    ops::{Deref, DerefMut},
+    sync::Arc,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use protocol::RunId;
+
+use crate::{
+    actor::{Actor, ExitReason},
+    address::Addr,
+    ask::{AskError, Reply, TaskAsk, Waiter},
+    clock::ManualClock,
+    context::Cx,
+    engine::{journal::Journal, local::MemoryJournal},
+    kernel::Kernel,
+    mailbox::{Control, Mailbox, Slot},
+    stage::Stage,
+};
+
+/// One actor, stepped by a test; dereferences to the actor's state.
+///
+/// ```
+/// use synod_runtime::{actor::Actor, ask::Reply, context::Cx, probe::Probe};
+///
+/// struct Quota { left: u64 }
+/// struct Take(u64, Reply<bool>);
+///
+/// impl Actor for Quota {
+///     type Msg = Take;
+///     fn handle(&mut self, Take(n, to): Take, cx: &mut Cx<Self>) {
+///         let ok = n <= self.left;
+///         if ok { self.left -= n }
+///         cx.reply(to, ok);
+///     }
+/// }
+///
+/// let mut quota = Probe::new(Quota { left: 2 });
+/// assert_eq!(quota.ask(|to| Take(3, to)), Ok(false));
+/// assert_eq!(quota.left, 2);
+/// ```
+pub struct Probe<A: Actor> {
+    stage: Stage<A>,
+    slot: Arc<Slot<A::Msg>>,
+    kernel: Arc<Kernel>,
+    clock: Arc<ManualClock>,
+    journal: Arc<MemoryJournal>,
+    exit: Option<ExitReason>,
+}
+
+impl<A: Actor> Probe<A> {
+    /// Puts `actor` on stage and runs its `start`. It may record; nothing was recorded before.
+    pub fn new(actor: A) -> Self {
+        let clock = Arc::new(ManualClock::default());
+        let journal = Arc::new(MemoryJournal::default());
+        let kernel = Kernel::still(Arc::clone(&clock), Arc::<MemoryJournal>::clone(&journal));
+        let slot = Arc::new(Slot::new(Arc::clone(&kernel), "probe".into(), Mailbox::default()));
+        let incarnation = slot.begin();
+        let stage = Stage::new(&slot, incarnation, actor, Some((RunId::NIL, 0)));
+        let mut probe = Self { stage, slot, kernel, clock, journal, exit: None };
+        probe.step(A::start);
+        probe
+    }
+
+    /// Handles one message, and every message that follows from it to the actor itself.
+    pub fn tell(&mut self, message: A::Msg) {
+        self.step(|actor, cx| actor.handle(message, cx));
+    }
+
+    /// Asks the actor; its answer, or `Dropped` if it kept or dropped the reply.
+    ///
+    /// # Errors
+    /// [`AskError::Dropped`] when the reply was dropped, [`AskError::TimedOut`] (of no time) while it is kept.
+    pub fn ask<T: Send + 'static>(
+        &mut self,
+        question: impl FnOnce(Reply<T>) -> A::Msg,
+    ) -> Result<T, AskError> {
+        let ask = TaskAsk::open(&self.kernel, Duration::MAX);
+        let mut waiter = std::pin::pin!(Waiter(Arc::clone(&ask)));
+        self.tell(question(Reply::new(ask)));
+        match waiter.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(outcome) => outcome,
+            Poll::Pending => Err(AskError::TimedOut(Duration::ZERO)),
+        }
+    }
+
+    /// Lets time pass; timers and deadlines that fall due are handled.
+    pub fn advance(&mut self, by: Duration) {
+        self.clock.advance(by);
+        self.kernel.timers.turn(self.kernel.now());
+        self.settle();
+    }
+
+    /// Why the actor ended, if it has; it takes no message afterwards.
+    pub fn exit(&self) -> Option<&ExitReason> {
+        self.exit.as_ref()
+    }
+
+    /// What the actor recorded so far, encoded, in order.
+    pub fn records(&self) -> Vec<Vec<u8>> {
+        self.journal.read(RunId::NIL, 0, usize::MAX).unwrap_or_default()
+    }
+
+    /// The actor's own address; what is sent to it is handled by the next [`tell`](Self::tell), [`advance`](Self::advance) or
+    /// [`settle`](Self::settle).
+    pub fn addr(&self) -> Addr<A::Msg> {
+        Addr(Arc::clone(&self.slot))
+    }
+
+    /// Handles everything that has arrived: answers, timers, messages to itself or to its address.
+    pub fn settle(&mut self) {
+        let (mut control, mut batch) = (VecDeque::new(), VecDeque::new());
+        let mut cx = Context::from_waker(Waker::noop());
+        while self.exit.is_none()
+            && self.slot.poll_take(&mut cx, &mut control, &mut batch, true).is_ready()
+        {
+            for entry in control.drain(..) {
+                match entry {
+                    Control::Message(message) => self.once(|actor, cx| actor.handle(message, cx)),
+                    Control::Stop(reason) => self.exit = Some(reason),
+                    Control::Restart => {}
+                }
+            }
+            for message in batch.drain(..) {
+                self.once(|actor, cx| actor.handle(message, cx));
+            }
+        }
+    }
+
+    fn step(&mut self, step: impl FnOnce(&mut A, &mut Cx<A>)) {
+        self.once(step);
+        self.settle();
+    }
+
+    fn once(&mut self, step: impl FnOnce(&mut A, &mut Cx<A>)) {
+        if self.exit.is_none() {
+            self.exit = self.stage.step(step).or_else(|| self.stage.flush());
+        }
+    }
+}
+
+impl<A: Actor> Deref for Probe<A> {
+    type Target = A;
+
+    fn deref(&self) -> &A {
+        &self.stage.actor
+    }
+}
+
+impl<A: Actor> DerefMut for Probe<A> {
+    fn deref_mut(&mut self) -> &mut A {
+        &mut self.stage.actor
+    }
+}
+
+impl<A: Actor> fmt::Debug for Probe<A> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Probe({}, exit: {:?})", self.slot.name, self.exit)
+    }
+}

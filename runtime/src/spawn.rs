@@ -1,0 +1,93 @@
+//! How an actor comes to life: its options, its slot, and the future that serves it.
+
+use std::{sync::Arc, time::Duration};
+
+use protocol::RunId;
+
+use crate::{
+    actor::{Actor, ChildExit},
+    address::Addr,
+    child::ChildRef,
+    kernel::Kernel,
+    limits::{ACTOR_NAME_BYTES_MAX, SHUTDOWN_DEFAULT},
+    mailbox::{Mailbox, Slot},
+    serve::{Life, serve},
+};
+
+/// Makes the state of each incarnation.
+pub(crate) type Birth<A> = Box<dyn FnMut() -> A + Send>;
+
+/// Tells a parent that an incarnation of its child ended.
+pub(crate) type Report = Box<dyn Fn(ChildExit) + Send>;
+
+/// Options of a new actor.
+///
+/// ```
+/// use synod_runtime::{mailbox::{Mailbox, Overflow}, spawn::Spawn};
+/// let spawn = Spawn::named("quota").mailbox(Mailbox::new(64, Overflow::Reject));
+/// # drop(spawn);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Spawn {
+    pub(crate) name: String,
+    pub(crate) mailbox: Mailbox,
+    pub(crate) journal: Option<RunId>,
+    pub(crate) shutdown: Duration,
+}
+
+impl Spawn {
+    /// An actor called `name` below its parent, with the default mailbox and no journal.
+    ///
+    /// Names longer than 128 bytes are cut; `/` separates the levels of the tree.
+    pub fn named(name: impl Into<String>) -> Self {
+        let mut name: String = name.into();
+        name.truncate(name.floor_char_boundary(ACTOR_NAME_BYTES_MAX));
+        Self { name, mailbox: Mailbox::default(), journal: None, shutdown: SHUTDOWN_DEFAULT }
+    }
+
+    /// Sets size and policy of the mailbox.
+    #[must_use]
+    pub fn mailbox(mut self, mailbox: Mailbox) -> Self {
+        self.mailbox = mailbox;
+        self
+    }
+
+    /// Lets the actor record into the journal of `run`, and replays that journal at each incarnation.
+    #[must_use]
+    pub fn journal(mut self, run: RunId) -> Self {
+        self.journal = Some(run);
+        self
+    }
+
+    /// How long an end may take: effects to leave and children to stop; 5 s by default.
+    #[must_use]
+    pub fn shutdown(mut self, within: Duration) -> Self {
+        self.shutdown = within;
+        self
+    }
+}
+
+/// Makes the slot of a new actor and the closure that launches it.
+pub(crate) fn prepare<A: Actor>(
+    kernel: &Arc<Kernel>,
+    parent: Option<&str>,
+    spawn: Spawn,
+    birth: Birth<A>,
+    report: Option<Report>,
+) -> (Addr<A::Msg>, impl FnOnce() + Send + 'static) {
+    let name: Arc<str> = match parent {
+        Some(parent) => format!("{parent}/{}", spawn.name).into(),
+        None => spawn.name.as_str().into(),
+    };
+    let slot = Arc::new(Slot::<A::Msg>::new(Arc::clone(kernel), name, spawn.mailbox));
+    let addr = Addr(Arc::clone(&slot));
+    kernel.registry.add(&addr);
+    let kernel = Arc::clone(kernel);
+    let launch = move || {
+        let child = ChildRef(Arc::<Slot<A::Msg>>::clone(&slot));
+        let host = Arc::clone(&kernel.host);
+        let life = Life { slot, birth, report, journal: spawn.journal, shutdown: spawn.shutdown };
+        host.launch(child, Box::pin(serve(life)));
+    };
+    (addr, launch)
+}

@@ -1,0 +1,4 @@
+//! What the node tells about itself: metrics and spans.
+
+pub mod metrics;
+pub mod trace;

@@ -1,0 +1,150 @@
+//! Metrics: names, labels and the recorder of one node.
+//!
+//! A node brings its own recorder, so many nodes in one process do not mix. Label values come from closed sets; agents, runs and
+//! tasks are never labels (the seed's sketch labelled by agent id, which grows without bound).
+
+use std::{fmt, sync::Arc};
+
+use metrics::{
+    Counter, Gauge, Histogram, Key, Label, Level, Metadata, NoopRecorder, Recorder, Unit,
+};
+
+/// Tasks ended, by pattern, band of agent count and status.
+pub const TASKS: &str = "collaboration_tasks_total";
+/// Seconds from a message's sending to its handling, by kind of sender, receiver and message.
+pub const COMMUNICATION: &str = "agent_communication_latency_seconds";
+/// Seconds until a consensus was reached, by topic and band of participants.
+pub const CONSENSUS: &str = "consensus_achievement_seconds";
+/// Messages that nobody took.
+pub const DEAD_LETTERS: &str = "synod_dead_letters_total";
+/// Incarnations that began after the first.
+pub const RESTARTS: &str = "synod_restarts_total";
+/// Ends of actors that took longer than their shutdown time.
+pub const SHUTDOWN_OVERRUNS: &str = "synod_shutdown_overruns_total";
+/// Attempts at parts, by outcome.
+pub const ATTEMPTS: &str = "synod_attempts_total";
+/// Parts that are with an agent now.
+pub const IN_FLIGHT: &str = "synod_parts_in_flight";
+/// Seconds that an attempt at a part took, by outcome.
+pub const ATTEMPT_SECONDS: &str = "synod_attempt_seconds";
+
+/// The recorder of one node.
+#[derive(Clone)]
+pub struct Metrics(Arc<dyn Recorder + Send + Sync>);
+
+impl Metrics {
+    /// Metrics that go to `recorder`, described at once.
+    pub fn new(recorder: Arc<dyn Recorder + Send + Sync>) -> Self {
+        let counters = [
+            (TASKS, "Collaborative tasks ended"),
+            (DEAD_LETTERS, "Messages that nobody took"),
+            (RESTARTS, "Incarnations that began after the first"),
+            (SHUTDOWN_OVERRUNS, "Ends of actors that took longer than their shutdown time"),
+            (ATTEMPTS, "Attempts at parts"),
+        ];
+        for (name, text) in counters {
+            recorder.describe_counter(name.into(), Some(Unit::Count), text.into());
+        }
+        recorder.describe_gauge(
+            IN_FLIGHT.into(),
+            Some(Unit::Count),
+            "Parts that are with an agent now".into(),
+        );
+        let histograms = [
+            (COMMUNICATION, "Seconds from a message's sending to its handling"),
+            (CONSENSUS, "Seconds until a consensus was reached"),
+            (ATTEMPT_SECONDS, "Seconds that an attempt at a part took"),
+        ];
+        for (name, text) in histograms {
+            recorder.describe_histogram(name.into(), Some(Unit::Seconds), text.into());
+        }
+        Self(recorder)
+    }
+
+    /// Metrics that nobody reads.
+    pub fn unrecorded() -> Self {
+        Self(Arc::new(NoopRecorder))
+    }
+
+    /// A counter; keep it, looking it up costs more than counting.
+    pub fn counter(&self, name: &'static str, labels: &[(&'static str, &'static str)]) -> Counter {
+        self.0.register_counter(&key(name, labels), &METADATA)
+    }
+
+    /// A gauge; keep it.
+    pub fn gauge(&self, name: &'static str, labels: &[(&'static str, &'static str)]) -> Gauge {
+        self.0.register_gauge(&key(name, labels), &METADATA)
+    }
+
+    /// A histogram; keep it.
+    pub fn histogram(
+        &self,
+        name: &'static str,
+        labels: &[(&'static str, &'static str)],
+    ) -> Histogram {
+        self.0.register_histogram(&key(name, labels), &METADATA)
+    }
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Metrics")
+    }
+}
+
+/// A count as a label: a closed set of bands.
+pub fn band(count: usize) -> &'static str {
+    match count {
+        0 => "0",
+        1 => "1",
+        2..=4 => "2-4",
+        5..=16 => "5-16",
+        17..=64 => "17-64",
+        _ => "65+",
+    }
+}
+
+static METADATA: Metadata<'static> = Metadata::new("synod", Level::INFO, Some(module_path!()));
+
+fn key(name: &'static str, labels: &[(&'static str, &'static str)]) -> Key {
+    Key::from_parts(
+        name,
+        labels.iter().map(|(key, value)| Label::from_static_parts(key, value)).collect::<Vec<_>>(),
+    )
+}
+
+/// The counters of the kernel itself.
+#[derive(Debug)]
+pub(crate) struct KernelMetrics {
+    pub(crate) all: Metrics,
+    dead_letters: Counter,
+    restarts: Counter,
+    overruns: Counter,
+}
+
+impl KernelMetrics {
+    pub(crate) fn new(all: Metrics) -> Self {
+        Self {
+            dead_letters: all.counter(DEAD_LETTERS, &[]),
+            restarts: all.counter(RESTARTS, &[]),
+            overruns: all.counter(SHUTDOWN_OVERRUNS, &[]),
+            all,
+        }
+    }
+
+    pub(crate) fn unrecorded() -> Self {
+        Self::new(Metrics::unrecorded())
+    }
+
+    pub(crate) fn dead_letters(&self, count: u64) {
+        self.dead_letters.increment(count);
+    }
+
+    pub(crate) fn restarted(&self) {
+        self.restarts.increment(1);
+    }
+
+    pub(crate) fn shutdown_overrun(&self) {
+        self.overruns.increment(1);
+    }
+}

@@ -1,0 +1,148 @@
+//! The node's one timer wheel and the task that turns it.
+//!
+//! Asks put their deadlines here, actors their timers, tasks their sleeps. The driver sleeps while the wheel is empty.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Waker},
+};
+
+use parking_lot::Mutex;
+
+use crate::{
+    clock::{Clock, Moment},
+    wheel::{Key, Wheel},
+};
+
+pub(crate) type TimerKey = Key;
+
+/// Something that happens at a moment.
+pub(crate) trait Due: Send + Sync {
+    /// Called once, on the driver's task, after the moment has passed.
+    fn due(&self);
+}
+
+/// The wheel behind its lock, and how its driver is woken.
+pub(crate) struct Timers {
+    wheel: Mutex<Wheel<Arc<dyn Due>>>,
+    /// Set while the driver has nothing to wait for.
+    idle: AtomicBool,
+    driver: Mutex<Option<Waker>>,
+}
+
+impl Timers {
+    pub(crate) fn new() -> Self {
+        Self {
+            wheel: Mutex::new(Wheel::new()),
+            idle: AtomicBool::new(false),
+            driver: Mutex::new(None),
+        }
+    }
+
+    pub(crate) fn insert(&self, at: Moment, entry: Arc<dyn Due>) -> TimerKey {
+        let key = self.wheel.lock().insert(at, entry);
+        if self.idle.load(Ordering::Acquire) && self.idle.swap(false, Ordering::AcqRel) {
+            let waker = self.driver.lock().take();
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        }
+        key
+    }
+
+    pub(crate) fn cancel(&self, key: TimerKey) {
+        // Dropped outside of the lock: an entry may own an address, an ask or a task.
+        let entry = self.wheel.lock().cancel(key);
+        drop(entry);
+    }
+
+    /// Runs everything that is due at `now`; returns whether anything is left to wait for.
+    pub(crate) fn turn(&self, now: Moment) -> bool {
+        let mut due = Vec::new();
+        let pending = {
+            let mut wheel = self.wheel.lock();
+            wheel.expire(now, &mut due);
+            wheel.next_due().is_some()
+        };
+        for entry in due {
+            entry.due();
+        }
+        pending
+    }
+
+    /// Ready as soon as the wheel holds an entry.
+    pub(crate) fn poll_wanted(&self, cx: &Context<'_>) -> Poll<()> {
+        *self.driver.lock() = Some(cx.waker().clone());
+        self.idle.store(true, Ordering::SeqCst);
+        if self.wheel.lock().next_due().is_some() {
+            self.idle.store(false, Ordering::SeqCst);
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    }
+}
+
+/// Waits until a moment has passed.
+pub(crate) struct Sleep {
+    cell: Arc<SleepCell>,
+    key: TimerKey,
+    timers: Arc<Timers>,
+}
+
+#[derive(Default)]
+struct SleepCell {
+    passed: AtomicBool,
+    waker: Mutex<Option<Waker>>,
+}
+
+impl Due for SleepCell {
+    fn due(&self) {
+        self.passed.store(true, Ordering::Release);
+        let waker = self.waker.lock().take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+impl Sleep {
+    pub(crate) fn until(timers: &Arc<Timers>, at: Moment) -> Self {
+        let cell = Arc::<SleepCell>::default();
+        let key = timers.insert(at, Arc::<SleepCell>::clone(&cell));
+        Self { cell, key, timers: Arc::clone(timers) }
+    }
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        *self.cell.waker.lock() = Some(cx.waker().clone());
+        if self.cell.passed.load(Ordering::Acquire) { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        self.timers.cancel(self.key);
+    }
+}
+
+/// Turns the wheel for ever, one tick at a time while it holds anything; ends when dropped.
+pub(crate) async fn drive<W: Future<Output = ()>>(
+    timers: Arc<Timers>,
+    clock: Arc<dyn Clock>,
+    tick: impl Fn() -> W,
+) {
+    loop {
+        std::future::poll_fn(|cx| timers.poll_wanted(cx)).await;
+        while timers.turn(clock.now()) {
+            tick().await;
+        }
+    }
+}
