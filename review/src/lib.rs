@@ -14,12 +14,16 @@
 pub mod finding;
 pub mod reviewer;
 pub mod source;
+pub mod convert;
+pub mod merge;
+pub mod report;
 pub mod rust;
 pub mod functions;
 pub mod secrets;
 pub mod spelling;
 pub mod duplicates;
 mod complexity;
+mod sarif;
 mod text;
 pub mod limits;
 

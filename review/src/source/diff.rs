@@ -35,7 +35,7 @@ pub(super) fn list(path: &Path, range: &str) -> Result<Source, SourceError> {
 fn resolve(path: &Path, folder: &Path, range: &str) -> Result<Commits, SourceError> {
     let (from, to, merge_base) = split(range)?;
     git::run(folder, &["rev-parse", "--show-toplevel"], &[]).map_err(|error| {
-        let outside = matches!(error, GitError::Failed { .. });
+        let outside = matches!(&error, GitError::Failed { message, .. } if message.contains("not a git repository"));
         if outside {
             SourceError::NoRepository { path: path.to_owned() }
         } else {
