@@ -11,6 +11,9 @@ use anyhow::{Context as _, Result, bail, ensure};
 /// How often a running program is asked whether it has ended.
 const POLL: Duration = Duration::from_millis(20);
 
+/// How many lines of a failed program's output go into the error.
+const SHOWN_LINES: usize = 60;
+
 /// Prints one line for the user.
 pub(crate) fn say(line: &str) {
     // a closed pipe behind `cargo xtask … | head` is no error of ours
@@ -67,7 +70,13 @@ pub(crate) fn read(command: &mut Command) -> Result<String> {
     let shown = show(command);
     let output =
         command.stderr(Stdio::inherit()).output().with_context(|| format!("run {shown}"))?;
-    ensure!(output.status.success(), "`{shown}` ended with {}", output.status);
+    let said = String::from_utf8_lossy(&output.stdout);
+    ensure!(
+        output.status.success(),
+        "`{shown}` ended with {}\n{}",
+        output.status,
+        last_lines(&said, SHOWN_LINES)
+    );
     String::from_utf8(output.stdout).with_context(|| format!("read the output of {shown}"))
 }
 

@@ -34,7 +34,7 @@ const SOAKS: &[Soak] = &[Soak {
     name: "frames",
     shows: "1,000,000 random and mutated frames decode or refuse, without a panic and within 16 MiB",
     variables: &[("SYNOD_FRAMES", "1000000")],
-    cargo: "test --release -p synod-protocol frames",
+    cargo: "test --release -p synod-protocol --test mutation",
 }];
 
 /// Runs the chosen ones and says how long each took.
@@ -65,22 +65,33 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
         let mut cargo = shell::command(root, &format!("cargo {}", soak.cargo));
         let result = shell::read(cargo.envs(soak.variables.iter().copied()));
         let seconds = watch.time().as_secs_f64();
-        match result {
-            Ok(text) => {
-                text.lines()
-                    .filter(|line| line.starts_with("test result") && !line.contains(" 0 passed"))
-                    .for_each(shell::say);
-                shell::say(&format!("   {seconds:.1} s"));
-            }
+        match result.and_then(|text| closing(&text)) {
+            Ok(lines) => shell::say(&format!("{lines}\n   {seconds:.1} s")),
             Err(error) => failed.push(format!("{} after {seconds:.1} s: {error:#}", soak.name)),
         }
     }
     if failed.is_empty() { Ok(()) } else { bail!("long runs failed:\n{}", failed.join("\n")) }
 }
 
+/// Finds the closing lines of tests that ran; a run without a test shows nothing and so fails.
+fn closing(text: &str) -> Result<String> {
+    let lines =
+        text.lines().filter(|line| line.starts_with("test result") && !line.contains(" 0 passed"));
+    let lines: Vec<&str> = lines.collect();
+    ensure!(!lines.is_empty(), "no test ran");
+    Ok(lines.join("\n"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_run_without_a_test_is_no_success() {
+        assert!(closing("test result: ok. 0 passed; 0 failed").is_err());
+        let line = "test result: ok. 2 passed; 0 failed";
+        assert_eq!(closing(&format!("running 2 tests\n{line}\n")).unwrap(), line);
+    }
 
     #[test]
     fn every_variable_is_read_by_a_test_of_the_tree() {
