@@ -71,7 +71,12 @@ impl Bus {
     ///
     /// # Errors
     /// [`Fault`] names the field that makes the event invalid.
-    pub fn publish(&self, mut event: Event, unix_nanos: i64, coordinator: ActorId) -> Result<(), Fault> {
+    pub fn publish(
+        &self,
+        mut event: Event,
+        unix_nanos: i64,
+        coordinator: ActorId,
+    ) -> Result<(), Fault> {
         event.publish(unix_nanos, coordinator);
         event.check()?;
         if self.0.subscriptions.load(Ordering::Acquire) == 0 {
@@ -413,8 +418,14 @@ mod tests {
         let mut own = bus.subscribe(Filter::new().receiver(ActorId::from_u128(1))).unwrap();
         publish(&bus, event(1, EventKind::RunStarted));
         publish(&bus, Event { run: Some(RUN), ..event(2, EventKind::RunEnded) });
-        publish(&bus, Event { target: Some(ActorId::from_u128(1)), ..event(3, EventKind::StateChanged) });
-        publish(&bus, Event { target: Some(ActorId::from_u128(2)), ..event(4, EventKind::StateChanged) });
+        publish(
+            &bus,
+            Event { target: Some(ActorId::from_u128(1)), ..event(3, EventKind::StateChanged) },
+        );
+        publish(
+            &bus,
+            Event { target: Some(ActorId::from_u128(2)), ..event(4, EventKind::StateChanged) },
+        );
         assert_eq!(heard(&mut everything), [1, 2, 3, 4]);
         assert_eq!(heard(&mut ends), [2]);
         assert_eq!(heard(&mut of_run), [2]);

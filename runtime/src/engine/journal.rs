@@ -40,7 +40,8 @@ pub trait Journal: Send + Sync + 'static {
     /// Accepts records without waiting; the outcome comes through `append.acknowledge`, possibly before this returns.
     ///
     /// Appends of one run may follow each other without waiting for acknowledgements: each expects the position
-    /// after the one before it. An append without records is acknowledged when all of its run's before it are.
+    /// after the one before it. Those of one run that succeed are acknowledged in their order; a refusal may overtake them.
+    /// An append without records is acknowledged when all of its run's before it are.
     fn append(&self, append: Append);
 
     /// Reads up to `limit` acknowledged records of `run`, the first at position `from`.

@@ -7,7 +7,7 @@
 use std::{
     array,
     collections::HashMap,
-    future,
+    future, mem,
     sync::atomic::{AtomicUsize, Ordering},
 };
 
@@ -56,28 +56,30 @@ impl MemoryJournal {
     }
 
     fn keep(&self, append: &mut Append) -> Result<Sequence, JournalError> {
-        append.checked_bytes()?;
+        let bytes = append.checked_bytes()? + append.records.len() * size_of::<Vec<u8>>();
         let (run, expected, end) = (append.run, append.expected, append.next());
         let mut shard = self.shard(run).lock();
-        let next = length(shard.get(&run));
+        let kept = shard.get_mut(&run);
+        let next = length(kept.as_deref());
         if next != expected {
             return Err(JournalError::Conflict { run, expected, next });
         }
-        if !append.records.is_empty() {
-            self.reserve(append)?;
-            shard.entry(run).or_default().append(&mut append.records);
+        self.reserve(run, bytes)?;
+        if let Some(kept) = kept {
+            kept.append(&mut append.records);
+        } else if !append.records.is_empty() {
+            shard.insert(run, mem::take(&mut append.records));
         }
         Ok(end)
     }
 
-    fn reserve(&self, append: &Append) -> Result<(), JournalError> {
-        let bytes = append.records.iter().map(held_bytes).sum();
+    fn reserve(&self, run: RunId, bytes: usize) -> Result<(), JournalError> {
         let before = self.bytes.fetch_add(bytes, Ordering::Relaxed);
         if before.saturating_add(bytes) <= self.bytes_max {
             return Ok(());
         }
         self.bytes.fetch_sub(bytes, Ordering::Relaxed);
-        Err(JournalError::Full { run: append.run, limit_bytes: self.bytes_max })
+        Err(JournalError::Full { run, limit_bytes: self.bytes_max })
     }
 
     #[expect(clippy::indexing_slicing, reason = "the index is a remainder of the array's length")]
@@ -128,7 +130,7 @@ fn length(records: Option<&Vec<Vec<u8>>>) -> Sequence {
 }
 
 fn held_bytes(record: &Vec<u8>) -> usize {
-    record.len() + size_of_val(record)
+    record.len() + size_of::<Vec<u8>>()
 }
 
 #[cfg(test)]
