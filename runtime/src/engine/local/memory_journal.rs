@@ -50,7 +50,7 @@ impl MemoryJournal {
     /// Forgets all records of `run` and returns whether there were any.
     pub fn forget(&self, run: RunId) -> bool {
         let forgotten = self.shard(run).lock().remove(&run);
-        let bytes = forgotten.iter().flatten().map(held_bytes).sum();
+        let bytes = forgotten.iter().flatten().map(|record| held_bytes(record)).sum();
         self.bytes.fetch_sub(bytes, Ordering::Relaxed);
         forgotten.is_some()
     }
@@ -129,7 +129,7 @@ fn length(records: Option<&Vec<Vec<u8>>>) -> Sequence {
     records.map_or(0, |records| records.len() as Sequence)
 }
 
-fn held_bytes(record: &Vec<u8>) -> usize {
+fn held_bytes(record: &[u8]) -> usize {
     record.len() + size_of::<Vec<u8>>()
 }
 
@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn a_full_journal_refuses_and_takes_again_what_forgetting_frees() {
-        let journal = MemoryJournal::with_bytes_max(2 * held_bytes(&vec![0; 10]));
+        let journal = MemoryJournal::with_bytes_max(2 * held_bytes(&[0; 10]));
         let append = |run, expected| {
             let (append, appended) = Append::awaited(run, expected, vec![vec![0; 10]]);
             journal.append(append);
