@@ -64,7 +64,9 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
         shell::complain(first_run::NAME);
         measured.push(first_run::measure(root, options.short)?);
     }
-    measured.extend(workloads(root, options)?);
+    if options.only.is_empty() || options.only.iter().any(|only| only != first_run::NAME) {
+        measured.extend(workloads(root, options)?);
+    }
     ensure!(
         !measured.is_empty(),
         "no figure and no family is called {}",

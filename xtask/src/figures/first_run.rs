@@ -76,10 +76,11 @@ fn reference(root: &Path, work: &Path) -> Result<f64> {
     fs::create_dir_all(package.join("src")).context("create the reference")?;
     let workspace =
         fs::read_to_string(root.join("Cargo.toml")).context("read the workspace's manifest")?;
-    let lines = workspace
-        .lines()
-        .filter(|line| line.starts_with("ractor = ") || line.starts_with("tokio = "));
-    let dependencies: Vec<&str> = lines.collect();
+    let (_, table) = workspace
+        .split_once("[workspace.dependencies]")
+        .context("find the workspace's dependencies")?;
+    let line = |name: &str| table.lines().find(|line| line.starts_with(&format!("{name} = ")));
+    let dependencies = ["ractor", "tokio"].map(|name| line(name).unwrap_or_default());
     let manifest = format!(
         "[package]\nname = \"reference\"\nedition = \"2024\"\n[workspace]\n[dependencies]\n{}\n",
         dependencies.join("\n")
