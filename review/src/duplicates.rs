@@ -122,7 +122,7 @@ mod tests {
 
     fn review(path: &str, text: &str) -> Review {
         assert!(Duplicates.accepts(path));
-        Duplicates.review(&SourceFile { path, bytes: text.as_bytes() })
+        Duplicates.review(&SourceFile::new(path, text.as_bytes()))
     }
 
     const CARGO: &str = "version = 4\n\n[[package]]\nname = \"a\"\nversion = \"1.0.0\"\n\n[[package]]\nname = \"b\"\nversion = \"2.0.0\"\n\n[[package]]\nname = \"b\"\nversion = \"10.0.0\"\ndependencies = [\n \"a\",\n]\n";

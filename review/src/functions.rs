@@ -48,7 +48,7 @@ impl Reviewer for Functions {
                     file.path,
                     format!("does not parse as {} at line {line}", language.name),
                 ),
-                None => Walk::new(file.path, &text, language).review(&tree),
+                None => Walk::new(file, &text, language).review(&tree),
             },
             Err(reason) => Review::skip(file.path, reason),
         }
@@ -113,6 +113,7 @@ struct Function {
 
 struct Walk<'a> {
     path: &'a str,
+    test: bool,
     text: &'a str,
     lines: Vec<&'a str>,
     language: &'a Language,
@@ -122,9 +123,18 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    fn new(path: &'a str, text: &'a str, language: &'a Language) -> Self {
-        let (lines, metrics) = (text.lines().collect(), text::measure(path, text));
-        Self { path, text, lines, language, metrics, findings: Vec::new(), functions: Vec::new() }
+    fn new(file: &SourceFile<'a>, text: &'a str, language: &'a Language) -> Self {
+        let (lines, metrics) = (text.lines().collect(), text::measure(file.path, text));
+        Self {
+            path: file.path,
+            test: file.test,
+            text,
+            lines,
+            language,
+            metrics,
+            findings: Vec::new(),
+            functions: Vec::new(),
+        }
     }
 
     /// Walks through the whole tree, depth first, without recursion.
@@ -218,7 +228,7 @@ impl<'a> Walk<'a> {
         self.metrics.function_lines_max = self.metrics.function_lines_max.max(lines);
         self.metrics.cyclomatic_max = self.metrics.cyclomatic_max.max(counts.cyclomatic());
         self.metrics.complexity_max = self.metrics.complexity_max.max(counts.cognitive());
-        if text::is_test(self.path) {
+        if self.test {
             return;
         }
         let name = function
@@ -250,7 +260,7 @@ mod tests {
 
     fn review(path: &str, text: &str) -> Review {
         assert!(Functions.accepts(path));
-        Functions.review(&SourceFile { path, bytes: text.as_bytes() })
+        Functions.review(&SourceFile::new(path, text.as_bytes()))
     }
 
     /// Cognitive complexity and paths of the only function.

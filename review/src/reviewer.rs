@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use crate::finding::Review;
+use crate::text;
 
 /// Reads one file and says what it finds.
 pub trait Reviewer: Send + Sync + std::fmt::Debug {
@@ -28,6 +29,15 @@ pub struct SourceFile<'a> {
     pub path: &'a str,
     /// The whole content.
     pub bytes: &'a [u8],
+    /// Whether only tests, examples, benchmarks or the build use it; may panic, and may hold keys made up for it.
+    pub test: bool,
+}
+
+impl<'a> SourceFile<'a> {
+    /// A file of which only the path tells whether it is for tests.
+    pub fn new(path: &'a str, bytes: &'a [u8]) -> Self {
+        Self { path, bytes, test: text::is_test(path) }
+    }
 }
 
 /// Finds a built-in reviewer by its name.
@@ -99,7 +109,7 @@ mod tests {
                     b"\xef\xbb\xbffn a() {}",
                 ] {
                     if reviewer.accepts(path) {
-                        drop(reviewer.review(&SourceFile { path, bytes }));
+                        drop(reviewer.review(&SourceFile::new(path, bytes)));
                     }
                 }
             }

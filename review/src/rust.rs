@@ -15,7 +15,6 @@ use syn::parse::Parser;
 use crate::finding::{Finding, Review, Severity};
 use crate::limits::{SYNTAX_DEPTH_INLINE, SYNTAX_DEPTH_MAX, SYNTAX_STACK_BYTES};
 use crate::reviewer::{Reviewer, SourceFile};
-use crate::text;
 
 /// The reviewer of Rust files.
 #[derive(Debug, Clone, Copy)]
@@ -44,9 +43,9 @@ impl Reviewer for Rust {
         };
         let depth = guard::depth(text);
         if depth <= SYNTAX_DEPTH_INLINE {
-            parse_and_visit(file.path, text)
+            parse_and_visit(file, text)
         } else if depth <= SYNTAX_DEPTH_MAX {
-            on_large_stack(file.path, text)
+            on_large_stack(file, text)
         } else {
             Review::skip(
                 file.path,
@@ -56,27 +55,27 @@ impl Reviewer for Rust {
     }
 }
 
-fn on_large_stack(path: &str, text: &str) -> Review {
+fn on_large_stack(file: &SourceFile<'_>, text: &str) -> Review {
     let large =
         std::thread::Builder::new().name("review.rust".to_owned()).stack_size(SYNTAX_STACK_BYTES);
-    std::thread::scope(|scope| match large.spawn_scoped(scope, || parse_and_visit(path, text)) {
-        Ok(parsing) => {
-            parsing.join().unwrap_or_else(|_| Review::skip(path, "the parser failed on this file"))
-        }
+    std::thread::scope(|scope| match large.spawn_scoped(scope, || parse_and_visit(file, text)) {
+        Ok(parsing) => parsing
+            .join()
+            .unwrap_or_else(|_| Review::skip(file.path, "the parser failed on this file")),
         Err(error) => Review::skip(
-            path,
+            file.path,
             format!("nests deep, and no thread could be started for it: {error}"),
         ),
     })
 }
 
-fn parse_and_visit(path: &str, text: &str) -> Review {
+fn parse_and_visit(file: &SourceFile<'_>, text: &str) -> Review {
     let review = match syn::parse_file(text) {
-        Ok(file) => visit::file(path, text, &file),
+        Ok(tree) => visit::file(file, text, &tree),
         // what `include!` reads is a fragment: statements or one expression
         Err(error) => match syn::Block::parse_within.parse_str(text) {
-            Ok(statements) => visit::statements(path, text, &statements),
-            Err(_) => Review { findings: vec![does_not_parse(path, &error)], ..Review::default() },
+            Ok(statements) => visit::statements(file, text, &statements),
+            Err(_) => Review { findings: vec![does_not_parse(file, &error)], ..Review::default() },
         },
     };
     // the parser keeps each text that it has read, for its spans, until it is told that none is used any more
@@ -84,11 +83,11 @@ fn parse_and_visit(path: &str, text: &str) -> Review {
     review
 }
 
-fn does_not_parse(path: &str, error: &syn::Error) -> Finding {
+fn does_not_parse(file: &SourceFile<'_>, error: &syn::Error) -> Finding {
     let start = error.span().start();
-    let severity = if text::is_test(path) { Severity::Note } else { Severity::Error };
+    let severity = if file.test { Severity::Note } else { Severity::Error };
     let line = visit::number(start.line).max(1);
-    Finding::new(path, line, "rust.parse", format!("does not parse as Rust: {error}"))
+    Finding::new(file.path, line, "rust.parse", format!("does not parse as Rust: {error}"))
         .severity(severity)
         .span(visit::number(start.column).saturating_add(1), line)
 }

@@ -37,11 +37,14 @@ impl Reviewer for Secrets {
     }
 
     fn review(&self, file: &SourceFile<'_>) -> Review {
+        if file.test {
+            return Review::default();
+        }
         let text = text::decode(file.bytes);
         let mut review = Review::default();
         let mut dropped = 0_usize;
         let unquoted = names::allows_unquoted(file.path);
-        for (number, line) in (1_u32..).zip(until_tests(file.path, &text)) {
+        for (number, line) in (1_u32..).zip(text::until_tests(file.path, &text)) {
             for finding in in_line(file.path, number, line, unquoted) {
                 if review.findings.len() < FINDINGS_PER_FILE_MAX {
                     review.findings.push(finding);
@@ -59,12 +62,6 @@ impl Reviewer for Secrets {
         review.findings.sort();
         review
     }
-}
-
-/// The lines of a file, of Rust only those before its test module.
-fn until_tests<'a>(path: &str, text: &'a str) -> impl Iterator<Item = &'a str> {
-    let rust = path.ends_with(".rs");
-    text.lines().take_while(move |line| !(rust && line.starts_with("#[cfg(test)]")))
 }
 
 /// All secrets of one line; a known format hides what entropy would say of the same line.
@@ -100,7 +97,7 @@ fn in_line(path: &str, number: u32, line: &str, unquoted: bool) -> Vec<Finding> 
 
 /// Blocks of a private key: the marker followed by at least one line of its body.
 fn private_keys(path: &str, text: &str) -> Vec<Finding> {
-    let mut lines = (1_u32..).zip(until_tests(path, text)).peekable();
+    let mut lines = (1_u32..).zip(text::until_tests(path, text)).peekable();
     let mut found = Vec::new();
     while let Some((number, line)) = lines.next() {
         let Some(start) = line.find("-----BEGIN ") else { continue };

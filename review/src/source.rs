@@ -22,7 +22,7 @@ use tempfile::TempDir;
 pub use self::git::GitError;
 use crate::finding::Finding;
 use crate::limits::{BINARY_PROBE_BYTES, FILE_BYTES_MAX, FILES_MAX, SOURCE_BYTES_MAX};
-use crate::{Skipped, text};
+use crate::{Skipped, SourceFile, text};
 
 /// What to review.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,6 +70,8 @@ pub struct FileFact {
     pub complexity: u64,
     /// Positions in [`Source::files`] of the files that this one names, sorted, best effort.
     pub depends_on: Vec<usize>,
+    /// Whether only tests, examples, benchmarks or the build use it.
+    pub test: bool,
     /// In a diff, the first and last lines of each changed range; `None` if all lines count.
     pub changed: Option<Vec<(u32, u32)>>,
 }
@@ -203,6 +205,13 @@ struct Gather<'a> {
     bytes: u64,
 }
 
+impl FileFact {
+    /// The file with its content, as reviewers take it.
+    pub fn source<'a>(&'a self, bytes: &'a [u8]) -> SourceFile<'a> {
+        SourceFile { path: &self.path, bytes, test: self.test }
+    }
+}
+
 impl<'a> Gather<'a> {
     fn new(path: &'a Path) -> Self {
         Self { path, files: Vec::new(), skipped: Vec::new(), bytes: 0 }
@@ -230,6 +239,7 @@ impl<'a> Gather<'a> {
             kind: kind.to_owned(),
             complexity: facts::complexity(kind, &text),
             depends_on: Vec::new(),
+            test: text::is_test(&path),
             changed,
             path,
         };

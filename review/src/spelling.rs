@@ -54,12 +54,13 @@ impl Reviewer for Spelling {
     fn review(&self, file: &SourceFile<'_>) -> Review {
         let text = text::decode(file.bytes);
         let metrics = vec![text::measure(file.path, &text)];
-        if text::says_generated(&text) || !is_english(&text) {
+        // tests misspell on purpose
+        if file.test || text::says_generated(&text) || !is_english(&text) {
             return Review { metrics, ..Review::default() };
         }
         let mut slips: BTreeMap<String, Vec<Finding>> = BTreeMap::new();
         let tokenizer = Tokenizer::new();
-        for (number, line) in (1_u32..).zip(text.lines()) {
+        for (number, line) in (1_u32..).zip(text::until_tests(file.path, &text)) {
             if line.len() > LINE_BYTES_MAX {
                 continue;
             }
@@ -194,7 +195,7 @@ mod tests {
     use super::*;
 
     fn slips(path: &str, text: &str) -> Vec<(u32, u32, String, String)> {
-        let review = Spelling.review(&SourceFile { path, bytes: text.as_bytes() });
+        let review = Spelling.review(&SourceFile::new(path, text.as_bytes()));
         let place = |finding: Finding| {
             (finding.line, finding.column, finding.message, finding.suggestion.unwrap_or_default())
         };
@@ -240,6 +241,8 @@ mod tests {
         ] {
             assert!(!Spelling.accepts(path), "{path}");
         }
+        assert_eq!(slips("tests/a.rs", &format!("// {slip}")), []);
+        assert_eq!(slips("a.rs", &format!("#[cfg(test)]\nmod tests {{}} // {slip}")), []);
         assert!(Spelling.accepts("README.md") && Spelling.accepts("src/a.rs"));
     }
 }

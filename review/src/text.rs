@@ -142,6 +142,12 @@ pub(crate) fn decode(bytes: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(bytes)
 }
 
+/// The lines of a file, of Rust only those before its test module.
+pub(crate) fn until_tests<'a>(path: &str, text: &'a str) -> impl Iterator<Item = &'a str> {
+    let rust = path.ends_with(".rs");
+    text.lines().take_while(move |line| !(rust && line.starts_with("#[cfg(test)]")))
+}
+
 /// Lines and lines of code, for a language whose comments start as given.
 pub(crate) fn measure(path: &str, text: &str) -> FileMetrics {
     let language = language(path);

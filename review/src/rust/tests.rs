@@ -3,7 +3,7 @@
 use super::*;
 
 fn review(path: &str, text: &str) -> Review {
-    Rust.review(&SourceFile { path, bytes: text.as_bytes() })
+    Rust.review(&SourceFile::new(path, text.as_bytes()))
 }
 
 /// Rule and line of each finding in `src/a.rs`.
@@ -121,7 +121,7 @@ fn complexity_counts_what_a_reader_has_to_follow() {
 #[test]
 fn a_file_that_does_not_parse_is_a_finding() {
     check("fn a() {\n  let = ;\n}", &[("rust.parse", 2)]);
-    let review = Rust.review(&SourceFile { path: "a.rs", bytes: b"fn a() { \"\xff\" }" });
+    let review = Rust.review(&SourceFile::new("a.rs", b"fn a() { \"\xff\" }"));
     assert_eq!(review.findings[0].rule, "rust.parse");
 }
 

@@ -10,18 +10,18 @@ use super::rules::{self, Rule};
 use crate::complexity::Counts;
 use crate::finding::{FileMetrics, Finding, Review};
 use crate::limits::{COMPLEXITY_MAX, FINDINGS_PER_FILE_MAX, FUNCTION_LINES_MAX};
-use crate::{Skipped, text};
+use crate::{Skipped, SourceFile, text};
 
 /// Reviews a whole file.
-pub(super) fn file(path: &str, text: &str, file: &syn::File) -> Review {
-    let mut visitor = Visitor::new(path, text);
-    visitor.scope(&file.attrs, |visitor| visit::visit_file(visitor, file));
+pub(super) fn file(file: &SourceFile<'_>, text: &str, tree: &syn::File) -> Review {
+    let mut visitor = Visitor::new(file, text);
+    visitor.scope(&tree.attrs, |visitor| visit::visit_file(visitor, tree));
     visitor.finish()
 }
 
 /// Reviews the statements of a fragment.
-pub(super) fn statements(path: &str, text: &str, statements: &[syn::Stmt]) -> Review {
-    let mut visitor = Visitor::new(path, text);
+pub(super) fn statements(file: &SourceFile<'_>, text: &str, statements: &[syn::Stmt]) -> Review {
+    let mut visitor = Visitor::new(file, text);
     for statement in statements {
         visitor.visit_stmt(statement);
     }
@@ -87,16 +87,16 @@ struct Function {
 }
 
 impl<'a> Visitor<'a> {
-    fn new(path: &'a str, text: &'a str) -> Self {
+    fn new(file: &SourceFile<'a>, text: &'a str) -> Self {
         Self {
-            path,
+            path: file.path,
             lines: text.lines().collect(),
-            metrics: text::measure(path, text),
+            metrics: text::measure(file.path, text),
             findings: Vec::new(),
             dropped: 0,
             functions: Vec::new(),
             allowed: Vec::new(),
-            test: text::is_test(path),
+            test: file.test,
             constant: false,
             logical: None,
         }

@@ -3,7 +3,7 @@
 use super::*;
 
 fn rules(path: &str, text: &str) -> Vec<String> {
-    let file = SourceFile { path, bytes: text.as_bytes() };
+    let file = SourceFile::new(path, text.as_bytes());
     assert!(Secrets.accepts(path), "{path}");
     Secrets.review(&file).findings.into_iter().map(|finding| finding.rule).collect()
 }
@@ -40,7 +40,7 @@ fn a_finding_never_shows_the_secret() {
         &RANDOM[..20],
         &RANDOM[..12]
     );
-    let file = SourceFile { path: "src/a.py", bytes: text.as_bytes() };
+    let file = SourceFile::new("src/a.py", text.as_bytes());
     let review = Secrets.review(&file);
     assert_eq!(review.findings.len(), 3);
     let shown = serde_json::to_string(&review).unwrap();
@@ -115,13 +115,15 @@ fn tests_and_lock_files_are_not_searched() {
         &RANDOM[..24]
     );
     assert_eq!(rules("src/a.rs", &text).len(), 0);
+    let file = SourceFile { test: true, ..SourceFile::new("src/a.rs", b"") };
+    let key = format!("const A: &str = \"ghp_{}\";", &RANDOM[..36]);
+    assert_eq!(Secrets.review(&SourceFile { bytes: key.as_bytes(), ..file }).findings.len(), 0);
+    assert_eq!(rules("src/a.rs", &key).len(), 1);
 }
 
 #[test]
 fn any_bytes_are_reviewed() {
-    let file = SourceFile {
-        path: "a.py",
-        bytes: b"\xff\xfe password = \"\xc3\x28\" :// @ : \xc3\xa9='\xc3\xa9'",
-    };
+    let file =
+        SourceFile::new("a.py", b"\xff\xfe password = \"\xc3\x28\" :// @ : \xc3\xa9='\xc3\xa9'");
     assert_eq!(Secrets.review(&file).findings.len(), 0);
 }

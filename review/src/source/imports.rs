@@ -10,6 +10,8 @@ use crate::limits::IMPORTS_MAX;
 pub(super) enum Import {
     /// One of these paths.
     File(Vec<String>),
+    /// One of these paths, which is built for tests only.
+    Test(Vec<String>),
     /// All files of the folder at whose end this path ends.
     Package(String),
 }
@@ -18,7 +20,7 @@ pub(super) enum Import {
 pub(super) fn of(path: &str, kind: &str, text: &str) -> Vec<Import> {
     let lines = text.lines().map(str::trim_start);
     let imports: Vec<Import> = match kind {
-        "rust" => lines.filter_map(|line| rust(path, line)).take(IMPORTS_MAX).collect(),
+        "rust" => rust(path, lines).take(IMPORTS_MAX).collect(),
         "python" => lines.filter_map(|line| python(path, line)).take(IMPORTS_MAX).collect(),
         "javascript" | "typescript" => {
             lines.filter_map(|line| javascript(path, line)).take(IMPORTS_MAX).collect()
@@ -39,18 +41,33 @@ pub(super) fn link(files: &mut [FileFact], imports: &[Vec<Import>]) {
             folders.entry(folder(&file.path).to_owned()).or_default().push(position);
         }
     }
+    let first = |paths: &[String]| paths.iter().find_map(|path| positions.get(path)).copied();
+    let mut tests = Vec::new();
     for (own, (file, imports)) in files.iter_mut().zip(imports).enumerate() {
         let mut found = BTreeSet::new();
         for import in imports {
             match import {
-                Import::File(paths) => {
-                    found.extend(paths.iter().find_map(|path| positions.get(path)).copied());
+                Import::File(paths) => found.extend(first(paths)),
+                Import::Test(paths) => {
+                    tests.extend(first(paths));
+                    found.extend(first(paths));
                 }
                 Import::Package(package) => found.extend(package_files(&folders, package)),
             }
         }
         found.remove(&own);
         file.depends_on = found.into_iter().take(IMPORTS_MAX).collect();
+    }
+    mark_tests(files, tests);
+}
+
+/// Marks Rust modules that only tests see, and the modules below them.
+fn mark_tests(files: &mut [FileFact], mut tests: Vec<usize>) {
+    while let Some(file) = tests.pop().and_then(|position| files.get_mut(position)) {
+        if !file.test {
+            file.test = true;
+            tests.extend(&file.depends_on);
+        }
     }
 }
 
@@ -82,16 +99,27 @@ fn join(folder: &str, relative: &str) -> Option<String> {
     Some(parts.join("/"))
 }
 
-fn rust(path: &str, line: &str) -> Option<Import> {
+/// The modules that a Rust file declares; those right behind `#[cfg(test)]` are tests.
+fn rust<'a>(
+    path: &'a str,
+    lines: impl Iterator<Item = &'a str> + 'a,
+) -> impl Iterator<Item = Import> + 'a {
+    let mut test = false;
+    lines.filter_map(move |line| {
+        let paths = rust_module(path, line);
+        let behind_test = test;
+        test = line.starts_with("#[cfg(test)]") || (test && line.starts_with("#["));
+        paths.map(|paths| if behind_test { Import::Test(paths) } else { Import::File(paths) })
+    })
+}
+
+fn rust_module(path: &str, line: &str) -> Option<Vec<String>> {
     let line =
-        line.strip_prefix("pub ").or_else(|| line.strip_prefix("pub(crate) ")).unwrap_or(line);
+        line.strip_prefix("pub(crate) ").or_else(|| line.strip_prefix("pub ")).unwrap_or(line);
     let name = line.strip_prefix("mod ")?.trim_end().strip_suffix(';')?.trim();
     let root = matches!(crate::text::file_name(path), "lib.rs" | "main.rs" | "mod.rs");
     let base = if root { folder(path) } else { path.strip_suffix(".rs")? };
-    Some(Import::File(vec![
-        join(base, &format!("{name}.rs"))?,
-        join(base, &format!("{name}/mod.rs"))?,
-    ]))
+    Some(vec![join(base, &format!("{name}.rs"))?, join(base, &format!("{name}/mod.rs"))?])
 }
 
 fn python(path: &str, line: &str) -> Option<Import> {
@@ -154,8 +182,7 @@ fn go<'a>(lines: impl Iterator<Item = &'a str> + 'a) -> impl Iterator<Item = Imp
 mod tests {
     use super::*;
 
-    /// Which files the first of some files depends on.
-    fn check(files: &[(&str, &str)], expected: &[&str]) {
+    fn linked(files: &[(&str, &str)]) -> Vec<FileFact> {
         let mut facts: Vec<FileFact> = files
             .iter()
             .map(|(path, text)| FileFact {
@@ -164,6 +191,7 @@ mod tests {
                 kind: crate::text::language(path).to_owned(),
                 complexity: 1,
                 depends_on: Vec::new(),
+                test: false,
                 changed: None,
             })
             .collect();
@@ -173,7 +201,12 @@ mod tests {
             .map(|(fact, (path, text))| of(path, &fact.kind, text))
             .collect();
         link(&mut facts, &imports);
-        let found: Vec<_> = facts[0].depends_on.iter().map(|at| files[*at].0).collect();
+        facts
+    }
+
+    /// Which files the first of some files depends on.
+    fn check(files: &[(&str, &str)], expected: &[&str]) {
+        let found: Vec<_> = linked(files)[0].depends_on.iter().map(|at| files[*at].0).collect();
         assert_eq!(found, expected);
     }
 
@@ -188,6 +221,20 @@ mod tests {
             &["src/a.rs", "src/b/mod.rs"],
         );
         check(&[("src/a.rs", "mod b;"), ("src/a/b.rs", ""), ("src/b.rs", "")], &["src/a/b.rs"]);
+    }
+
+    #[test]
+    fn modules_behind_cfg_test_are_tests_with_all_below_them() {
+        let text = "#[cfg(test)]\nmod a;\nmod b;\n#[cfg(test)]\n#[path = \"x\"]\npub mod d;\n";
+        let files = [
+            ("src/lib.rs", text),
+            ("src/a.rs", "mod c;"),
+            ("src/a/c.rs", ""),
+            ("src/b.rs", ""),
+            ("src/d.rs", ""),
+        ];
+        let tests: Vec<bool> = linked(&files).iter().map(|fact| fact.test).collect();
+        assert_eq!(tests, [false, true, true, false, true]);
     }
 
     #[test]
