@@ -10,6 +10,9 @@ pub mod event;
 pub mod limits;
 pub mod payload;
 
+#[doc = include_str!("../../docs/PROTOCOL.md")]
+pub mod document {}
+
 mod bytes;
 mod card;
 mod check;

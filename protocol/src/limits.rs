@@ -10,13 +10,13 @@ pub const INFLATED_BYTES_MAX: usize = 10 << 20;
 pub const INFLATE_RATIO_MAX: usize = 100;
 /// Payloads up to this size are never compressed, in bytes.
 pub const COMPRESS_ABOVE_BYTES: usize = 1024;
-/// Room that inflating starts with and doubles up to, in bytes; beyond it takes its whole bound at once.
-pub const INFLATE_STEP_BYTES_MAX: usize = 2 << 20;
+/// Room that inflating starts with and doubles up to, in bytes (256 KiB); beyond it takes its whole bound at once.
+pub const INFLATE_STEP_BYTES_MAX: usize = 256 << 10;
 /// Largest zstd window, as a power of two of bytes (2 MiB).
 pub const ZSTD_WINDOW_LOG_MAX: u32 = 21;
 /// Deepest nesting of arrays and maps in a payload.
 pub const DEPTH_MAX: usize = 64;
-/// Most values in a frame; every array, map, key and scalar counts, over all messages of a batch together.
+/// Most values in a frame, over all messages of a batch together; every array, key and scalar counts one, every map two.
 pub const VALUES_MAX: usize = 65_536;
 /// Most messages in a batch.
 pub const BATCH_MESSAGES_MAX: usize = 1_024;

@@ -4,6 +4,7 @@
 //!
 //! # Invariants
 //! - The scan allocates nothing that grows with its input and reads each byte at most once.
+//! - A map counts as two values, for its table costs the most memory: so 65,536 values stay below 16 MiB once they are built.
 //! - What passes holds one value, at most 64 levels deep, within the count of values, and not a byte more.
 
 use crate::limits::{DEPTH_MAX, VALUES_MAX};
@@ -99,7 +100,10 @@ pub(crate) fn scan_packed(bytes: &[u8], allowance: &mut Allowance) -> Result<(),
                 return Err(ScanError::Short { offset });
             }
             Token::Array(items) => levels.open(items, false, offset)?,
-            Token::Map(items) => levels.open(items, true, offset)?,
+            Token::Map(items) => {
+                allowance.spend(offset)?;
+                levels.open(items, true, offset)?;
+            }
         }
         if levels.close_full() {
             break;
@@ -204,6 +208,9 @@ pub(crate) fn scan_text(text: &str, allowance: &mut Allowance) -> Result<(), Sca
             }
             _ => allowance.spend(offset)?,
         }
+        if byte == b'{' {
+            allowance.spend(offset)?;
+        }
         match byte {
             b'{' | b'[' if depth >= DEPTH_MAX => return Err(ScanError::TooDeep { offset }),
             b'{' | b'[' => depth += 1,
@@ -256,6 +263,19 @@ mod tests {
         let array = |items: usize| format!("[{}1]", "1,".repeat(items - 1));
         assert_eq!(text(&array(65_535)), Ok(()));
         assert!(matches!(text(&array(65_536)), Err(ScanError::TooMany { .. })));
+    }
+
+    #[test]
+    fn a_map_counts_twice_and_each_key_once() {
+        let maps = |count: u16| {
+            [[0xdc].as_slice(), &count.to_be_bytes(), &[0x81, 0xa0, 0xc0].repeat(count.into())]
+                .concat()
+        };
+        assert_eq!(packed(&maps(16_383)), Ok(()), "1 and 4 each: 65,533");
+        assert!(matches!(packed(&maps(16_384)), Err(ScanError::TooMany { .. })));
+        let maps = |count| format!("[{}{{}}]", r#"{"":0},"#.repeat(count));
+        assert_eq!(text(&maps(16_383)), Ok(()), "1, 4 each, and 2");
+        assert!(matches!(text(&maps(16_384)), Err(ScanError::TooMany { .. })));
     }
 
     #[test]
