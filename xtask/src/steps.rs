@@ -44,6 +44,8 @@ enum Step {
     Deny,
     /// All tests
     Tests,
+    /// A reader in another language decodes every golden frame
+    GoldenReader,
     /// The code in the documentation
     DocTests,
     /// Every example runs and asserts its result
@@ -93,7 +95,7 @@ pub(crate) fn fix(root: &Path) -> Result<()> {
     let clippy = "cargo clippy --fix --allow-dirty --allow-staged --workspace --all-targets";
     shell::read(&mut shell::command(root, clippy))?;
     shell::read(&mut shell::command(root, "cargo fmt --all"))?;
-    let bless = "cargo test --workspace golden";
+    let bless = "cargo test -p synod-protocol golden";
     shell::read(shell::command(root, bless).env("SYNOD_BLESS", "1"))?;
     Ok(())
 }
@@ -122,6 +124,12 @@ impl Bench<'_> {
             }
             Step::Deny => self.log(step, self.deny(), ""),
             Step::Tests => self.log(step, self.nextest()?, "Summary ["),
+            Step::GoldenReader => {
+                let mut reader = Command::new(self.tools.program("python3"));
+                reader.current_dir(self.root).arg("tests/golden_reader.py");
+                self.tools.prepare(&mut reader)?;
+                self.log(step, reader, "golden")
+            }
             Step::DocTests => {
                 let mut tests = cargo("test --locked --workspace --doc");
                 self.tools.prepare(&mut tests)?;
@@ -251,9 +259,9 @@ fn timed<T>(what: impl FnOnce() -> T) -> (T, Duration) {
 fn times(table: &[(String, Duration)], whole: Duration, outcome: &str) -> String {
     let mut text = String::new();
     for (name, time) in table {
-        text.push_str(&format!("{name:<12}{:>8.1} s\n", time.as_secs_f64()));
+        text.push_str(&format!("{name:<14}{:>8.1} s\n", time.as_secs_f64()));
     }
-    text.push_str(&format!("{:<12}{:>8.1} s  {outcome}", "all", whole.as_secs_f64()));
+    text.push_str(&format!("{:<14}{:>8.1} s  {outcome}", "all", whole.as_secs_f64()));
     text
 }
 
@@ -274,7 +282,7 @@ mod tests {
     fn the_last_line_of_the_table_is_the_outcome() {
         let table = [("fmt".to_owned(), Duration::from_millis(1500))];
         let text = times(&table, Duration::from_secs(2), "failed");
-        assert_eq!(text, "fmt              1.5 s\nall              2.0 s  failed");
+        assert_eq!(text, "fmt                1.5 s\nall                2.0 s  failed");
     }
 
     #[test]
