@@ -39,7 +39,7 @@ pub const FUNCTION_LINES_MAX: u32 = 100;
 /// Bytes of a line above which it is data, not text: not spell-checked and not searched for assignments.
 pub const LINE_BYTES_MAX: usize = 1_000;
 /// Letters of the shortest word that is spell-checked.
-pub const TYPO_LETTERS_MIN: usize = 4;
+pub const TYPO_LETTERS_MIN: usize = 6;
 /// Occurrences in one file above which a word is a name, not a slip.
 pub const TYPO_OCCURRENCES_MAX: usize = 5;
 /// Bytes of the shortest value that can be a secret by its entropy.

@@ -146,8 +146,10 @@ impl Dictionary for Words {
 
     fn correct_word<'s>(&'s self, word: Word<'_>) -> Option<Status<'s>> {
         let token = word.token();
+        // capitals are the abbreviations of constants
         if token.len() < TYPO_LETTERS_MIN
             || !token.is_ascii()
+            || token.bytes().all(|byte| byte.is_ascii_uppercase())
             || ALLOWED.contains(&token.to_ascii_lowercase().as_str())
         {
             return None;
@@ -178,11 +180,7 @@ const ALLOWED: &[&str] = &[
 
 /// Writes a correction in the case of what it corrects.
 fn in_case_of<'a>(token: &str, correction: &'a str) -> Cow<'a, str> {
-    let mut letters = token.chars();
-    let capital = letters.next().is_some_and(char::is_uppercase);
-    if capital && letters.clone().all(char::is_uppercase) && token.len() > 1 {
-        return correction.to_uppercase().into();
-    }
+    let capital = token.starts_with(|c: char| c.is_ascii_uppercase());
     let mut rest = correction.chars();
     match (capital, rest.next()) {
         (true, Some(first)) => first.to_uppercase().chain(rest).collect::<String>().into(),

@@ -75,6 +75,7 @@ fn an_allowed_lint_switches_a_rule_off() {
 
 #[test]
 fn unsafe_without_a_reason_is_found() {
+    check("// SAFETY: b\nfn a() {\n    unsafe { b() }\n}", &[("rust.unsafe", 3)]);
     check(
         "fn a() {\n    unsafe { b() }\n}\nunsafe impl C for D {}",
         &[("rust.unsafe", 2), ("rust.unsafe", 4)],
@@ -86,6 +87,7 @@ fn unsafe_with_a_reason_is_not() {
     check("fn a() {\n    // SAFETY: b is sound\n    // for all c.\n    unsafe { b() }\n}", &[]);
     check("fn a() {\n    // SAFETY: b is sound\n    let c =\n        d(unsafe { b() });\n}", &[]);
     check("fn a() {\n    unsafe {\n        // SAFETY: b\n        b()\n    }\n}", &[]);
+    check("fn a() {\n    // SAFETY: b\n    C {\n        d: unsafe { e() },\n    }\n}", &[]);
     check("// SAFETY: D has no state.\n#[cfg(unix)]\nunsafe impl C for D {}", &[]);
     check("/// A.\n///\n/// # Safety\n/// `b` holds.\nunsafe fn a() { unsafe { b() } }", &[]);
     check("fn a() { match b {\n // SAFETY: c\n 1 => unsafe { c() },\n _ => {}\n} }", &[]);

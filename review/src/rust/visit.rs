@@ -250,7 +250,7 @@ impl<'a> Visitor<'a> {
             return;
         }
         if name == "todo" || name == "unimplemented" {
-            let message = format!("`{name}!` panics: this code is not written yet");
+            let message = format!("`{name}!` panics: there is no code behind it");
             self.find(span, &rules::TODO, message);
         } else if name == "panic" && !self.documents_panics() {
             let message = "`panic!` ends the thread, and no `# Panics` section says so".to_owned();
@@ -284,19 +284,28 @@ impl<'a> Visitor<'a> {
             || inside.is_some_and(comment_inside)
     }
 
-    /// Walks up from a line through the statement that it belongs to and the comments above that.
+    /// Walks up from a line through what it is part of and the comments above that.
     fn is_safety_above(&self, line: usize) -> bool {
-        let mut in_comments = false;
-        for line in (line.saturating_sub(REASON_LINES)..line).rev().map(|line| self.line(line)) {
-            let comment = is_comment(line);
+        let mut ended = false;
+        let lines = (line.saturating_sub(REASON_LINES)..line).rev().map(|line| self.line(line));
+        for line in lines {
             if is_safety(line) {
                 return true;
             }
-            let boundary = line.is_empty() || line.ends_with([';', '{', '}']);
-            if !comment && !line.starts_with("#[") && (in_comments || boundary) {
-                return false;
+            if is_comment(line) {
+                ended = true;
+            } else if !line.starts_with("#[") {
+                // a comment above `Guard {` is for the fields too, one above a function for its signature
+                let opens = line.ends_with('{') && !line.contains("fn ");
+                if ended
+                    || line.is_empty()
+                    || line.ends_with([';', '}'])
+                    || (line.ends_with('{') && !opens)
+                {
+                    return false;
+                }
+                ended = opens;
             }
-            in_comments |= comment;
         }
         false
     }
