@@ -185,6 +185,11 @@ mod tests {
         assert_eq!(id.to_string(), "018bcfe5-6800-7fff-bfff-ffffffffffff");
         assert!(RunId::from_parts(1, u128::MAX) < RunId::from_parts(2, 0));
         assert_ne!(RunId::from_parts(1, 1), RunId::from_parts(1, 2));
+        assert_eq!(
+            RunId::from_parts(u64::MAX, 0),
+            RunId::from_parts((1 << 48) - 1, 0),
+            "the low 48 bits count"
+        );
     }
 
     #[test]

@@ -14,10 +14,14 @@ pub mod state;
 pub mod vote;
 pub mod work;
 
+use std::io::Cursor;
+
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::check::Fault;
 use crate::kind::Kind;
+use crate::limits::PAYLOAD_BYTES_MAX;
 use coordination::Coordination;
 use session::{Ack, Credit, ErrorReport, Goodbye, Heartbeat, Hello, Welcome};
 use state::{StateSync, StateUpdate};
@@ -28,10 +32,14 @@ use work::{EmergencyStop, ProgressReport, TaskRequest, TaskResponse};
 #[derive(Debug, thiserror::Error)]
 pub enum PayloadError {
     /// The MessagePack data has another shape.
-    #[error("the payload is no {kind}; see its schema in the protocol's document")]
+    #[error(
+        "the payload is no {kind} from byte {offset} on; see its schema in the protocol's document"
+    )]
     Shape {
         /// The kind of the frame.
         kind: Kind,
+        /// How far the decoder came, from the start of the payload; 0 in payloads over 1 MiB, which are not read twice.
+        offset: u64,
         /// What the decoder met.
         #[source]
         source: rmp_serde::decode::Error,
@@ -93,8 +101,7 @@ macro_rules! payloads {
 
             /// Reads MessagePack that was scanned before.
             pub(crate) fn from_packed(kind: Kind, bytes: &[u8]) -> Result<Self, PayloadError> {
-                let shape = |source| PayloadError::Shape { kind, source };
-                let payload = match kind { $(Kind::$name => rmp_serde::from_slice(bytes).map(Self::$name).map_err(shape)?,)+ };
+                let payload = match kind { $(Kind::$name => read_packed(kind, bytes).map(Self::$name)?,)+ };
                 payload.check()?;
                 Ok(payload)
             }
@@ -140,5 +147,22 @@ impl Payload {
         self.check()?;
         rmp_serde::to_vec_named(self)
             .map_err(|source| PayloadError::Write { kind: self.kind(), source })
+    }
+}
+
+fn read_packed<T: DeserializeOwned>(kind: Kind, bytes: &[u8]) -> Result<T, PayloadError> {
+    rmp_serde::from_slice(bytes).map_err(|source| PayloadError::Shape {
+        kind,
+        offset: offset_of_failure::<T>(bytes),
+        source,
+    })
+}
+
+/// Reads once more with a decoder that knows its place, which the fast one does not.
+fn offset_of_failure<T: DeserializeOwned>(bytes: &[u8]) -> u64 {
+    let readable = if bytes.len() <= PAYLOAD_BYTES_MAX { bytes } else { &[] };
+    let mut decoder = rmp_serde::Deserializer::new(Cursor::new(readable));
+    match T::deserialize(&mut decoder) {
+        Ok(_) | Err(_) => decoder.position(),
     }
 }

@@ -226,6 +226,13 @@ fn a_refusal_tells_the_sender_the_whole_chain() {
 }
 
 #[test]
+fn a_payload_of_another_shape_is_refused_with_its_place() {
+    let packed = rmp_serde::to_vec_named(&serde_json::json!({"messages": ["no id"]})).unwrap();
+    let problem = Payload::from_packed(Kind::Ack, &packed).unwrap_err();
+    assert!(problem.to_string().contains("no ack from byte 17 on"), "{problem}");
+}
+
+#[test]
 fn what_the_receiver_would_refuse_is_not_written() {
     let nameless =
         Frame::new(crate::payload::coordination::Coordination::Subscribe { types: Vec::new() });
