@@ -11,10 +11,13 @@
 
 pub mod call;
 pub mod command;
+pub mod function;
+pub mod handle;
 pub mod launcher;
 pub mod output;
 pub mod process;
 pub mod program;
+pub mod slot;
 
 pub use call::{Agent, AgentError, CallContext, Cancelled, Part, Progress, ProgressSink};
 pub use command::CommandAgent;

@@ -1,4 +1,14 @@
 //! The work: patterns, agents, choice.
+//!
+//! Called by the root; calls `runtime` and `protocol`. Knows nothing of sockets, node ids or HTTP.
+//!
+//! A [`system`] of agents runs on a node: [`agent`]s behind slots, a [`roster`] that reserves slots by the strategies of [`assign`],
+//! [`dispatch`] that admits runs and starts the coordinator of their [`pattern`].
 
 pub mod agent;
+pub mod assign;
+pub mod dispatch;
 pub mod limits;
+pub mod pattern;
+pub mod roster;
+pub mod system;

@@ -49,3 +49,54 @@ pub const PROGRAM_FILE_BYTES_DEFAULT: u64 = 1 << 30;
 
 const _: () = assert!(REPORT_REASON_BYTES_MAX * 8 <= STDERR_TAIL_BYTES, "a report fits the tail");
 const _: () = assert!(ARGUMENT_BYTES_MAX < COMMAND_LINE_BYTES_MAX);
+
+/// Demands that wait at one node's roster.
+pub const DEMANDS_MAX: usize = 65_536;
+
+/// Messages that the roster's mailbox holds.
+pub const ROSTER_MAILBOX: usize = 65_536;
+
+/// Direct calls that wait at one slot.
+pub const CALLS_QUEUED_MAX: usize = 1_024;
+
+/// Messages that a slot's mailbox holds.
+pub const SLOT_MAILBOX: usize = 1_024;
+
+/// Instances of one agent.
+pub const AGENT_INSTANCES_MAX: usize = 4_096;
+
+/// Restarts of one instance that its supervisor allows within [`AGENT_RESTART_PERIOD`].
+pub const AGENT_RESTARTS: u32 = 20;
+
+/// The period in which the restarts of an instance are counted.
+pub const AGENT_RESTART_PERIOD: Duration = Duration::from_secs(10);
+
+/// Parts of one run.
+pub const PARTS_MAX: usize = 1_000_000;
+
+/// Pieces of work (a part with one agent) of one run.
+pub const UNITS_MAX: usize = 4_000_000;
+
+/// Attempts at one piece of work.
+pub const ATTEMPTS_MAX: u32 = 100;
+
+/// Attempts at one piece of work that run at the same time.
+pub const ATTEMPTS_AT_ONCE: usize = 3;
+
+/// The time that one attempt has, where none is given.
+pub const ATTEMPT_TIMEOUT_DEFAULT: Duration = Duration::from_secs(300);
+
+/// The time that a run has, where none is given.
+pub const RUN_DEADLINE_DEFAULT: Duration = Duration::from_secs(3600);
+
+/// The time that cancelled attempts have to end before the run ends without them.
+pub const QUIESCENCE_WAIT: Duration = Duration::from_secs(1);
+
+/// Bytes of parts in one record of a split, about; a part larger than a record is refused.
+pub const SPLIT_RECORD_BYTES: usize = 256 << 10;
+
+/// Speculative places that a run asks for at a time.
+pub const SPECULATION_PLACES: u32 = 16;
+
+/// The time in which a run's first record has to be durable.
+pub const ACCEPT_WAIT: Duration = Duration::from_secs(5);

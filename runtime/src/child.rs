@@ -1,6 +1,7 @@
 //! An actor without its message type: what a parent, a supervisor or a list needs of it.
 
 use std::{
+    any::Any,
     fmt,
     sync::Arc,
     task::{Poll, Waker},
@@ -10,6 +11,7 @@ use parking_lot::Mutex;
 
 use crate::{
     actor::{ActorId, Down, ExitReason},
+    address::Addr,
     mailbox::{Control, Slot, Tally},
 };
 
@@ -38,6 +40,11 @@ impl ChildRef {
         self.0.tally()
     }
 
+    /// The actor's address, if it takes messages of type `M`.
+    pub fn addr<M: Send + 'static>(&self) -> Option<Addr<M>> {
+        Arc::clone(&self.0).as_any().downcast::<Slot<M>>().ok().map(Addr)
+    }
+
     /// Asks the actor to end for good.
     pub fn stop(&self) {
         self.0.order_stop();
@@ -60,6 +67,7 @@ impl fmt::Debug for ChildRef {
 
 /// What the kernel asks of any actor.
 pub(crate) trait Child: Send + Sync {
+    fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
     fn id(&self) -> ActorId;
     fn name(&self) -> &str;
     fn ended(&self) -> Option<ExitReason>;
@@ -70,6 +78,10 @@ pub(crate) trait Child: Send + Sync {
 }
 
 impl<M: Send + 'static> Child for Slot<M> {
+    fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
+        self
+    }
+
     fn id(&self) -> ActorId {
         self.id
     }

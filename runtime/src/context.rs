@@ -22,6 +22,7 @@ use crate::{
     events::EventKind,
     mailbox::Slot,
     outbox::{Belongings, Effect},
+    record,
     spawn::{self, Birth, Spawn},
     timers::{Due, TimerKey},
     work::{self, TaskError},
@@ -266,9 +267,9 @@ impl<A: Actor> Cx<A> {
     ///
     /// The actor crashes if the record cannot be encoded or the actor has no journal.
     pub fn record(&mut self, record: &impl Serialize) {
-        match rmp_serde::to_vec_named(record) {
+        match record::encode(record) {
             Ok(bytes) => self.effects.push(Effect::Record(bytes)),
-            Err(error) => self.crash(format!("encode a record: {error}")),
+            Err(why) => self.crash(why),
         }
     }
 

@@ -25,6 +25,7 @@ pub mod mailbox;
 pub mod node;
 mod outbox;
 pub mod probe;
+pub mod record;
 mod registry;
 mod serve;
 mod shell;

@@ -9,7 +9,7 @@ use std::{fmt, path::Path, sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
-use protocol::RunId;
+use protocol::{RunId, Value};
 use tokio::runtime::Handle;
 
 use crate::{
@@ -21,7 +21,7 @@ use crate::{
         journal::{Journal, JournalError},
         local::{MemoryJournal, OpenJournalError, RedbJournal},
     },
-    events::Bus,
+    events::{Bus, EventKind},
     kernel::{DeadLetter, Host, Kernel, Parts},
     limits::SHUTDOWN_DEFAULT,
     shell::Ractor,
@@ -200,6 +200,17 @@ impl Node {
     /// The node's event bus.
     pub fn events(&self) -> &Bus {
         &self.0.kernel.bus
+    }
+
+    /// Publishes an event of `run`, unless nobody wants it.
+    pub fn publish(&self, kind: EventKind, source: &str, run: RunId, data: Value) {
+        let kernel = &self.0.kernel;
+        if kernel.bus.wants(kind.as_str(), Some(run)) {
+            let mut event = kernel.event(kind, source);
+            event.run = Some(run);
+            event.data = data;
+            kernel.publish(event);
+        }
     }
 
     /// The node's journal.

@@ -5,9 +5,8 @@
 
 use std::{fmt, sync::Arc};
 
-use metrics::{
-    Counter, Gauge, Histogram, Key, Label, Level, Metadata, NoopRecorder, Recorder, Unit,
-};
+use metrics::{Key, Label, Level, Metadata, NoopRecorder, Recorder, Unit};
+pub use metrics::{Counter, Gauge, Histogram};
 
 /// Tasks ended, by pattern, band of agent count and status.
 pub const TASKS: &str = "collaboration_tasks_total";

@@ -1,0 +1,244 @@
+//! An agent as others see it: a name and the slots of its instances, each supervised on its own.
+//!
+//! Made by [`AgentBuilder::start`]; asked directly by actors and futures, or given to a pattern.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use runtime::{
+    actor::ActorId,
+    address::{Addr, Delivery, Target},
+    ask::{AskError, Reply},
+    context::AskTarget,
+    mailbox::{Mailbox, Overflow},
+    spawn::Spawn,
+    supervisor::{Restart, Supervised, Supervisor},
+};
+
+use super::{
+    call::Agent as Behaviour,
+    slot::{self, Slot},
+};
+use crate::{
+    assign::{Card, SlotId},
+    limits::{AGENT_INSTANCES_MAX, AGENT_RESTART_PERIOD, AGENT_RESTARTS, SLOT_MAILBOX},
+    roster,
+    system::AgentSystem,
+};
+
+/// A running agent: cheap to clone; its instances restart behind it.
+pub struct Agent<I, O>(Arc<Group<I, O>>);
+
+struct Group<I, O> {
+    name: Arc<str>,
+    slots: Vec<(SlotId, Addr<slot::Msg<I, O>>)>,
+    supervisors: Vec<Supervised>,
+    turn: AtomicUsize,
+}
+
+impl<I: Send + 'static, O: Send + 'static> Agent<I, O> {
+    /// The agent's name.
+    pub fn name(&self) -> &Arc<str> {
+        &self.0.name
+    }
+
+    /// How many instances were started.
+    pub fn count(&self) -> usize {
+        self.0.slots.len()
+    }
+
+    /// Asks one of the instances, in turn, and waits for the answer, at the most for `within`.
+    ///
+    /// # Errors
+    /// [`AskError::Failed`] when the agent failed, else why there is no answer.
+    ///
+    /// # Cancel safety
+    /// Dropping the future gives the answer up; the agent may still do the work.
+    pub async fn ask(&self, input: I, within: Duration) -> Result<O, AskError> {
+        let Some(slot) = self.next_slot() else { return Err(AskError::Stopped) };
+        match slot.ask(|reply| slot::Msg::Call(input, reply), within).await {
+            Ok(Ok(output)) => Ok(output),
+            Ok(Err(error)) => Err(AskError::Failed(error.to_string())),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Ends every instance; work they have is lost, which its owners hear.
+    pub fn stop(&self) {
+        for supervisor in self.0.supervisors.iter().rev() {
+            supervisor.stop();
+        }
+    }
+
+    /// An agent without instances: asks of it end as [`AskError::Stopped`]. For tests of actors that hold one.
+    pub fn mock() -> Self {
+        Self(Arc::new(Group {
+            name: "mock".into(),
+            slots: Vec::new(),
+            supervisors: Vec::new(),
+            turn: AtomicUsize::new(0),
+        }))
+    }
+
+    /// The address of one instance.
+    pub(crate) fn slot(&self, id: SlotId) -> Option<&Addr<slot::Msg<I, O>>> {
+        self.0.slots.iter().find(|(slot, _)| *slot == id).map(|(_, addr)| addr)
+    }
+
+    fn next_slot(&self) -> Option<&Addr<slot::Msg<I, O>>> {
+        let slots = &self.0.slots;
+        let first = self.0.turn.fetch_add(1, Ordering::Relaxed);
+        (0..slots.len())
+            .filter_map(|step| slots.get((first.wrapping_add(step)) % slots.len()))
+            .map(|(_, addr)| addr)
+            .find(|addr| !addr.is_stopped())
+    }
+}
+
+impl<I: Send + 'static, O: Send + 'static> AskTarget<I, O> for Agent<I, O> {
+    fn deliver_question(&self, question: I, reply: Reply<O>, from: ActorId) -> Delivery {
+        match self.next_slot() {
+            Some(slot) => slot.deliver(slot::Msg::Call(question, reply.fallible()), from),
+            None => Delivery::Refused(AskError::Stopped, Box::new((question, reply))),
+        }
+    }
+}
+
+impl<I, O> Clone for Agent<I, O> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<I, O> fmt::Debug for Agent<I, O> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Agent({}, {} instances)", self.0.name, self.0.slots.len())
+    }
+}
+
+/// Describes an agent before it starts.
+pub struct AgentBuilder<I, O> {
+    system: AgentSystem,
+    name: String,
+    make: Box<dyn Fn(usize) -> Arc<dyn Behaviour<I, O>> + Send>,
+    count: usize,
+    concurrency: u32,
+    capabilities: Vec<String>,
+    restarts: (u32, Duration),
+}
+
+/// Why an agent could not start.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StartError {
+    /// No instance, or too many.
+    #[error("agent `{name}` asks for {count} instances; 1 to {AGENT_INSTANCES_MAX} are possible")]
+    Count {
+        /// The agent.
+        name: String,
+        /// The instances it asked for.
+        count: usize,
+    },
+}
+
+impl<I: Send + 'static, O: Send + 'static> AgentBuilder<I, O> {
+    pub(crate) fn new(
+        system: AgentSystem,
+        name: impl Into<String>,
+        make: impl Fn(usize) -> Arc<dyn Behaviour<I, O>> + Send + 'static,
+    ) -> Self {
+        Self {
+            system,
+            name: name.into(),
+            make: Box::new(make),
+            count: 1,
+            concurrency: 1,
+            capabilities: Vec::new(),
+            restarts: (AGENT_RESTARTS, AGENT_RESTART_PERIOD),
+        }
+    }
+
+    /// Starts this many instances; 1 by default.
+    #[must_use]
+    pub fn count(mut self, instances: usize) -> Self {
+        self.count = instances;
+        self
+    }
+
+    /// Gives each instance this many calls at a time; 1 by default.
+    #[must_use]
+    pub fn concurrency(mut self, calls: u32) -> Self {
+        self.concurrency = calls.max(1);
+        self
+    }
+
+    /// Says what the agent can do, for `capability_match`.
+    #[must_use]
+    pub fn capabilities(
+        mut self,
+        capabilities: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Self {
+        self.capabilities = capabilities.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Lets an instance restart this often within `period`; one more ends it, the others go on.
+    #[must_use]
+    pub fn restarts(mut self, restarts: u32, period: Duration) -> Self {
+        self.restarts = (restarts, period);
+        self
+    }
+
+    /// Starts the instances, each under a supervisor of its own, and puts them on the roster.
+    ///
+    /// # Errors
+    /// [`StartError::Count`] for no instance or too many.
+    pub fn start(self) -> Result<Agent<I, O>, StartError> {
+        if self.count == 0 || self.count > AGENT_INSTANCES_MAX {
+            return Err(StartError::Count { name: self.name, count: self.count });
+        }
+        let name: Arc<str> = self.name.as_str().into();
+        let card = Card {
+            agent: Arc::clone(&name),
+            capabilities: self.capabilities.iter().cloned().collect(),
+            concurrency: self.concurrency,
+        };
+        let (mut slots, mut supervisors) = (Vec::new(), Vec::new());
+        for instance in 0..self.count {
+            let supervised = self.start_instance(instance);
+            for child in supervised.children() {
+                let Some(slot) = child.addr::<slot::Msg<I, O>>() else { continue };
+                let (id, cancel) = (self.system.next_slot(), slot.recipient(slot::Msg::Cancel));
+                let join = roster::Msg::Join(id, card.clone(), child.clone(), cancel);
+                self.system.tell_roster(join);
+                slots.push((id, slot));
+            }
+            supervisors.push(supervised);
+        }
+        Ok(Agent(Arc::new(Group { name, slots, supervisors, turn: AtomicUsize::new(0) })))
+    }
+
+    fn start_instance(&self, instance: usize) -> Supervised {
+        let behaviour = (self.make)(instance);
+        let concurrency = self.concurrency;
+        let spawn = Spawn::named("slot").mailbox(Mailbox::new(SLOT_MAILBOX, Overflow::Wait));
+        let number = self.system.next_instance();
+        let supervisor = Supervisor::one_for_one(format!("agent/{}/{number}", self.name))
+            .intensity(self.restarts.0, self.restarts.1)
+            .child_with(spawn, Restart::Permanent, move || {
+                Slot::new(Arc::clone(&behaviour), concurrency)
+            });
+        self.system.node().supervise(supervisor)
+    }
+}
+
+impl<I, O> fmt::Debug for AgentBuilder<I, O> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "AgentBuilder({}, {} instances)", self.name, self.count)
+    }
+}

@@ -1,0 +1,185 @@
+//! A slot: the actor that stands for one instance of an agent. It calls the agent, cancels it, and restarts with it.
+//!
+//! Coordinators give it work under a [`lease`](crate::roster); other actors ask it directly. Its supervisor starts it again when its
+//! agent panics.
+//!
+//! # Invariants
+//! - Every piece of work is answered once; a slot that ends drops its replies, which answers them too.
+//! - A direct call never takes a place that the roster has given to somebody.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    fmt,
+    sync::Arc,
+};
+
+use protocol::TaskId;
+use runtime::{
+    actor::Actor,
+    ask::Reply,
+    context::{Cx, Task},
+    work::TaskError,
+};
+
+use super::call::{Agent as Behaviour, AgentError, CallContext, Cancelled, ProgressSink};
+use crate::{limits::CALLS_QUEUED_MAX, roster::LeaseId};
+
+/// One piece of work for one instance of an agent.
+pub struct Work<I, O> {
+    /// The place that was reserved for it.
+    pub lease: LeaseId,
+    /// The task that it is part of.
+    pub task: TaskId,
+    /// Which attempt at it, from 1.
+    pub attempt: u32,
+    /// What the agent gets.
+    pub input: I,
+    /// Where the agent's progress goes.
+    pub progress: ProgressSink,
+    /// Where the result goes.
+    pub reply: Reply<Result<O, AgentError>>,
+}
+
+/// What a slot is told.
+pub enum Msg<I, O> {
+    /// Work under a lease.
+    Work(Work<I, O>),
+    /// The work under this lease is not wanted any more.
+    Cancel(LeaseId),
+    /// A direct call.
+    Call(I, Reply<Result<O, AgentError>>),
+    /// The agent is done with a call.
+    Done(u64, Result<Result<O, AgentError>, TaskError>),
+}
+
+/// The slot's state.
+pub struct Slot<I, O> {
+    agent: Arc<dyn Behaviour<I, O>>,
+    concurrency: usize,
+    next: u64,
+    running: BTreeMap<u64, Running<O>>,
+    calls: VecDeque<(I, Reply<Result<O, AgentError>>)>,
+}
+
+struct Running<O> {
+    lease: Option<LeaseId>,
+    task: Task,
+    cancelled: Cancelled,
+    reply: Reply<Result<O, AgentError>>,
+}
+
+impl<I, O> Slot<I, O> {
+    /// A slot that calls `agent`, at most `concurrency` direct calls at a time.
+    pub fn new(agent: Arc<dyn Behaviour<I, O>>, concurrency: u32) -> Self {
+        let concurrency = usize::try_from(concurrency.max(1)).unwrap_or(usize::MAX);
+        Self { agent, concurrency, next: 0, running: BTreeMap::new(), calls: VecDeque::new() }
+    }
+}
+
+impl<I: Send + 'static, O: Send + 'static> Actor for Slot<I, O> {
+    type Msg = Msg<I, O>;
+
+    fn handle(&mut self, msg: Msg<I, O>, cx: &mut Cx<Self>) {
+        match msg {
+            Msg::Work(work) => {
+                let Work { lease, task, attempt, input, progress, reply } = work;
+                let context =
+                    CallContext { task, attempt, progress, cancelled: Cancelled::default() };
+                self.begin(Some(lease), context, input, reply, cx);
+            }
+            Msg::Cancel(lease) => self.cancel(lease, cx),
+            Msg::Call(input, reply) => {
+                if self.calls.len() >= CALLS_QUEUED_MAX {
+                    let reason = format!(
+                        "{CALLS_QUEUED_MAX} calls wait for this agent already; try again later"
+                    );
+                    cx.reply(reply, Err(AgentError::Refused { reason }));
+                } else {
+                    self.calls.push_back((input, reply));
+                    self.next_call(cx);
+                }
+            }
+            Msg::Done(call, outcome) => self.done(call, outcome, cx),
+        }
+    }
+}
+
+impl<I: Send + 'static, O: Send + 'static> Slot<I, O> {
+    fn begin(
+        &mut self,
+        lease: Option<LeaseId>,
+        context: CallContext,
+        input: I,
+        reply: Reply<Result<O, AgentError>>,
+        cx: &mut Cx<Self>,
+    ) {
+        let call = self.next;
+        self.next += 1;
+        let (agent, cancelled) = (Arc::clone(&self.agent), context.cancelled.clone());
+        // The agent's own code runs inside the task, so that its panics are the task's.
+        let work = async move { agent.call(input, context).await };
+        let task = cx.perform(work, move |outcome| Msg::Done(call, outcome));
+        self.running.insert(call, Running { lease, task, cancelled, reply });
+    }
+
+    fn cancel(&mut self, lease: LeaseId, cx: &mut Cx<Self>) {
+        if let Some(running) = self.running.values().find(|running| running.lease == Some(lease)) {
+            running.cancelled.set();
+            cx.cancel(&running.task);
+        }
+    }
+
+    fn next_call(&mut self, cx: &mut Cx<Self>) {
+        while self.running.values().filter(|running| running.lease.is_none()).count()
+            < self.concurrency
+        {
+            let Some((input, reply)) = self.calls.pop_front() else { return };
+            let task = TaskId::from_u128(u128::from(cx.random()) << 64 | u128::from(cx.random()));
+            self.begin(None, CallContext::new(task), input, reply, cx);
+        }
+    }
+
+    fn done(
+        &mut self,
+        call: u64,
+        outcome: Result<Result<O, AgentError>, TaskError>,
+        cx: &mut Cx<Self>,
+    ) {
+        let Some(running) = self.running.remove(&call) else { return };
+        let (answer, panic) = match outcome {
+            Ok(Err(AgentError::Panicked { message })) | Err(TaskError::Panicked(message)) => {
+                (Err(AgentError::Panicked { message: message.clone() }), Some(message))
+            }
+            Ok(answer) => (answer, None),
+            Err(TaskError::Cancelled) => (Err(AgentError::Cancelled), None),
+        };
+        cx.reply(running.reply, answer);
+        match panic {
+            Some(message) => cx.crash(format!("the agent panicked: {message}")),
+            None => self.next_call(cx),
+        }
+    }
+}
+
+impl<I, O> fmt::Debug for Work<I, O> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Work({:?}, {}, attempt {})", self.lease, self.task, self.attempt)
+    }
+}
+
+impl<I, O> fmt::Debug for Msg<I, O> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Work(work) => work.fmt(out),
+            Self::Cancel(lease) => write!(out, "Cancel({lease:?})"),
+            Self::Call(..) => out.write_str("Call"),
+            Self::Done(call, _) => write!(out, "Done({call})"),
+        }
+    }
+}
+
+impl<I, O> fmt::Debug for Slot<I, O> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Slot({} running, {} queued)", self.running.len(), self.calls.len())
+    }
+}

@@ -1,0 +1,235 @@
+//! Dispatch: admits a run, starts the coordinator that its pattern names, and waits for its outcome.
+//!
+//! Called by [`AgentSystem::run`]; calls admission and the pattern. A run is acknowledged once its first record is durable.
+
+use std::{
+    fmt,
+    future::{Future, IntoFuture},
+    pin::Pin,
+    time::Duration,
+};
+
+use protocol::{MessageId, RunId};
+use runtime::{
+    address::Addr,
+    admission::{Credit, Request},
+    ask::AskError,
+    spawn::Spawn,
+};
+
+use crate::{
+    limits::{ACCEPT_WAIT, QUIESCENCE_WAIT, RUN_DEADLINE_DEFAULT},
+    pattern::{
+        FailureKind, Outcome, RunError, Tally,
+        map_reduce::{Brief, Coordinator, Datum, MapReduce, MapReduceParts, Msg, Reduce},
+    },
+    system::AgentSystem,
+};
+
+/// A pattern that can be run: it starts its own coordinator.
+pub trait Pattern: Send + 'static {
+    /// What a run of it brings.
+    type Output: Send + 'static;
+
+    /// Starts the coordinator. Called by dispatch.
+    #[doc(hidden)]
+    fn launch(
+        self,
+        spawn: Spawn,
+        system: &AgentSystem,
+        run: RunId,
+        within: Duration,
+    ) -> Coordination<Self::Output>;
+}
+
+/// A running coordinator, whatever its pattern is. Made by the patterns.
+#[doc(hidden)]
+pub struct Coordination<T>(Box<dyn Steer<T>>);
+
+impl<T> fmt::Debug for Coordination<T> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Coordination")
+    }
+}
+
+type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, AskError>> + Send + 'a>>;
+
+/// What is asked of any coordinator.
+trait Steer<T>: Send + Sync {
+    fn accepted(&self, within: Duration) -> Answer<'_, ()>;
+    fn outcome(&self, within: Duration) -> Answer<'_, Outcome<T>>;
+    fn cancel(&self);
+}
+
+impl<P: Datum, O: Datum, R: Reduce<O>> Pattern for MapReduce<P, O, R> {
+    type Output = R::Output;
+
+    fn launch(
+        self,
+        spawn: Spawn,
+        system: &AgentSystem,
+        run: RunId,
+        within: Duration,
+    ) -> Coordination<R::Output> {
+        let mut parts = MapReduceParts::from(self);
+        let (system, node) = (system.clone(), system.node().clone());
+        let counters = system.counters();
+        let birth = move || {
+            let brief = Brief {
+                system: system.clone(),
+                run,
+                within,
+                counters: std::sync::Arc::clone(&counters),
+            };
+            Coordinator::<P, O, R>::new(brief, &mut parts)
+        };
+        Coordination(Box::new(node.spawn(spawn, birth)))
+    }
+}
+
+impl<P: Datum, O: Datum, T: Send + 'static> Steer<T> for Addr<Msg<P, O, T>> {
+    fn accepted(&self, within: Duration) -> Answer<'_, ()> {
+        Box::pin(self.ask(Msg::Accepted, within))
+    }
+
+    fn outcome(&self, within: Duration) -> Answer<'_, Outcome<T>> {
+        Box::pin(self.ask(Msg::Outcome, within))
+    }
+
+    fn cancel(&self) {
+        // A mailbox too full to take it belongs to a coordinator that is about to hear from its deadline.
+        if let Err(error) = self.try_tell(Msg::Cancel) {
+            tracing::warn!(%error, "a cancel did not reach the coordinator");
+        }
+    }
+}
+
+/// A run before it starts. Awaiting it starts it and waits for its outcome.
+#[must_use = "a run starts when it is awaited or its `start` is called"]
+pub struct RunBuilder<P: Pattern> {
+    system: AgentSystem,
+    pattern: P,
+    within: Duration,
+    run: Option<RunId>,
+    key: Option<MessageId>,
+}
+
+impl<P: Pattern> RunBuilder<P> {
+    pub(crate) fn new(system: AgentSystem, pattern: P) -> Self {
+        Self { system, pattern, within: RUN_DEADLINE_DEFAULT, run: None, key: None }
+    }
+
+    /// Ends the run after `within`, whatever it has by then; one hour by default.
+    pub fn deadline(mut self, within: Duration) -> Self {
+        self.within = within;
+        self
+    }
+
+    /// Gives the run its id: a new one, or that of a run in the journal, which is then resumed.
+    pub fn id(mut self, run: RunId) -> Self {
+        self.run = Some(run);
+        self
+    }
+
+    /// Names the request, so that a repetition of it is refused.
+    pub fn idempotency_key(mut self, key: MessageId) -> Self {
+        self.key = Some(key);
+        self
+    }
+
+    /// Starts the run; ready when it is accepted, durably.
+    ///
+    /// # Errors
+    /// The run was not accepted; nothing was started.
+    ///
+    /// # Cancel safety
+    /// Dropping the future after its first poll may leave the run started; it then ends by its deadline.
+    pub async fn start(self) -> Result<RunHandle<P::Output>, Box<RunError<P::Output>>> {
+        let Self { system, pattern, within, run, key } = self;
+        let node = system.node().clone();
+        let run = run.unwrap_or_else(|| node.new_run());
+        let request = Request {
+            id: key.unwrap_or_else(|| MessageId::from_u128(run.as_u128())),
+            time_left: Some(within),
+        };
+        let admitted = system
+            .admission()
+            .admit(&request, node.now())
+            .map_err(|refusal| rejected(run, &refusal))?;
+        let spawn = Spawn::named(format!("run/{run}")).journal(run);
+        let coordination = pattern.launch(spawn, &system, run, within);
+        match coordination.0.accepted(within.min(ACCEPT_WAIT)).await {
+            Ok(()) => {
+                Ok(RunHandle { run, within, coordination, _credit: admitted.commit(node.now()) })
+            }
+            Err(error) => Err(failed(
+                run,
+                FailureKind::Rejected { why: format!("the journal took no record: {error}") },
+            )),
+        }
+    }
+}
+
+impl<P: Pattern> IntoFuture for RunBuilder<P> {
+    type Output = Outcome<P::Output>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { self.start().await?.outcome().await })
+    }
+}
+
+impl<P: Pattern> fmt::Debug for RunBuilder<P> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "RunBuilder({:?}, within {:?})", self.run, self.within)
+    }
+}
+
+/// A run that was accepted.
+pub struct RunHandle<T> {
+    run: RunId,
+    within: Duration,
+    coordination: Coordination<T>,
+    _credit: Credit,
+}
+
+impl<T: Send + 'static> RunHandle<T> {
+    /// The run's id.
+    pub fn id(&self) -> RunId {
+        self.run
+    }
+
+    /// Ends the run as cancelled, with what there is of it.
+    pub fn cancel(&self) {
+        self.coordination.0.cancel();
+    }
+
+    /// Waits for the outcome; it comes at the latest a moment after the deadline.
+    ///
+    /// # Errors
+    /// See [`RunError`]: why the run did not complete, and what there is of it.
+    ///
+    /// # Cancel safety
+    /// The run goes on when the future is dropped; its outcome is in the journal.
+    pub async fn outcome(&self) -> Outcome<T> {
+        let patience = self.within + QUIESCENCE_WAIT + ACCEPT_WAIT;
+        match self.coordination.0.outcome(patience).await {
+            Ok(outcome) => outcome,
+            Err(error) => Err(failed(self.run, FailureKind::NodeLost { why: error.to_string() })),
+        }
+    }
+}
+
+impl<T> fmt::Debug for RunHandle<T> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "RunHandle({})", self.run)
+    }
+}
+
+fn rejected<T>(run: RunId, refusal: &protocol::Refusal) -> Box<RunError<T>> {
+    failed(run, FailureKind::Rejected { why: refusal.text.clone() })
+}
+
+fn failed<T>(run: RunId, kind: FailureKind) -> Box<RunError<T>> {
+    Box::new(RunError { run, kind, partial: None, failed: Vec::new(), tally: Tally::default() })
+}

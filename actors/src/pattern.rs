@@ -1,0 +1,139 @@
+//! Patterns: how agents work together on one task. One contract for all.
+//!
+//! A pattern file holds its coordinator, an actor. [`dispatch`](crate::dispatch) starts it; it ends in exactly one
+//! [`Outcome`](crate::pattern::RunError) by its deadline.
+
+pub mod map_reduce;
+
+use std::{fmt, time::Duration};
+
+use protocol::RunId;
+use serde::{Deserialize, Serialize};
+
+/// What is known of a run that ended, besides its value.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Tally {
+    /// Pieces of work: parts, once for each agent that they go to.
+    pub units: u64,
+    /// Pieces that were done, in this process or before a resume.
+    pub done: u64,
+    /// Of these, pieces whose results were taken from the journal.
+    pub resumed: u64,
+    /// Attempts that were made in this process.
+    pub attempts: u64,
+    /// Of these, second and further attempts after a failure.
+    pub retries: u64,
+    /// Of these, attempts beside a running one.
+    pub speculative: u64,
+}
+
+/// A piece of work that brought no result.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailedPart {
+    /// The part's number in the split.
+    pub part: u32,
+    /// The part's name.
+    pub name: String,
+    /// The agent that should have done it.
+    pub agent: String,
+    /// The attempts that were made.
+    pub attempts: u32,
+    /// What the last of them ended with.
+    pub error: String,
+}
+
+/// A run that came to its end: all parts done, or those that failed are named.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Completed<T> {
+    /// The run.
+    pub run: RunId,
+    /// What the run was for.
+    pub value: T,
+    /// Parts without a result, in the order of the split.
+    pub failed: Vec<FailedPart>,
+    /// Counts.
+    pub tally: Tally,
+}
+
+/// Why a run did not complete.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum FailureKind {
+    /// It was not admitted.
+    #[error("rejected: {why}")]
+    Rejected {
+        /// Why, and when to try again.
+        why: String,
+    },
+    /// The split was not possible or not valid.
+    #[error("the task could not be split: {why}")]
+    Split {
+        /// Why.
+        why: String,
+    },
+    /// Parts failed and the run was to fail then.
+    #[error("{failed} of {units} parts failed, first: {first}")]
+    Parts {
+        /// How many.
+        failed: u64,
+        /// Of how many.
+        units: u64,
+        /// The first failure.
+        first: String,
+    },
+    /// The results could not be put together.
+    #[error("the results could not be reduced: {why}")]
+    Reduce {
+        /// Why.
+        why: String,
+    },
+    /// The deadline passed.
+    #[error("the deadline of {after:?} passed with {done} of {units} parts done")]
+    TimedOut {
+        /// The time the run had.
+        after: Duration,
+        /// Parts done.
+        done: u64,
+        /// Parts in all.
+        units: u64,
+    },
+    /// It was cancelled.
+    #[error("cancelled with {done} of {units} parts done")]
+    Cancelled {
+        /// Parts done.
+        done: u64,
+        /// Parts in all.
+        units: u64,
+    },
+    /// Its coordinator was lost; the run can be resumed.
+    #[error("the coordinator was lost: {why}; the run can be resumed")]
+    NodeLost {
+        /// How.
+        why: String,
+    },
+}
+
+/// A run that did not complete, with what there is of it.
+#[derive(Clone, PartialEq, thiserror::Error)]
+#[error("{kind}")]
+pub struct RunError<T> {
+    /// The run.
+    pub run: RunId,
+    /// Why.
+    pub kind: FailureKind,
+    /// What the parts that were done came to, where the reducer could make something of them.
+    pub partial: Option<T>,
+    /// Parts without a result, in the order of the split.
+    pub failed: Vec<FailedPart>,
+    /// Counts.
+    pub tally: Tally,
+}
+
+impl<T> fmt::Debug for RunError<T> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "RunError({}, {}, {:?})", self.run, self.kind, self.tally)
+    }
+}
+
+/// How a run ended: exactly one of these.
+pub type Outcome<T> = Result<Completed<T>, Box<RunError<T>>>;

@@ -1,0 +1,74 @@
+//! What a map_reduce writes to its run's journal, and reads back when it is resumed.
+
+use serde::{Deserialize, Serialize};
+
+use super::Piece;
+use crate::{
+    agent::call::AgentError,
+    pattern::{FailedPart, FailureKind, Tally},
+};
+
+/// One record. Names are part of the format; `synod show` reads them without knowing the types of parts and results.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "record", rename_all = "snake_case")]
+pub enum Record<P, O> {
+    /// The run was accepted.
+    Began {
+        /// Unix milliseconds.
+        at: i64,
+        /// Which pattern.
+        pattern: String,
+        /// The run's name.
+        name: String,
+        /// The agents, in the order in which units number them.
+        agents: Vec<String>,
+    },
+    /// A piece of the split, in order; the last says so.
+    Split {
+        /// The parts.
+        pieces: Vec<Piece<P>>,
+        /// Whether these were the last.
+        last: bool,
+    },
+    /// A unit of work was done.
+    Done {
+        /// Which unit.
+        unit: u32,
+        /// Which attempt did it.
+        attempt: u32,
+        /// Which instance.
+        slot: u32,
+        /// When the attempt began, in Unix milliseconds.
+        at: i64,
+        /// How long it took, in microseconds.
+        micros: u64,
+        /// The result.
+        output: O,
+    },
+    /// A unit of work failed for good.
+    Failed {
+        /// Which unit.
+        unit: u32,
+        /// The attempts that were made.
+        attempts: u32,
+        /// When the last of them began, in Unix milliseconds.
+        at: i64,
+        /// What the last of them ended with.
+        error: AgentError,
+    },
+    /// The run ended.
+    Ended(Ended),
+}
+
+/// How a run ended, as its journal tells it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Ended {
+    /// Unix milliseconds.
+    pub at: i64,
+    /// Why it did not complete; none if it did.
+    pub failure: Option<FailureKind>,
+    /// Parts without a result.
+    pub failed: Vec<FailedPart>,
+    /// Counts.
+    pub tally: Tally,
+}

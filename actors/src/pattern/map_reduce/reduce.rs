@@ -1,0 +1,99 @@
+//! How results are put together.
+
+use std::{iter::Sum as Add, sync::Arc};
+
+use crate::pattern::FailedPart;
+
+/// The result of one agent for one part.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Done<O> {
+    /// The part's number in the split.
+    pub part: u32,
+    /// The part's name.
+    pub name: Arc<str>,
+    /// The agent that did it.
+    pub agent: Arc<str>,
+    /// What it came to.
+    pub output: O,
+}
+
+/// Puts results together. `reduce` runs on a thread of its own.
+pub trait Reduce<O>: Send + 'static {
+    /// What the run is for.
+    type Output: Send + 'static;
+
+    /// Takes a result as it arrives, where the reduction is associative and commutative; gives it back where it is not, to be kept
+    /// for [`reduce`](Self::reduce).
+    fn absorb(&mut self, done: Done<O>) -> Option<Done<O>> {
+        Some(done)
+    }
+
+    /// Puts the results that were not absorbed together with those that were; they come in the order of the split.
+    ///
+    /// # Errors
+    /// Why that is not possible; [`reduce_partial`](Self::reduce_partial) is then tried.
+    fn reduce(&mut self, results: &[Done<O>]) -> Result<Self::Output, String>;
+
+    /// Makes what can be made when parts are missing or [`reduce`](Self::reduce) failed, `why` then says how.
+    ///
+    /// # Errors
+    /// Why nothing can be made.
+    fn reduce_partial(
+        &mut self,
+        results: &[Done<O>],
+        missing: &[FailedPart],
+        why: Option<&str>,
+    ) -> Result<Self::Output, String>;
+}
+
+/// Adds all results as they arrive; made by [`sum`].
+#[derive(Clone, Debug)]
+pub struct Sum<O>(Option<O>);
+
+/// Adds all results as they arrive; parts without one count as nothing.
+pub const fn sum<O>() -> Sum<O> {
+    Sum(None)
+}
+
+impl<O: Add<O> + Send + 'static> Reduce<O> for Sum<O> {
+    type Output = O;
+
+    fn absorb(&mut self, done: Done<O>) -> Option<Done<O>> {
+        self.0 = Some(self.0.take().into_iter().chain([done.output]).sum());
+        None
+    }
+
+    fn reduce(&mut self, _: &[Done<O>]) -> Result<O, String> {
+        Ok(self.0.take().into_iter().sum())
+    }
+
+    fn reduce_partial(
+        &mut self,
+        results: &[Done<O>],
+        _: &[FailedPart],
+        _: Option<&str>,
+    ) -> Result<O, String> {
+        self.reduce(results)
+    }
+}
+
+/// Collects all results in the order of the split.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Collect;
+
+impl<O: Clone + Send + 'static> Reduce<O> for Collect {
+    type Output = Vec<O>;
+
+    fn reduce(&mut self, results: &[Done<O>]) -> Result<Vec<O>, String> {
+        Ok(results.iter().map(|done| done.output.clone()).collect())
+    }
+
+    fn reduce_partial(
+        &mut self,
+        results: &[Done<O>],
+        _: &[FailedPart],
+        _: Option<&str>,
+    ) -> Result<Vec<O>, String> {
+        self.reduce(results)
+    }
+}

@@ -1,0 +1,300 @@
+//! The roster: every agent slot of one node, who has it reserved, and who waits for one.
+//!
+//! An actor. Coordinators ask it with [`Demand`]s and get [`Grant`]s; a pick and its reservation are one step of this actor, so loads
+//! are exact and no herd meets at one slot. Work is pulled: nothing is sent to a slot without a lease.
+//!
+//! # Invariants
+//! - A slot never has more leases than its concurrency.
+//! - Every lease is returned once: by [`Msg::Release`], or with its slot.
+//! - Demands are served in turn; a demand that no living slot can meet is denied, not kept.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use runtime::{
+    actor::{Actor, ActorId, Down},
+    address::Recipient,
+    child::ChildRef,
+    context::Cx,
+};
+
+use crate::{
+    assign::{Candidate, Card, Need, SlotId, Strategy},
+    limits::DEMANDS_MAX,
+};
+
+/// A reserved place at a slot; never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LeaseId(pub u64);
+
+/// One reserved place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// Which lease.
+    pub id: LeaseId,
+    /// At which slot.
+    pub slot: SlotId,
+}
+
+/// Names a demand among those of its owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DemandId(pub u64);
+
+/// A wish for places.
+#[derive(Clone, Debug)]
+pub struct Demand {
+    /// How the owner calls it; the answer names it.
+    pub id: DemandId,
+    /// What the slots must be able to do.
+    pub need: Need,
+    /// How one is chosen.
+    pub strategy: Strategy,
+    /// How many places, at least 1.
+    pub count: u32,
+    /// Slots that are taken only where no other is left alive.
+    pub avoid: Vec<SlotId>,
+    /// Whether it takes only what nobody else wants.
+    pub spare: bool,
+    /// Where the grants go; it also names the owner.
+    pub to: Recipient<Grant>,
+    /// Whose demand it is: what an ended owner asked for and has is taken back.
+    pub owner: ChildRef,
+}
+
+/// The answer to a demand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Grant {
+    /// Places; more may follow until the demanded number is reached.
+    Leases {
+        /// Which demand.
+        demand: DemandId,
+        /// The places.
+        leases: Vec<Lease>,
+    },
+    /// No living slot can meet the demand.
+    Denied {
+        /// Which demand.
+        demand: DemandId,
+        /// What was asked for, and who is there.
+        why: String,
+    },
+}
+
+/// What the roster is told.
+#[derive(Debug)]
+pub enum Msg {
+    /// A slot joins; its end is watched. The recipient cancels the work under a lease whose owner has ended.
+    Join(SlotId, Card, ChildRef, Recipient<LeaseId>),
+    /// A slot has ended.
+    Left(SlotId, Down),
+    /// Somebody wants places.
+    Demand(Demand),
+    /// Places are free again.
+    Release(Vec<Lease>),
+    /// The owner wants no more for this demand.
+    Withdraw(ActorId, DemandId),
+    /// The owner wants nothing any more.
+    Forget(ActorId),
+    /// The owner has ended.
+    OwnerEnded(Down),
+}
+
+/// The roster's state.
+#[derive(Debug, Default)]
+pub struct Roster {
+    slots: Vec<Entry>,
+    demands: VecDeque<Demand>,
+    spare: VecDeque<Demand>,
+    /// Who has what, to be taken back when they end.
+    leased: BTreeMap<LeaseId, (SlotId, ActorId)>,
+    owners: BTreeSet<ActorId>,
+    turns: u64,
+    leases: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    id: SlotId,
+    card: Card,
+    cancel: Recipient<LeaseId>,
+    leased: u32,
+    last_turn: u64,
+}
+
+impl Actor for Roster {
+    type Msg = Msg;
+
+    fn handle(&mut self, msg: Msg, cx: &mut Cx<Self>) {
+        match msg {
+            Msg::Join(id, card, slot, cancel) => {
+                cx.watch(&slot, move |down| Msg::Left(id, down));
+                self.slots.push(Entry { id, card, cancel, leased: 0, last_turn: self.turns });
+            }
+            Msg::Left(id, _) => {
+                self.slots.retain(|entry| entry.id != id);
+                self.deny_unmeetable(cx);
+                return;
+            }
+            Msg::Demand(demand) => self.take_demand(demand, cx),
+            Msg::Release(leases) => self.release(&leases),
+            Msg::Withdraw(owner, id) => {
+                self.keep(|demand| demand.owner.id() != owner || demand.id != id)
+            }
+            Msg::Forget(owner) => self.keep(|demand| demand.owner.id() != owner),
+            Msg::OwnerEnded(down) => self.take_back(down.actor, cx),
+        }
+        self.serve(cx);
+    }
+}
+
+impl Roster {
+    fn take_demand(&mut self, demand: Demand, cx: &mut Cx<Self>) {
+        if self.owners.insert(demand.owner.id()) {
+            cx.watch(&demand.owner, Msg::OwnerEnded);
+        }
+        if self.demands.len() + self.spare.len() >= DEMANDS_MAX {
+            let why = format!("{DEMANDS_MAX} demands wait already; try again later");
+            cx.send(&demand.to, Grant::Denied { demand: demand.id, why });
+        } else if self.slots.iter().any(|entry| demand.need.is_met_by(&entry.card)) {
+            let queue = if demand.spare { &mut self.spare } else { &mut self.demands };
+            queue.push_back(demand);
+        } else {
+            self.deny(&demand, cx);
+        }
+    }
+
+    fn keep(&mut self, which: impl Fn(&Demand) -> bool) {
+        self.demands.retain(&which);
+        self.spare.retain(&which);
+    }
+
+    fn release(&mut self, leases: &[Lease]) {
+        for lease in leases {
+            self.leased.remove(&lease.id);
+            self.free(lease.slot);
+        }
+    }
+
+    fn free(&mut self, slot: SlotId) {
+        if let Some(entry) = self.slots.iter_mut().find(|entry| entry.id == slot) {
+            entry.leased = entry.leased.saturating_sub(1);
+        }
+    }
+
+    /// Takes back what an ended owner had, cancels what runs for it and forgets what it wanted.
+    fn take_back(&mut self, owner: ActorId, cx: &mut Cx<Self>) {
+        self.owners.remove(&owner);
+        self.keep(|demand| demand.owner.id() != owner);
+        let (left, kept) =
+            std::mem::take(&mut self.leased).into_iter().partition(|(_, (_, of))| *of == owner);
+        self.leased = kept;
+        let left: BTreeMap<LeaseId, (SlotId, ActorId)> = left;
+        for (lease, (slot, _)) in left {
+            if let Some(entry) = self.slots.iter().find(|entry| entry.id == slot) {
+                cx.send(&entry.cancel, lease);
+            }
+            self.free(slot);
+        }
+    }
+
+    /// Serves ordinary demands, then with what is left the spare ones.
+    fn serve(&mut self, cx: &mut Cx<Self>) {
+        let mut demands = std::mem::take(&mut self.demands);
+        self.serve_queue(&mut demands, cx);
+        self.demands = demands;
+        let mut spare = std::mem::take(&mut self.spare);
+        self.serve_queue(&mut spare, cx);
+        self.spare = spare;
+    }
+
+    /// Goes round the demands for as long as anyone gets a place.
+    fn serve_queue(&mut self, demands: &mut VecDeque<Demand>, cx: &mut Cx<Self>) {
+        let mut without = 0;
+        while without < demands.len() && self.slots.iter().any(Entry::is_free) {
+            let Some(mut demand) = demands.pop_front() else { return };
+            let leases = self.reserve(&mut demand, demands.is_empty());
+            if leases.is_empty() {
+                without += 1;
+            } else {
+                without = 0;
+                cx.send(&demand.to, Grant::Leases { demand: demand.id, leases });
+            }
+            if demand.count > 0 {
+                demands.push_back(demand);
+            }
+        }
+    }
+
+    /// Picks and reserves what `demand` can have now: all that is free when it is alone, one place at a time among others.
+    fn reserve(&mut self, demand: &mut Demand, alone: bool) -> Vec<Lease> {
+        let mut leases = Vec::new();
+        while demand.count > 0 && (alone || leases.is_empty()) {
+            let Some(slot) = self.pick(demand) else { break };
+            demand.count -= 1;
+            leases.push(slot);
+        }
+        leases
+    }
+
+    fn pick(&mut self, demand: &Demand) -> Option<Lease> {
+        let avoid = self.avoided(demand);
+        let candidates: Vec<_> = self
+            .slots
+            .iter()
+            .filter(|entry| {
+                entry.is_free() && demand.need.is_met_by(&entry.card) && !avoid.contains(&entry.id)
+            })
+            .map(Entry::candidate)
+            .collect();
+        let slot = demand.strategy.pick(&demand.need, &candidates)?;
+        let entry = self.slots.iter_mut().find(|entry| entry.id == slot)?;
+        self.turns += 1;
+        self.leases += 1;
+        entry.last_turn = self.turns;
+        entry.leased += 1;
+        let lease = Lease { id: LeaseId(self.leases), slot };
+        self.leased.insert(lease.id, (slot, demand.owner.id()));
+        Some(lease)
+    }
+
+    /// The slots to avoid, unless they are all that is left.
+    fn avoided<'a>(&self, demand: &'a Demand) -> &'a [SlotId] {
+        let other =
+            |entry: &Entry| demand.need.is_met_by(&entry.card) && !demand.avoid.contains(&entry.id);
+        if demand.avoid.is_empty() || self.slots.iter().any(other) { &demand.avoid } else { &[] }
+    }
+
+    fn deny_unmeetable(&mut self, cx: &mut Cx<Self>) {
+        let waiting =
+            std::mem::take(&mut self.demands).into_iter().chain(std::mem::take(&mut self.spare));
+        let (kept, denied): (Vec<_>, Vec<_>) = waiting
+            .partition(|demand| self.slots.iter().any(|entry| demand.need.is_met_by(&entry.card)));
+        (self.spare, self.demands) = kept.into_iter().partition(|demand| demand.spare);
+        for demand in denied {
+            self.deny(&demand, cx);
+        }
+        self.serve(cx);
+    }
+
+    fn deny(&self, demand: &Demand, cx: &mut Cx<Self>) {
+        let wanted =
+            [demand.need.agents.join(" or "), demand.need.capabilities.join(", ")].join(" ");
+        let why =
+            format!("no living agent slot for `{}` among {}", wanted.trim(), self.slots.len());
+        cx.send(&demand.to, Grant::Denied { demand: demand.id, why });
+    }
+}
+
+impl Entry {
+    fn is_free(&self) -> bool {
+        self.leased < self.card.concurrency.max(1)
+    }
+
+    fn candidate(&self) -> Candidate<'_> {
+        Candidate {
+            slot: self.id,
+            card: &self.card,
+            leased: self.leased,
+            last_turn: self.last_turn,
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! The agent system of one node: its roster, its agents, its runs.
+//!
+//! Wraps a runtime [`Node`]; the facade's `Node` is this with the embedded engine.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicUsize, Ordering},
+    },
+};
+
+use runtime::{
+    address::Addr,
+    admission::Admission,
+    mailbox::{Mailbox, Overflow},
+    node::Node,
+    spawn::Spawn,
+};
+
+use crate::{
+    agent::{
+        call::{Agent as Behaviour, CallContext},
+        function::{Blocking, Function},
+        handle::AgentBuilder,
+    },
+    assign::SlotId,
+    dispatch::{Pattern, RunBuilder},
+    limits::ROSTER_MAILBOX,
+    pattern::map_reduce::Counters,
+    roster::{self, Roster},
+};
+
+/// A node that has agents.
+#[derive(Clone)]
+pub struct AgentSystem(Arc<Inner>);
+
+struct Inner {
+    node: Node,
+    roster: Addr<roster::Msg>,
+    admission: Admission,
+    counters: Arc<Counters>,
+    slots: AtomicU32,
+    instances: AtomicUsize,
+}
+
+impl AgentSystem {
+    /// Starts the roster on `node`.
+    pub fn start(node: Node) -> Self {
+        let spawn = Spawn::named("roster").mailbox(Mailbox::new(ROSTER_MAILBOX, Overflow::Wait));
+        let roster = node.spawn(spawn, Roster::default);
+        Self(Arc::new(Inner {
+            counters: Arc::new(Counters::new(node.metrics())),
+            node,
+            roster,
+            admission: Admission::new(),
+            slots: AtomicU32::new(0),
+            instances: AtomicUsize::new(0),
+        }))
+    }
+
+    /// Describes an agent that is an async closure; see [`Function`].
+    pub fn agent<I, O, E, W>(
+        &self,
+        name: impl Into<String>,
+        function: impl Fn(I, CallContext) -> W + Send + Sync + 'static,
+    ) -> AgentBuilder<I, O>
+    where
+        I: Send + 'static,
+        O: Send + 'static,
+        E: fmt::Display + Send + 'static,
+        W: Future<Output = Result<O, E>> + Send + 'static,
+    {
+        self.agent_of(name, Arc::new(Function(function)))
+    }
+
+    /// Describes an agent that blocks or computes for long, each call on a thread of its own; see [`Blocking`].
+    pub fn blocking_agent<I, O, E>(
+        &self,
+        name: impl Into<String>,
+        function: impl Fn(I, CallContext) -> Result<O, E> + Clone + Send + Sync + 'static,
+    ) -> AgentBuilder<I, O>
+    where
+        I: Send + 'static,
+        O: Send + 'static,
+        E: fmt::Display + Send + 'static,
+    {
+        self.agent_of(name, Arc::new(Blocking(function)))
+    }
+
+    /// Describes an agent whose instances share one behaviour.
+    pub fn agent_of<I: Send + 'static, O: Send + 'static>(
+        &self,
+        name: impl Into<String>,
+        behaviour: Arc<dyn Behaviour<I, O>>,
+    ) -> AgentBuilder<I, O> {
+        self.agent_each(name, move |_| Arc::clone(&behaviour))
+    }
+
+    /// Describes an agent each of whose instances, numbered from 0, has a behaviour of its own: a process, a connection.
+    pub fn agent_each<I: Send + 'static, O: Send + 'static>(
+        &self,
+        name: impl Into<String>,
+        make: impl Fn(usize) -> Arc<dyn Behaviour<I, O>> + Send + 'static,
+    ) -> AgentBuilder<I, O> {
+        AgentBuilder::new(self.clone(), name, make)
+    }
+
+    /// Describes a run of a pattern; awaiting it starts it and waits for its outcome.
+    pub fn run<P: Pattern>(&self, pattern: P) -> RunBuilder<P> {
+        RunBuilder::new(self.clone(), pattern)
+    }
+
+    /// The node below.
+    pub fn node(&self) -> &Node {
+        &self.0.node
+    }
+
+    pub(crate) fn admission(&self) -> &Admission {
+        &self.0.admission
+    }
+
+    pub(crate) fn counters(&self) -> Arc<Counters> {
+        Arc::clone(&self.0.counters)
+    }
+
+    pub(crate) fn roster(&self) -> &Addr<roster::Msg> {
+        &self.0.roster
+    }
+
+    /// A join is never lost: the roster's mailbox is larger than all slots of a node.
+    pub(crate) fn tell_roster(&self, msg: roster::Msg) {
+        if let Err(error) = self.0.roster.try_tell(msg) {
+            tracing::error!(%error, "the roster takes no more slots");
+        }
+    }
+
+    pub(crate) fn next_slot(&self) -> SlotId {
+        SlotId(self.0.slots.fetch_add(1, Ordering::Relaxed))
+    }
+
+    pub(crate) fn next_instance(&self) -> usize {
+        self.0.instances.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+impl fmt::Debug for AgentSystem {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "AgentSystem({:?})", self.0.node)
+    }
+}
