@@ -5,6 +5,7 @@
 
 mod html;
 mod markdown;
+mod rules;
 mod sarif;
 
 pub use self::html::html;

@@ -87,6 +87,32 @@ mod tests {
     }
 
     #[test]
+    fn any_partition_of_the_files_gives_the_report_of_one_sequential_run() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/rust").into();
+        let source = crate::source::list(&crate::source::Options { path, diff: None }).unwrap();
+        assert!(source.files.len() > 4);
+        let review = |files: &mut dyn Iterator<Item = &crate::source::FileFact>| {
+            let mut fold = crate::merge::Fold::default();
+            for file in files {
+                let bytes = crate::source::read(&source.root, &file.path).unwrap();
+                for reviewer in all().iter().filter(|reviewer| reviewer.accepts(&file.path)) {
+                    fold.add(reviewer.review(&file.source(&bytes)).by(reviewer.name()));
+                }
+            }
+            fold
+        };
+        let sequential = review(&mut source.files.iter()).report();
+        let mut parts = review(&mut source.files.iter().rev().step_by(2));
+        parts.join(review(&mut source.files.iter().rev().skip(1).step_by(2)));
+        parts.join(review(&mut source.files.iter().take(2)));
+        assert_eq!(
+            serde_json::to_string(&parts.report()).unwrap(),
+            serde_json::to_string(&sequential).unwrap()
+        );
+        assert!(sequential.metrics.total.functions > 50);
+    }
+
+    #[test]
     fn every_reviewer_takes_any_bytes() {
         for reviewer in all() {
             for path in [

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+use super::rules;
 use crate::finding::{Finding, Severity, Skipped};
 use crate::limits::SARIF_RESULTS_MAX;
 use crate::merge::Report;
@@ -57,16 +58,18 @@ fn level(severity: Severity) -> &'static str {
     }
 }
 
+/// What a code host shows of a rule; it wants all four texts.
 fn rule(example: &Finding) -> Value {
-    let mut rule = json!({
+    let description = rules::describe(&example.rule);
+    let help = example.suggestion.as_deref().unwrap_or(description);
+    json!({
         "id": example.rule,
-        "shortDescription": {"text": example.rule},
+        "name": example.rule,
+        "shortDescription": {"text": description},
+        "fullDescription": {"text": description},
+        "help": {"text": help},
         "defaultConfiguration": {"level": level(example.severity)},
-    });
-    if let (Some(suggestion), Some(rule)) = (&example.suggestion, rule.as_object_mut()) {
-        rule.insert("help".to_owned(), json!({"text": suggestion}));
-    }
-    rule
+    })
 }
 
 fn result<'a>(

@@ -100,7 +100,9 @@ fn sarif_is_what_code_hosts_load() {
         let position = usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap();
         let rule = &run["tool"]["driver"]["rules"][position];
         assert_eq!(rule["id"], result["ruleId"]);
-        assert!(!rule["shortDescription"]["text"].as_str().unwrap().is_empty());
+        for text in ["shortDescription", "fullDescription", "help"] {
+            assert!(!rule[text]["text"].as_str().unwrap().is_empty());
+        }
         let place = &result["locations"][0]["physicalLocation"];
         assert!(place["region"]["startLine"].as_u64().unwrap() >= 1);
         assert_eq!(place["artifactLocation"]["uriBaseId"], "%SRCROOT%");

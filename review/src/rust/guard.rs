@@ -123,13 +123,14 @@ impl Scan<'_> {
     }
 
     fn operator(&mut self, byte: u8) {
-        let arrow =
-            matches!(self.at.checked_sub(1).and_then(|at| self.bytes.get(at)), Some(b'-' | b'='));
+        let before = self.at.checked_sub(1).and_then(|at| self.bytes.get(at)).copied();
         self.at += 1;
         match byte {
             b';' => self.separate(true),
             b',' => self.separate(false),
-            b'>' if !arrow => {
+            // an arm of a match closes no `<`: what looked like one was a comparison
+            b'>' if before == Some(b'=') => self.separate(true),
+            b'>' if before != Some(b'-') => {
                 if let Some(frame) = self.top() {
                     frame.angles = frame.angles.saturating_sub(1);
                 }
@@ -264,5 +265,6 @@ mod tests {
     fn a_long_file_of_short_items_is_not_deep() {
         assert!(depth(&"fn a<T: B>(x: &T) -> Option<T> { x.b().c()? }\n".repeat(4000)) < 8);
         assert!(depth(&"A => &b, ".repeat(4000)) < 4);
+        assert!(depth(&"a if b < c => d, ".repeat(4000)) < 4);
     }
 }

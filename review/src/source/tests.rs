@@ -49,6 +49,14 @@ fn files_are_listed_in_order_without_what_is_ignored_or_hidden() {
 }
 
 #[test]
+fn a_folder_that_git_ignores_is_reviewed_when_it_is_asked_for() {
+    let folder =
+        tree(&[(".gitignore", b"/target\n"), ("target/cache/p/src/a.rs", b""), ("b.rs", b"")]);
+    assert_eq!(paths(&listed(folder.path(), None).unwrap()), ["b.rs"]);
+    assert_eq!(paths(&listed(&folder.path().join("target/cache/p"), None).unwrap()), ["src/a.rs"]);
+}
+
+#[test]
 fn one_file_is_a_source_too() {
     let folder = tree(&[("a.rs", b"fn a() {}"), ("b.rs", b"")]);
     let source = listed(&folder.path().join("a.rs"), None).unwrap();
