@@ -6,14 +6,16 @@ use std::{
     fmt,
     future::{Future, IntoFuture},
     pin::Pin,
+    sync::Arc,
     time::Duration,
 };
 
+use futures_util::future::BoxFuture;
 use protocol::{MessageId, RunId};
 use runtime::{
     address::Addr,
     admission::{Credit, Request},
-    ask::AskError,
+    ask::{AskError, Promise, Reply},
     spawn::Spawn,
 };
 
@@ -33,67 +35,61 @@ pub trait Pattern: Send + 'static {
 
     /// Starts the coordinator. Called by dispatch.
     #[doc(hidden)]
-    fn launch(
-        self,
-        spawn: Spawn,
-        system: &AgentSystem,
-        run: RunId,
-        within: Duration,
-    ) -> Coordination<Self::Output>;
+    fn launch(self, launch: Launch<Self::Output>) -> Coordination;
+}
+
+/// What a coordinator is started with. Made by dispatch.
+#[doc(hidden)]
+pub struct Launch<T> {
+    system: AgentSystem,
+    run: RunId,
+    within: Duration,
+    outcome: Reply<Outcome<T>>,
+}
+
+impl<T> fmt::Debug for Launch<T> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Launch({}, within {:?})", self.run, self.within)
+    }
 }
 
 /// A running coordinator, whatever its pattern is. Made by the patterns.
 #[doc(hidden)]
-pub struct Coordination<T>(Box<dyn Steer<T>>);
+pub struct Coordination(Arc<dyn Steer>);
 
-impl<T> fmt::Debug for Coordination<T> {
+impl fmt::Debug for Coordination {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("Coordination")
     }
 }
 
-type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, AskError>> + Send + 'a>>;
-
 /// What is asked of any coordinator.
-trait Steer<T>: Send + Sync {
-    fn accepted(&self, within: Duration) -> Answer<'_, ()>;
-    fn outcome(&self, within: Duration) -> Answer<'_, Outcome<T>>;
+trait Steer: Send + Sync {
+    fn accepted(&self, within: Duration) -> BoxFuture<'_, Result<(), AskError>>;
     fn cancel(&self);
 }
 
 impl<P: Datum, O: Datum, R: Reduce<O>> Pattern for MapReduce<P, O, R> {
     type Output = R::Output;
 
-    fn launch(
-        self,
-        spawn: Spawn,
-        system: &AgentSystem,
-        run: RunId,
-        within: Duration,
-    ) -> Coordination<R::Output> {
-        let mut parts = MapReduceParts::from(self);
-        let (system, node) = (system.clone(), system.node().clone());
+    fn launch(self, launch: Launch<R::Output>) -> Coordination {
+        let Launch { system, run, within, outcome } = launch;
+        let (node, mut parts, mut outcome) =
+            (system.node().clone(), MapReduceParts::from(self), Some(outcome));
         let counters = system.counters();
         let birth = move || {
-            let brief = Brief {
-                system: system.clone(),
-                run,
-                within,
-                counters: std::sync::Arc::clone(&counters),
-            };
-            Coordinator::<P, O, R>::new(brief, &mut parts)
+            let brief =
+                Brief { system: system.clone(), run, within, counters: Arc::clone(&counters) };
+            Coordinator::<P, O, R>::new(brief, &mut parts, outcome.take())
         };
-        Coordination(Box::new(node.spawn(spawn, birth)))
+        let spawn = Spawn::named(format!("run/{run}")).journal(run);
+        Coordination(Arc::new(node.spawn(spawn, birth)))
     }
 }
 
-impl<P: Datum, O: Datum, T: Send + 'static> Steer<T> for Addr<Msg<P, O, T>> {
-    fn accepted(&self, within: Duration) -> Answer<'_, ()> {
+impl<P: Datum, O: Datum, T: Send + 'static> Steer for Addr<Msg<P, O, T>> {
+    fn accepted(&self, within: Duration) -> BoxFuture<'_, Result<(), AskError>> {
         Box::pin(self.ask(Msg::Accepted, within))
-    }
-
-    fn outcome(&self, within: Duration) -> Answer<'_, Outcome<T>> {
-        Box::pin(self.ask(Msg::Outcome, within))
     }
 
     fn cancel(&self) {
@@ -156,12 +152,11 @@ impl<P: Pattern> RunBuilder<P> {
             .admission()
             .admit(&request, node.now())
             .map_err(|refusal| rejected(run, &refusal))?;
-        let spawn = Spawn::named(format!("run/{run}")).journal(run);
-        let coordination = pattern.launch(spawn, &system, run, within);
-        match coordination.0.accepted(within.min(ACCEPT_WAIT)).await {
-            Ok(()) => {
-                Ok(RunHandle { run, within, coordination, _credit: admitted.commit(node.now()) })
-            }
+        let patience = within + QUIESCENCE_WAIT + ACCEPT_WAIT;
+        let (outcome, promise) = node.promise(patience);
+        let Coordination(steer) = pattern.launch(Launch { system, run, within, outcome });
+        match steer.accepted(within.min(ACCEPT_WAIT)).await {
+            Ok(()) => Ok(RunHandle { run, steer, promise, _credit: admitted.commit(node.now()) }),
             Err(error) => Err(failed(
                 run,
                 FailureKind::Rejected { why: format!("the journal took no record: {error}") },
@@ -185,11 +180,11 @@ impl<P: Pattern> fmt::Debug for RunBuilder<P> {
     }
 }
 
-/// A run that was accepted.
-pub struct RunHandle<T> {
+/// A run that was accepted. Dropping it leaves the run to its deadline; its outcome is then in the journal alone.
+pub struct RunHandle<T: Send + 'static> {
     run: RunId,
-    within: Duration,
-    coordination: Coordination<T>,
+    steer: Arc<dyn Steer>,
+    promise: Promise<Outcome<T>>,
     _credit: Credit,
 }
 
@@ -199,9 +194,9 @@ impl<T: Send + 'static> RunHandle<T> {
         self.run
     }
 
-    /// Ends the run as cancelled, with what there is of it.
-    pub fn cancel(&self) {
-        self.coordination.0.cancel();
+    /// What cancels the run, to be kept where the cancel comes from.
+    pub fn canceller(&self) -> Canceller {
+        Canceller(Arc::clone(&self.steer))
     }
 
     /// Waits for the outcome; it comes at the latest a moment after the deadline.
@@ -211,16 +206,32 @@ impl<T: Send + 'static> RunHandle<T> {
     ///
     /// # Cancel safety
     /// The run goes on when the future is dropped; its outcome is in the journal.
-    pub async fn outcome(&self) -> Outcome<T> {
-        let patience = self.within + QUIESCENCE_WAIT + ACCEPT_WAIT;
-        match self.coordination.0.outcome(patience).await {
+    pub async fn outcome(self) -> Outcome<T> {
+        match self.promise.await {
             Ok(outcome) => outcome,
             Err(error) => Err(failed(self.run, FailureKind::NodeLost { why: error.to_string() })),
         }
     }
 }
 
-impl<T> fmt::Debug for RunHandle<T> {
+/// Cancels one run.
+#[derive(Clone)]
+pub struct Canceller(Arc<dyn Steer>);
+
+impl Canceller {
+    /// Ends the run as cancelled, with what there is of it; without effect once it has ended.
+    pub fn cancel(&self) {
+        self.0.cancel();
+    }
+}
+
+impl fmt::Debug for Canceller {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Canceller")
+    }
+}
+
+impl<T: Send + 'static> fmt::Debug for RunHandle<T> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "RunHandle({})", self.run)
     }

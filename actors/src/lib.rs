@@ -11,4 +11,5 @@ pub mod dispatch;
 pub mod limits;
 pub mod pattern;
 pub mod roster;
+pub mod split;
 pub mod system;

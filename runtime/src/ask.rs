@@ -246,6 +246,34 @@ impl<T: Send + 'static> Answer<T> for TaskAsk<T> {
     }
 }
 
+/// The answer to come of an ask whose reply was made by [`Node::promise`](crate::node::Node::promise).
+///
+/// # Cancel safety
+/// Dropping it gives the answer up.
+pub struct Promise<T: Send + 'static>(Waiter<T>);
+
+impl<T: Send + 'static> Promise<T> {
+    /// A reply and the future that waits for it, at the most for `within`.
+    pub(crate) fn open(kernel: &Arc<Kernel>, within: Duration) -> (Reply<T>, Self) {
+        let ask = TaskAsk::open(kernel, within);
+        (Reply::new(Arc::<TaskAsk<T>>::clone(&ask)), Self(Waiter(ask)))
+    }
+}
+
+impl<T: Send + 'static> Future for Promise<T> {
+    type Output = Result<T, AskError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(cx)
+    }
+}
+
+impl<T: Send + 'static> fmt::Debug for Promise<T> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Promise")
+    }
+}
+
 /// Waits for the answer; dropping it gives the ask up.
 pub(crate) struct Waiter<T: Send + 'static>(pub(crate) Arc<TaskAsk<T>>);
 

@@ -15,6 +15,7 @@ use tokio::runtime::Handle;
 use crate::{
     actor::Actor,
     address::Addr,
+    ask::{Promise, Reply},
     child::ChildRef,
     clock::{Clock, Moment, Random, SystemClock, SystemRandom},
     engine::{
@@ -242,6 +243,11 @@ impl Node {
     pub fn new_run(&self) -> RunId {
         let millis = u64::try_from(self.unix_nanos() / 1_000_000).unwrap_or(0);
         RunId::from_parts(millis, self.0.kernel.random.next_u128())
+    }
+
+    /// A reply to give away and the future that waits for it, at the most for `within`.
+    pub fn promise<T: Send + 'static>(&self, within: Duration) -> (Reply<T>, Promise<T>) {
+        Promise::open(&self.0.kernel, within)
     }
 
     /// Waits for `delay` by the node's clock.

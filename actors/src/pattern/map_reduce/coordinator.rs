@@ -44,8 +44,6 @@ use crate::{
 pub(crate) enum Msg<P, O, T> {
     /// Says when the run is accepted, durably.
     Accepted(Reply<()>),
-    /// Says how the run ended.
-    Outcome(Reply<Outcome<T>>),
     /// Ends the run as cancelled.
     Cancel,
     Split(Result<Result<Vec<Piece<P>>, String>, TaskError>),
@@ -85,7 +83,7 @@ pub(crate) struct Coordinator<P, O, R: Reduce<O>> {
     deadline: Moment,
     tally: Tally,
     reducing: Option<Task>,
-    waiting_for_outcome: Vec<Reply<Outcome<R::Output>>>,
+    outcome: Option<Reply<Outcome<R::Output>>>,
     span: tracing::Span,
     phase_span: tracing::Span,
     began: bool,
@@ -115,7 +113,12 @@ const SINGLE: u64 = 1 << 33;
 type In<P, O, R> = Cx<Coordinator<P, O, R>>;
 
 impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
-    pub(crate) fn new(brief: Brief, run: &mut MapReduceParts<P, O, R>) -> Self {
+    /// A coordinator; the first incarnation's takes the split and whoever waits for the outcome.
+    pub(crate) fn new(
+        brief: Brief,
+        run: &mut MapReduceParts<P, O, R>,
+        outcome: Option<Reply<Outcome<R::Output>>>,
+    ) -> Self {
         let options = run.options.clone();
         let span = trace::execute(&brief.run.to_string(), "map_reduce", run.branches.len());
         Self {
@@ -136,7 +139,7 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
             deadline: Moment::NEVER,
             tally: Tally::default(),
             reducing: None,
-            waiting_for_outcome: Vec::new(),
+            outcome,
             phase_span: tracing::Span::none(),
             span,
             began: false,
@@ -213,7 +216,6 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Actor for Coordinator<P, O, R> {
     fn handle(&mut self, msg: Self::Msg, cx: &mut Cx<Self>) {
         match msg {
             Msg::Accepted(reply) => cx.reply(reply, ()),
-            Msg::Outcome(reply) => self.waiting_for_outcome.push(reply),
             Msg::Cancel => {
                 let (done, units) = (self.board.done, self.board.len());
                 self.stop_early(FailureKind::Cancelled { done, units }, cx);
@@ -790,8 +792,7 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
                 Err(Box::new(RunError { run, kind, partial, failed, tally }))
             }
         };
-        // One waits for the outcome: the run's handle.
-        if let Some(reply) = self.waiting_for_outcome.pop() {
+        if let Some(reply) = self.outcome.take() {
             cx.reply(reply, outcome);
         }
         self.phase_span = tracing::Span::none();
