@@ -99,6 +99,8 @@ fn a_payload_of_one_mebibyte_passes_and_a_larger_one_only_compressed() {
     let most = PAYLOAD_BYTES_MAX - overhead;
     assert!(Frame::decode(&fits(most, None).unwrap()).is_ok());
     assert!(matches!(fits(most + 1, None), Err(EncodeError::TooLarge { .. })));
+    let over = fits(INFLATED_BYTES_MAX + 1, Some(Codec::Gzip));
+    assert!(matches!(over, Err(EncodeError::TooLarge { max: INFLATED_BYTES_MAX, .. })));
     let large = speech(3 * PAYLOAD_BYTES_MAX / 2);
     assert!(large.encode(None).is_err());
     assert_eq!(Frame::decode(&large.encode(Some(Codec::Gzip)).unwrap()).unwrap(), large);
@@ -158,14 +160,33 @@ fn a_batch_of_none_of_too_many_or_cut_off_is_refused() {
 }
 
 #[test]
+fn a_batch_that_claims_too_many_messages_or_has_an_extension_is_refused() {
+    let mut bytes = Frame::encode_batch(&[heartbeat()], None).unwrap();
+    bytes[HEADER_LEN..HEADER_LEN + 4].copy_from_slice(&1025_u32.to_be_bytes());
+    assert!(matches!(Frame::decode_all(&bytes), Err(DecodeError::Batch { offset: 0, .. })));
+
+    let header = Header { flags: Flags::BATCH, ..heartbeat().header() };
+    let extension = Extension { message_id: Some(MessageId::from_u128(1)), ..Extension::default() };
+    let refused = assemble(header, &extension, &[0, 0, 0, 0], None).unwrap();
+    let problem = Frame::decode_all(&refused).unwrap_err();
+    assert!(problem.to_string().contains("has an extension block"), "{problem}");
+}
+
+#[test]
 fn the_values_of_a_batch_count_together() {
     let half = Value::Array(vec![Value::Null; 40_000]);
     let frame = Frame::new(Coordination::Tell(Speech { topic: String::new(), content: half }));
     assert!(frame.encode(None).is_ok());
     assert!(matches!(
-        Frame::encode_batch(&[frame.clone(), frame], None),
+        Frame::encode_batch(&[frame.clone(), frame.clone()], None),
         Err(EncodeError::Scan(_))
     ));
+    let message = frame.encode(None).unwrap();
+    let length = u32::try_from(message.len()).unwrap().to_be_bytes();
+    let body = [&2_u32.to_be_bytes(), &length, message.as_slice(), &length, &message].concat();
+    let header = Header { flags: Flags::BATCH, ..frame.header() };
+    let bytes = assemble(header, &Extension::default(), &body, None).unwrap();
+    assert_eq!(Frame::decode_all(&bytes).unwrap_err().refusal().code, Code::TooLarge);
 }
 
 #[test]
@@ -202,6 +223,15 @@ fn the_text_form_holds_the_same_frame() {
     assert_eq!(Frame::from_text(&text).unwrap(), frame);
     let shortest = r#"{"type":"ack","payload":{"messages":[]},"colour":"red"}"#;
     assert_eq!(Frame::from_text(shortest).unwrap(), Frame::new(Ack::default()));
+}
+
+#[test]
+fn the_extension_decides_the_performative_before_the_payload_does() {
+    let mut ask = Frame::new(Coordination::Ask(Speech::default()));
+    assert_eq!(ask.performative(), Some(Performative::Request));
+    ask.extension.performative = Some(Performative::Cfp);
+    assert_eq!(ask.performative(), Some(Performative::Cfp));
+    assert_eq!(heartbeat().performative(), None);
 }
 
 #[test]

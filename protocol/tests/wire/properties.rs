@@ -8,7 +8,7 @@ use synod_protocol::{Extension, Frame, Header, compress, inflate};
 use crate::strategies;
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(400) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(256) })]
 
     #[test]
     fn a_header_round_trips(header in strategies::header()) {
