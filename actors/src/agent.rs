@@ -1,9 +1,9 @@
 //! Agents: everything that waits or touches the world, behind one trait.
 //!
-//! A slot calls an agent for one part at a time and turns its answer into a message; an agent knows nothing of actors.
-//! What an agent is given and may answer is in [`call`]; a program of any language becomes an agent through
-//! [`command`] (one run a part) or [`process`] (long-running, JSON lines), both described by [`program`] and
-//! started by [`launcher`].
+//! A [`slot`] calls a [`Behaviour`] and turns its answer into a message; a behaviour knows nothing of actors. An
+//! [`Agent`] is the handle to all slots of one name. What a behaviour is given and may answer is in [`call`]; a Rust
+//! closure becomes one through [`function`], a program of any language through [`command`] (one run a part) or
+//! [`process`] (long-running, JSON lines), both described by [`program`] and started by [`launcher`].
 //!
 //! # Invariants
 //! - Every call ends in a value or in one [`AgentError`]; dropping its future cancels it.
@@ -19,8 +19,9 @@ pub mod process;
 pub mod program;
 pub mod slot;
 
-pub use call::{Agent, AgentError, CallContext, Cancelled, Part, Progress, ProgressSink};
+pub use call::{AgentError, Behaviour, CallContext, Cancelled, Part, Progress, ProgressSink};
 pub use command::CommandAgent;
+pub use handle::{Agent, AgentBuilder, StartError};
 pub use launcher::Launcher;
 pub use output::Reads;
 pub use process::ProcessAgent;

@@ -20,7 +20,7 @@ use runtime::{
 
 use crate::{
     agent::{
-        call::{Agent as Behaviour, CallContext},
+        call::{Behaviour, CallContext},
         function::{Blocking, Function},
         handle::AgentBuilder,
     },

@@ -17,7 +17,7 @@ use protocol::{Retry, TaskId};
 use serde::{Deserialize, Serialize};
 
 /// Does one piece of work at a time for whoever calls it.
-pub trait Agent<I, O>: Send + Sync + 'static {
+pub trait Behaviour<I, O>: Send + Sync + 'static {
     /// Starts the work; nothing happens until the future is polled.
     ///
     /// # Errors

@@ -17,7 +17,7 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 use tokio::time::timeout;
 
-use super::call::{Agent, AgentError, CallContext, Part};
+use super::call::{AgentError, Behaviour, CallContext, Part};
 use super::launcher::{Ended, Input, Launch, Launcher, Running};
 use super::output::{Reads, said};
 use super::program::Program;
@@ -63,7 +63,7 @@ impl CommandAgent {
     }
 }
 
-impl Agent<Part, Value> for CommandAgent {
+impl Behaviour<Part, Value> for CommandAgent {
     fn call(
         &self,
         part: Part,

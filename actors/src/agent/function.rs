@@ -5,7 +5,7 @@ use std::{fmt::Display, future::Future};
 use futures_util::future::BoxFuture;
 use runtime::{tasks::on_thread, work::TaskError};
 
-use super::call::{Agent as Behaviour, AgentError, CallContext};
+use super::call::{AgentError, Behaviour, CallContext};
 
 /// An agent that is an async closure.
 ///

@@ -22,7 +22,7 @@ use runtime::{
 };
 
 use super::{
-    call::Agent as Behaviour,
+    call::Behaviour,
     slot::{self, Slot},
 };
 use crate::{

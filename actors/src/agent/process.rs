@@ -22,7 +22,7 @@ use tokio::process::{ChildStdin, ChildStdout};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
-use super::call::{Agent, AgentError, CallContext, Progress};
+use super::call::{AgentError, Behaviour, CallContext, Progress};
 use super::launcher::{Input, Launch, Launcher, Running, lost};
 use super::output::{garbage, said};
 use super::program::Program;
@@ -73,7 +73,7 @@ impl ProcessAgent {
     }
 }
 
-impl<I: Serialize + Send + 'static> Agent<I, Value> for ProcessAgent {
+impl<I: Serialize + Send + 'static> Behaviour<I, Value> for ProcessAgent {
     fn call(
         &self,
         input: I,

@@ -21,7 +21,7 @@ use runtime::{
     work::TaskError,
 };
 
-use super::call::{Agent as Behaviour, AgentError, CallContext, Cancelled, ProgressSink};
+use super::call::{AgentError, Behaviour, CallContext, Cancelled, ProgressSink};
 use crate::{limits::CALLS_QUEUED_MAX, roster::LeaseId};
 
 /// One piece of work for one instance of an agent.

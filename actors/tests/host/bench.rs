@@ -11,7 +11,7 @@ use libtest_mimic::{Arguments, Trial};
 use protocol::TaskId;
 use serde_json::Value;
 use synod_actors::agent::{
-    Agent, AgentError, CallContext, CommandAgent, Launcher, Part, ProcessAgent, Program, Reads,
+    AgentError, Behaviour, CallContext, CommandAgent, Launcher, Part, ProcessAgent, Program, Reads,
 };
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -86,14 +86,14 @@ impl Bench {
 
     pub(crate) fn call<I: 'static>(
         &self,
-        agent: &impl Agent<I, Value>,
+        agent: &impl Behaviour<I, Value>,
         input: I,
     ) -> Result<Value, AgentError> {
         let call = agent.call(input, context());
         self.runtime.block_on(async { tokio::time::timeout(PATIENCE, call).await.unwrap() })
     }
 
-    pub(crate) fn ask(&self, agent: &impl Agent<Part, Value>) -> Result<Value, AgentError> {
+    pub(crate) fn ask(&self, agent: &impl Behaviour<Part, Value>) -> Result<Value, AgentError> {
         self.call(agent, self.part())
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
-use synod_actors::agent::{Agent, AgentError, Program, Reads};
+use synod_actors::agent::{AgentError, Behaviour, Program, Reads};
 
 use crate::bench::{Bench, Pipe, Test, context, request_loop};
 

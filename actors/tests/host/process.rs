@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use synod_actors::agent::{Agent, AgentError, Part, ProcessAgent, Program, ProgressSink};
+use synod_actors::agent::{AgentError, Behaviour, Part, ProcessAgent, Program, ProgressSink};
 
 use crate::bench::{Bench, Test, context, request_loop};
 

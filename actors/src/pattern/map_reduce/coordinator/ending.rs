@@ -1,0 +1,143 @@
+//! Ending: early or when all is settled; reduced, recorded, told.
+
+use super::*;
+
+impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
+    /// Looks what is next after something was settled.
+    pub(super) fn go_on(&mut self, cx: &mut In<P, O, R>) {
+        match self.phase {
+            Phase::Running if self.board.is_settled() => {
+                self.cancel_all(cx);
+                self.reduce(cx);
+            }
+            Phase::Running => self.speculate(cx),
+            Phase::Stopping if self.board.in_flight() == 0 => self.reduce(cx),
+            Phase::Splitting | Phase::Stopping | Phase::Reducing => {}
+        }
+    }
+
+    /// Ends the run before all is done: running attempts are cancelled and given a moment to end.
+    pub(super) fn stop_early(&mut self, kind: FailureKind, cx: &mut In<P, O, R>) {
+        match self.phase {
+            Phase::Splitting => {
+                self.ending = Some(kind);
+                self.phase = Phase::Reducing;
+                self.end(None, cx);
+            }
+            Phase::Running => {
+                self.ending = Some(kind);
+                self.phase = Phase::Stopping;
+                self.cancel_all(cx);
+                cx.after(QUIESCENCE_WAIT, Msg::Quiesced);
+                self.go_on(cx);
+            }
+            Phase::Stopping => {}
+            Phase::Reducing => {
+                self.ending.get_or_insert(kind);
+                if let Some(task) = &self.reducing {
+                    cx.cancel(task);
+                }
+            }
+        }
+    }
+
+    pub(super) fn cancel_all(&self, cx: &mut In<P, O, R>) {
+        cx.send(self.brief.system.roster(), roster::Msg::Forget(cx.id()));
+        let running: Vec<Lease> = self.board.leases().collect();
+        for lease in running {
+            self.cancel_at(lease, cx);
+        }
+    }
+
+    pub(super) fn cancel_at(&self, lease: Lease, cx: &mut In<P, O, R>) {
+        if let Some(slot) = self.branches.iter().find_map(|branch| branch.agent.slot(lease.slot)) {
+            cx.send(slot, slot::Msg::Cancel(lease.id));
+        }
+    }
+
+    pub(super) fn release(&self, leases: Vec<Lease>, cx: &mut In<P, O, R>) {
+        if !leases.is_empty() {
+            cx.send(self.brief.system.roster(), roster::Msg::Release(leases));
+        }
+    }
+
+    /// Puts the results together on a thread of its own.
+    pub(super) fn reduce(&mut self, cx: &mut In<P, O, R>) {
+        if self.phase == Phase::Reducing {
+            return;
+        }
+        self.phase = Phase::Reducing;
+        self.enter(SpanPhase::Reduce);
+        let Some(reducer) = self.reducer.take() else { return self.end(None, cx) };
+        let results = std::mem::take(&mut self.kept).into_values().collect();
+        let missing: Vec<FailedPart> = self.failures.values().cloned().collect();
+        let early = self.ending.as_ref().map(ToString::to_string);
+        let work = move || put_together(reducer, results, &missing, early.as_deref());
+        self.reducing = Some(cx.perform_blocking(work, Msg::Reduced));
+    }
+
+    pub(super) fn reduced(
+        &mut self,
+        outcome: Result<Result<R::Output, String>, TaskError>,
+        cx: &mut In<P, O, R>,
+    ) {
+        let value = match outcome {
+            Ok(Ok(value)) => Some(value),
+            Ok(Err(why)) => {
+                self.ending.get_or_insert(FailureKind::Reduce { why });
+                None
+            }
+            Err(error) => {
+                self.ending.get_or_insert(FailureKind::Reduce { why: error.to_string() });
+                None
+            }
+        };
+        self.end(value, cx);
+    }
+
+    /// Records how the run ended, tells whoever waits, and stops.
+    pub(super) fn end(&mut self, value: Option<R::Output>, cx: &mut In<P, O, R>) {
+        self.tally.done = self.board.done;
+        let failed: Vec<FailedPart> = std::mem::take(&mut self.failures).into_values().collect();
+        let (run, tally, failure) = (self.brief.run, self.tally.clone(), self.ending.take());
+        let ended = Ended {
+            at: millis(cx),
+            failure: failure.clone(),
+            failed: failed.clone(),
+            tally: tally.clone(),
+        };
+        cx.record(&Record::<P, O>::Ended(ended));
+        self.brief.counters.ended(failure.as_ref(), self.branches.len());
+        let data = failure.as_ref().map_or(Value::Null, |kind| json!(kind));
+        self.publish(EventKind::RunEnded, cx, || json!({ "failure": data }));
+        let outcome = match (failure, value) {
+            (None, Some(value)) => Ok(Completed { run, value, failed, tally }),
+            (failure, partial) => {
+                let kind =
+                    failure.unwrap_or(FailureKind::Reduce { why: "nothing came of it".to_owned() });
+                Err(Box::new(RunError { run, kind, partial, failed, tally }))
+            }
+        };
+        if let Some(reply) = self.outcome.take() {
+            cx.reply(reply, outcome);
+        }
+        self.phase_span = tracing::Span::none();
+        cx.stop();
+    }
+}
+
+/// Reduces, partially if parts are missing or the reduction fails; a panic counts as failing.
+fn put_together<O, R: Reduce<O>>(
+    mut reducer: R,
+    results: Vec<Done<O>>,
+    missing: &[FailedPart],
+    early: Option<&str>,
+) -> Result<R::Output, String> {
+    if missing.is_empty() && early.is_none() {
+        match reducer.reduce(&results) {
+            Ok(value) => return Ok(value),
+            Err(why) => return reducer.reduce_partial(&results, missing, Some(&why)),
+        }
+    }
+    reducer.reduce_partial(&results, missing, early)
+}

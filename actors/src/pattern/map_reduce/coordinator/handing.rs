@@ -1,0 +1,172 @@
+//! Handing out: places asked for, units given to slots, stragglers run once more.
+
+use super::*;
+
+impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
+    pub(super) fn demand(&self, id: DemandId, lane: u32, count: u32, cx: &mut In<P, O, R>) {
+        let (Some(need), true) = (self.lanes.get(lane as usize), count > 0) else { return };
+        let strategy = match self.options.assignment {
+            Assignment::AllOf => Strategy::RoundRobin,
+            Assignment::AnyOf(strategy) => strategy,
+        };
+        let demand = Demand {
+            id,
+            need: need.clone(),
+            strategy,
+            count,
+            avoid: Vec::new(),
+            spare: (SPARE..SINGLE).contains(&id.0),
+            to: self.grants(cx),
+            owner: cx.me().child(),
+        };
+        cx.send(self.brief.system.roster(), roster::Msg::Demand(demand));
+    }
+
+    pub(super) fn demand_single(&self, unit: UnitId, cx: &mut In<P, O, R>) {
+        if self.phase != Phase::Running || !self.board.is_open(unit) {
+            return;
+        }
+        let Some(state) = self.board.unit(unit) else { return };
+        let Some(need) = self.lanes.get(state.lane as usize) else { return };
+        let elsewhere = self.options.on_partial_failure == OnPartialFailure::RetryElsewhere;
+        let strategy = match self.options.assignment {
+            Assignment::AllOf => Strategy::RoundRobin,
+            Assignment::AnyOf(strategy) => strategy,
+        };
+        let demand = Demand {
+            id: DemandId(SINGLE + u64::from(unit.0)),
+            need: need.clone(),
+            strategy,
+            count: 1,
+            avoid: if elsewhere { state.tried.clone() } else { Vec::new() },
+            spare: false,
+            to: self.grants(cx),
+            owner: cx.me().child(),
+        };
+        cx.send(self.brief.system.roster(), roster::Msg::Demand(demand));
+    }
+
+    pub(super) fn take_grant(&mut self, grant: Grant, cx: &mut In<P, O, R>) {
+        match grant {
+            Grant::Leases { demand, leases } => {
+                let mut unused = Vec::new();
+                for lease in leases {
+                    match self.choose(demand, lease.slot, cx.now()) {
+                        Some(unit) if self.phase == Phase::Running => self.attempt(unit, lease, cx),
+                        _ => unused.push(lease),
+                    }
+                }
+                self.release(unused, cx);
+                if demand.0 < SPARE {
+                    self.speculate(cx);
+                }
+            }
+            Grant::Denied { demand, why } => self.denied(demand, &why, cx),
+        }
+    }
+
+    /// The unit that a place is for.
+    pub(super) fn choose(&mut self, demand: DemandId, slot: SlotId, now: Moment) -> Option<UnitId> {
+        if demand.0 >= SINGLE {
+            let unit = UnitId(u32::try_from(demand.0 - SINGLE).ok()?);
+            return self.board.is_open(unit).then_some(unit);
+        }
+        if demand.0 >= SPARE {
+            self.spare_asked = false;
+            let lane = u32::try_from(demand.0 - SPARE).ok()?;
+            return self
+                .board
+                .straggler(lane, Some(slot), now, |unit| may_speculate(&self.pieces, unit));
+        }
+        self.board.take_waiting(u32::try_from(demand.0).ok()?)
+    }
+
+    /// Gives the unit to the slot of the lease.
+    pub(super) fn attempt(&mut self, unit: UnitId, lease: Lease, cx: &mut In<P, O, R>) {
+        let found = self.branches.iter().position(|branch| branch.agent.slot(lease.slot).is_some());
+        let Some((branch, at)) = found.and_then(|at| Some((self.branches.get(at)?, at))) else {
+            return self.release(vec![lease], cx);
+        };
+        let input =
+            self.board.unit(unit).and_then(|unit| self.pieces.get(unit.piece as usize)).and_then(
+                |piece| match &branch.narrow {
+                    None => Some(piece.input.clone()),
+                    Some(narrow) => narrow(&piece.input),
+                },
+            );
+        let (Some(input), Some(slot)) = (input, branch.agent.slot(lease.slot).cloned()) else {
+            return self.release(vec![lease], cx);
+        };
+        let timeout =
+            branch.timeout.unwrap_or(self.options.timeout).min(cx.now().until(self.deadline));
+        let before = self.board.unit(unit).map_or(0, |unit| unit.running().len());
+        let Some(attempt) = self.board.begin(unit, lease, cx.now()) else {
+            return self.release(vec![lease], cx);
+        };
+        self.count_attempt(attempt, before);
+        let (task, number, progress) =
+            (self.task_id(unit), attempt.number, self.progress(unit, cx));
+        let question = move |reply| {
+            slot::Msg::Work(Work { lease: lease.id, task, attempt: number, input, progress, reply })
+        };
+        cx.ask(&slot, question, timeout, move |outcome| Msg::Finished(unit, lease, outcome));
+        self.publish_unit(EventKind::TaskAssigned, unit, Some((at, &attempt)), cx, |_| {});
+    }
+
+    pub(super) fn count_attempt(&mut self, attempt: Attempt, running_before: usize) {
+        self.tally.attempts += 1;
+        if running_before > 0 {
+            self.tally.speculative += 1;
+        } else if attempt.number > 1 {
+            self.tally.retries += 1;
+        }
+        self.brief.counters.begun();
+    }
+
+    /// Asks for spare places, or sets a timer for when somebody will have run long enough.
+    pub(super) fn speculate(&mut self, cx: &mut In<P, O, R>) {
+        let idle = self.phase == Phase::Running && self.options.speculate && self.board.is_tail();
+        if !idle || self.spare_asked || self.tail_timer || self.board.in_flight() == 0 {
+            return;
+        }
+        let Some(median) = self.board.median() else { return };
+        let now = cx.now();
+        for lane in 0..self.lanes.len() {
+            let lane = u32::try_from(lane).unwrap_or(u32::MAX);
+            if self
+                .board
+                .straggler(lane, None, now, |unit| may_speculate(&self.pieces, unit))
+                .is_some()
+            {
+                let count = u32::try_from(self.board.in_flight())
+                    .unwrap_or(u32::MAX)
+                    .min(SPECULATION_PLACES);
+                self.spare_asked = true;
+                self.demand(DemandId(SPARE + u64::from(lane)), lane, count, cx);
+            }
+        }
+        if !self.spare_asked {
+            self.tail_timer = true;
+            cx.after(median.max(Duration::from_millis(1)) / 2, Msg::Tail);
+        }
+    }
+
+    pub(super) fn denied(&mut self, demand: DemandId, why: &str, cx: &mut In<P, O, R>) {
+        let error = AgentError::Lost { reason: why.to_owned() };
+        if demand.0 >= SINGLE {
+            if let Ok(unit) = u32::try_from(demand.0 - SINGLE) {
+                self.give_up(UnitId(unit), error, cx);
+            }
+        } else if demand.0 < SPARE {
+            let lane = u32::try_from(demand.0).unwrap_or(u32::MAX);
+            while let Some(unit) = self.board.take_waiting(lane) {
+                self.give_up(unit, error.clone(), cx);
+            }
+        }
+        self.go_on(cx);
+    }
+}
+
+fn may_speculate<P>(pieces: &[Piece<P>], unit: &Unit) -> bool {
+    pieces.get(unit.piece as usize).is_some_and(|piece| piece.speculate)
+}

@@ -1,0 +1,88 @@
+//! Telling: events, spans, progress and names.
+
+use super::*;
+
+impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
+    pub(super) fn enter(&mut self, phase: SpanPhase) {
+        self.phase_span = trace::phase(&self.span, phase, self.branches.len());
+    }
+
+    pub(super) fn publish(
+        &self,
+        kind: EventKind,
+        cx: &mut In<P, O, R>,
+        data: impl FnOnce() -> Value,
+    ) {
+        cx.publish(kind, Some(self.brief.run), data);
+    }
+
+    pub(super) fn publish_unit(
+        &self,
+        kind: EventKind,
+        unit: UnitId,
+        attempt: Option<(usize, &Attempt)>,
+        cx: &mut In<P, O, R>,
+        more: impl FnOnce(&mut serde_json::Map<String, Value>),
+    ) {
+        self.publish(kind, cx, || {
+            let state = self.board.unit(unit);
+            let branch = attempt
+                .map_or_else(|| state.map_or(0, |unit| unit.branch as usize), |(branch, _)| branch);
+            let agent = self.branches.get(branch).map_or("", |branch| branch.agent.name());
+            let part = state.map_or(0, |unit| unit.piece);
+            let mut data = serde_json::Map::new();
+            data.insert("unit".to_owned(), json!(unit.0));
+            data.insert("part".to_owned(), json!(part));
+            data.insert("name".to_owned(), json!(self.piece_name(part)));
+            data.insert("agent".to_owned(), json!(agent));
+            if let Some((_, attempt)) = attempt {
+                data.insert("slot".to_owned(), json!(attempt.lease.slot));
+                data.insert("attempt".to_owned(), json!(attempt.number));
+            }
+            more(&mut data);
+            Value::Object(data)
+        });
+    }
+
+    pub(super) fn progress(&self, unit: UnitId, cx: &In<P, O, R>) -> ProgressSink {
+        let node = self.brief.system.node();
+        let run = self.brief.run;
+        if !node.events().wants(EventKind::ProgressUpdate.as_str(), Some(run)) {
+            return ProgressSink::default();
+        }
+        let (node, source) = (node.clone(), cx.me().name().to_owned());
+        ProgressSink::new(move |progress| {
+            node.publish(
+                EventKind::ProgressUpdate,
+                &source,
+                run,
+                json!({ "unit": unit.0, "share": progress.share() }),
+            );
+        })
+    }
+
+    pub(super) fn piece_name(&self, part: u32) -> String {
+        match self.pieces.get(part as usize) {
+            Some(piece) if !piece.name.is_empty() => piece.name.clone(),
+            _ => format!("part {part}"),
+        }
+    }
+
+    pub(super) fn agent_names(&self, branches: &[u32]) -> Vec<Arc<str>> {
+        let named = branches.iter().filter_map(|branch| self.branches.get(*branch as usize));
+        named.map(|branch| Arc::clone(branch.agent.name())).collect()
+    }
+
+    pub(super) fn branch_of(&self, slot: SlotId) -> Option<usize> {
+        self.branches.iter().position(|branch| branch.agent.slot(slot).is_some())
+    }
+
+    /// One id for all attempts at a unit, so that effects can be told apart by it: the run's id with the unit's number mixed in.
+    pub(super) fn task_id(&self, unit: UnitId) -> TaskId {
+        TaskId::from_u128(self.brief.run.as_u128() ^ u128::from(unit.0))
+    }
+
+    pub(super) fn grants(&self, cx: &In<P, O, R>) -> Recipient<Grant> {
+        cx.me().recipient(Msg::Granted)
+    }
+}
