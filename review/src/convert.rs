@@ -107,7 +107,7 @@ impl Gathered {
         finding.file = file;
         finding.line = finding.line.max(1);
         finding.end_line = finding.end_line.max(finding.line);
-        finding.message = clip(redact(&finding.rule, &finding.message));
+        finding.message = clip(redact(&finding.rule, finding.message));
         finding.suggestion = finding.suggestion.map(clip);
         self.review.findings.push(finding);
     }
@@ -148,14 +148,11 @@ fn number_at(value: &Value, key: &str) -> u32 {
     value.get(key).and_then(number).unwrap_or(0)
 }
 
-/// Cuts what a tool quotes of a password.
-fn redact(rule: &str, message: &str) -> String {
+/// What a tool says of a hard-coded password, without what it quotes of it.
+fn redact(rule: &str, message: String) -> String {
     const QUOTING: &[&str] =
         &["bandit.B105", "bandit.B106", "bandit.B107", "ruff.S105", "ruff.S106", "ruff.S107"];
-    if !QUOTING.contains(&rule) {
-        return message.to_owned();
-    }
-    message.split([':', '"', '\'']).next().unwrap_or_default().trim_end().to_owned()
+    if QUOTING.contains(&rule) { "possible hard-coded password".to_owned() } else { message }
 }
 
 /// A path or `file:` address relative to the root, with `/`; `None` outside of it.
@@ -267,7 +264,8 @@ fn cargo(lines: &[Value], root: &Path) -> Gathered {
 fn cargo_help(message: &Value) -> Option<String> {
     let children = message.get("children")?.as_array()?;
     let advice = |help: &&Value| {
-        text_at(help, "/level") == Some("help") && !text_at(help, "/message").is_some_and(is_link)
+        text_at(help, "/level") == Some("help")
+            && !text_at(help, "/message").is_some_and(is_about_lint)
     };
     let help = children.iter().find(advice)?;
     let text = text_at(help, "/message")?;
@@ -281,8 +279,9 @@ fn cargo_help(message: &Value) -> Option<String> {
     )
 }
 
-fn is_link(text: &str) -> bool {
-    text.starts_with("for further information visit")
+/// Whether a help is about the lint, not about the code.
+fn is_about_lint(text: &str) -> bool {
+    text.starts_with("for further information visit") || text.starts_with("to override `-")
 }
 
 fn bandit(answer: &Value, results: &[Value], root: &Path) -> Gathered {

@@ -141,4 +141,26 @@ mod tests {
             }
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn every_reviewer_takes_any_text_and_keeps_lines_in_the_file(
+            pieces in proptest::collection::vec(proptest::sample::select(vec![
+                "fn a() {", "}", "b.unwrap()", "unsafe {", "\"", "'", "r#\"", "/*", "*/", "//", "\n", "\n    ", "é", "(", ")",
+                "<", "if ", "else ", "def f(x):\n", " = ", ": ", "password", "ghp_", "://u:p@h.x/", "-----BEGIN ",
+                "PRIVATE KEY-----", "[[package]]\n", "name = \"a\"\n", "{\"packages\":", "func (", "=>", "\u{feff}", "\r\n",
+            ]), 0..60),
+        ) {
+            let text = pieces.concat();
+            let lines = u32::try_from(text.lines().count().max(1)).unwrap();
+            for path in ["a.rs", "a.py", "a.js", "a.go", "a.yaml", "Cargo.lock", "package-lock.json"] {
+                for reviewer in all().iter().filter(|reviewer| reviewer.accepts(path)) {
+                    for finding in reviewer.review(&SourceFile::new(path, text.as_bytes())).findings {
+                        assert!((1..=lines).contains(&finding.line), "{finding:?}\n{text}");
+                        assert!(finding.end_line >= finding.line);
+                    }
+                }
+            }
+        }
+    }
 }

@@ -6,8 +6,10 @@
 //! Nothing in a file aborts the review: what does not parse is a finding, what nests too deep is skipped.
 
 mod attributes;
+mod calls;
 mod guard;
 mod rules;
+mod safety;
 mod visit;
 
 use syn::parse::Parser;

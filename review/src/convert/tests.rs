@@ -93,7 +93,7 @@ fn bandit_never_passes_a_password_on() {
         (finding.file.as_str(), finding.line, finding.end_line, finding.column),
         ("a.py", 7, 8, 5)
     );
-    assert_eq!(finding.message, "Possible hardcoded password");
+    assert_eq!(finding.message, "possible hard-coded password");
     assert_eq!(review(&answer, root()).unwrap().skipped[0].file, "b.py");
 }
 
@@ -136,5 +136,61 @@ fn anything_else_says_what_was_found_and_what_is_expected() {
     ] {
         let error = review(&answer, root()).unwrap_err().to_string();
         assert!(error.contains(found) && error.contains("SARIF 2.1.0"), "{error}");
+    }
+}
+
+/// JSON with the keys that the formats have, in any shape.
+fn any_json() -> impl proptest::strategy::Strategy<Value = Value> {
+    use proptest::prelude::*;
+    let keys = prop::sample::select(vec![
+        "findings",
+        "runs",
+        "version",
+        "results",
+        "errors",
+        "comments",
+        "reason",
+        "message",
+        "spans",
+        "locations",
+        "physicalLocation",
+        "artifactLocation",
+        "uri",
+        "region",
+        "startLine",
+        "ruleIndex",
+        "tool",
+        "driver",
+        "rules",
+        "level",
+        "line",
+        "file",
+        "is_primary",
+        "children",
+    ]);
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<u64>().prop_map(Value::from),
+        prop::sample::select(vec!["2.1.0", "compiler-message", "help", "file://%f", "/", "..", ""])
+            .prop_map(Value::from),
+    ];
+    leaf.prop_recursive(6, 48, 6, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map(keys.clone().prop_map(str::to_owned), inner, 0..6)
+                .prop_map(|map| Value::Object(map.into_iter().collect())),
+        ]
+    })
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_answer_is_read_or_refused(answer in any_json()) {
+        if let Ok(review) = review(&answer, root()) {
+            for finding in review.findings {
+                assert!(finding.line >= 1 && finding.end_line >= finding.line && !finding.file.starts_with('/'));
+            }
+        }
     }
 }

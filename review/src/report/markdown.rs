@@ -85,7 +85,7 @@ fn findings(out: &mut String, severity: Severity, findings: &[Finding]) -> std::
 /// The findings of one file; what is said of several lines is said once.
 fn file(out: &mut String, findings: &[&Finding]) -> std::fmt::Result {
     let Some(first) = findings.first() else { return Ok(()) };
-    writeln!(out, "\n### {}\n", escape(&first.file))?;
+    writeln!(out, "\n### `{}`\n", code(&first.file))?;
     let mut said: Vec<(&Finding, Vec<u32>)> = Vec::new();
     for finding in findings {
         let same = said.iter_mut().find(|(known, _)| {
@@ -103,20 +103,16 @@ fn file(out: &mut String, findings: &[&Finding]) -> std::fmt::Result {
         let more = lines.len().saturating_sub(REPORT_LINES_MAX);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         let word = if lines.len() == 1 { "line" } else { "lines" };
-        write!(
-            out,
-            "- {word} {}{more}: {} (`{}`",
-            shown.join(", "),
-            escape(&finding.message),
-            code(&finding.rule)
-        )?;
-        if !finding.agents.is_empty() {
-            write!(out, ", by {}", escape(&listed(&finding.agents)))?;
-        }
-        writeln!(out, ")")?;
-        if let Some(suggestion) = &finding.suggestion {
-            writeln!(out, "  - {}", escape(suggestion))?;
-        }
+        let advice = finding
+            .suggestion
+            .as_ref()
+            .map_or(String::new(), |advice| format!("; {}", escape(advice)));
+        let by = match finding.agents.is_empty() {
+            true => String::new(),
+            false => format!(", by {}", escape(&listed(&finding.agents))),
+        };
+        let (lines, message) = (shown.join(", "), escape(&finding.message));
+        writeln!(out, "- {word} {lines}{more}: {message}{advice} (`{}`{by})", code(&finding.rule))?;
     }
     Ok(())
 }

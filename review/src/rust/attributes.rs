@@ -88,3 +88,21 @@ pub(super) fn documents(attributes: &[Attribute], section: &str) -> bool {
         }
     })
 }
+
+/// The attributes of an item that may hold code.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the other items hold no code, and the parser may add more"
+)]
+pub(super) fn of_item(item: &syn::Item) -> &[Attribute] {
+    match item {
+        syn::Item::Const(item) => &item.attrs,
+        syn::Item::Fn(item) => &item.attrs,
+        syn::Item::Impl(item) => &item.attrs,
+        syn::Item::Macro(item) => &item.attrs,
+        syn::Item::Mod(item) => &item.attrs,
+        syn::Item::Static(item) => &item.attrs,
+        syn::Item::Trait(item) => &item.attrs,
+        _ => &[],
+    }
+}

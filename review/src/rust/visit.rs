@@ -1,12 +1,11 @@
 //! One walk over the syntax tree of a Rust file, which makes all its findings and its metrics.
 
 use proc_macro2::Span;
-use syn::punctuated::Punctuated;
 use syn::visit::{self, Visit};
-use syn::{Attribute, BinOp, Expr, Token};
+use syn::{Attribute, BinOp, Expr};
 
-use super::attributes;
 use super::rules::{self, Rule};
+use super::{attributes, calls, safety};
 use crate::complexity::Counts;
 use crate::finding::{FileMetrics, Finding, Review};
 use crate::limits::{COMPLEXITY_MAX, FINDINGS_PER_FILE_MAX, FUNCTION_LINES_MAX};
@@ -32,33 +31,6 @@ pub(super) fn statements(file: &SourceFile<'_>, text: &str, statements: &[syn::S
 pub(super) fn number(value: usize) -> u32 {
     u32::try_from(value).unwrap_or(u32::MAX)
 }
-
-/// Macros of the standard library and its neighbours whose arguments are expressions.
-const EXPRESSION_MACROS: &[&str] = &[
-    "assert",
-    "assert_eq",
-    "assert_ne",
-    "dbg",
-    "debug",
-    "eprint",
-    "eprintln",
-    "error",
-    "format",
-    "format_args",
-    "info",
-    "print",
-    "println",
-    "trace",
-    "vec",
-    "warn",
-    "write",
-    "writeln",
-];
-/// Methods whose error says that another thread panicked: unwrapping it passes the panic on.
-const POISONED: &[&str] = &["lock", "read", "write", "join", "into_inner", "get_mut"];
-
-/// Lines in which the reason of an `unsafe` is looked for.
-const REASON_LINES: usize = 12;
 
 struct Visitor<'a> {
     path: &'a str,
@@ -220,7 +192,7 @@ impl<'a> Visitor<'a> {
     }
 
     fn judge_method(&mut self, call: &syn::ExprMethodCall) {
-        if !self.may_not_panic() || passes_a_panic_on(&call.receiver) {
+        if !self.may_not_panic() || calls::passes_a_panic_on(&call.receiver) {
             return;
         }
         let span = call.method.span();
@@ -228,7 +200,7 @@ impl<'a> Visitor<'a> {
             let message = "`.unwrap()` panics on `None` or `Err`".to_owned();
             self.find(span, &rules::UNWRAP, message);
         } else if call.method == "expect" && call.args.len() == 1 && !self.documents_panics() {
-            if !call.args.first().is_some_and(is_text) {
+            if !call.args.first().is_some_and(calls::is_text) {
                 return;
             }
             self.find(span, &rules::EXPECT, "`.expect(…)` panics on `None` or `Err`".to_owned());
@@ -238,13 +210,8 @@ impl<'a> Visitor<'a> {
     fn judge_macro(&mut self, mac: &syn::Macro) {
         let Some(segment) = mac.path.segments.last() else { return };
         let (name, span) = (segment.ident.to_string(), segment.ident.span());
-        if EXPRESSION_MACROS.contains(&name.as_str())
-            && let Ok(arguments) =
-                mac.parse_body_with(Punctuated::<Argument, Token![,]>::parse_terminated)
-        {
-            for argument in arguments {
-                self.visit_argument(&argument.0);
-            }
+        for argument in calls::arguments(mac, &name) {
+            self.visit_argument(&argument);
         }
         if !self.may_not_panic() {
             return;
@@ -266,109 +233,17 @@ impl<'a> Visitor<'a> {
     fn judge_unsafe(&mut self, keyword: Span, what: &str, inside: Option<usize>) {
         let line = keyword.start().line;
         let documented = self.functions.iter().any(|function| function.documents_safety);
-        if self.test || documented || self.says_safety(line, inside) {
+        if self.test || documented || safety::is_documented(&self.lines, line, inside) {
             return;
         }
         let message = format!("{what} has no `// SAFETY:` comment that says why it is sound");
         self.find(keyword, &rules::UNSAFE, message);
     }
-
-    /// Looks for the reason of an `unsafe`: on its line, above its statement, or first in its block.
-    fn says_safety(&self, line: usize, inside: Option<usize>) -> bool {
-        let comment_inside = |first: usize| {
-            let lines = (first..first + REASON_LINES).map(|line| self.line(line));
-            lines.take_while(|line| is_comment(line) || line.is_empty()).any(is_safety)
-        };
-        is_safety(self.line(line))
-            || self.is_safety_above(line)
-            || inside.is_some_and(comment_inside)
-    }
-
-    /// Walks up from a line through what it is part of and the comments above that.
-    fn is_safety_above(&self, line: usize) -> bool {
-        let mut ended = false;
-        let lines = (line.saturating_sub(REASON_LINES)..line).rev().map(|line| self.line(line));
-        for line in lines {
-            if is_safety(line) {
-                return true;
-            }
-            if is_comment(line) {
-                ended = true;
-            } else if !line.starts_with("#[") {
-                // a comment above `Guard {` is for the fields too, one above a function for its signature
-                let opens = line.ends_with('{') && !line.contains("fn ");
-                if ended
-                    || line.is_empty()
-                    || line.ends_with([';', '}'])
-                    || (line.ends_with('{') && !opens)
-                {
-                    return false;
-                }
-                ended = opens;
-            }
-        }
-        false
-    }
-
-    /// A line without its margin, from 1.
-    fn line(&self, line: usize) -> &'a str {
-        self.lines.get(line.saturating_sub(1)).map_or("", |line| line.trim())
-    }
-}
-
-/// One argument of a formatting macro; a named one counts by its value.
-struct Argument(Expr);
-
-impl syn::parse::Parse for Argument {
-    fn parse(input: syn::parse::ParseStream<'_>) -> syn::Result<Self> {
-        let expression = input.parse()?;
-        Ok(if let Expr::Assign(named) = expression { Self(*named.right) } else { Self(expression) })
-    }
-}
-
-fn is_comment(line: &str) -> bool {
-    line.starts_with("//") || line.starts_with("/*") || line.starts_with('*')
-}
-
-fn is_safety(line: &str) -> bool {
-    line.find("//").or_else(|| line.find('*')).is_some_and(|comment| {
-        line.get(comment..).is_some_and(|comment| comment.to_ascii_lowercase().contains("safe"))
-    })
-}
-
-fn passes_a_panic_on(receiver: &Expr) -> bool {
-    matches!(receiver, Expr::MethodCall(call) if call.args.is_empty() && POISONED.iter().any(|name| call.method == name))
-}
-
-/// Whether the argument of `expect` is a message, not what a parser expects next.
-fn is_text(argument: &Expr) -> bool {
-    if let Expr::Reference(reference) = argument {
-        return is_text(&reference.expr);
-    }
-    matches!(argument, Expr::Lit(literal) if matches!(literal.lit, syn::Lit::Str(_)))
-        || matches!(argument, Expr::Macro(mac) if mac.mac.path.is_ident("format") || mac.mac.path.is_ident("concat"))
-}
-
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "the other items hold no code, and the parser may add more"
-)]
-fn item_attributes(item: &syn::Item) -> &[Attribute] {
-    match item {
-        syn::Item::Const(item) => &item.attrs,
-        syn::Item::Fn(item) => &item.attrs,
-        syn::Item::Impl(item) => &item.attrs,
-        syn::Item::Macro(item) => &item.attrs,
-        syn::Item::Mod(item) => &item.attrs,
-        syn::Item::Static(item) => &item.attrs,
-        syn::Item::Trait(item) => &item.attrs,
-        _ => &[],
-    }
 }
 
 impl<'ast> Visit<'ast> for Visitor<'_> {
     fn visit_item(&mut self, item: &'ast syn::Item) {
-        self.scope(item_attributes(item), |visitor| visit::visit_item(visitor, item));
+        self.scope(attributes::of_item(item), |visitor| visit::visit_item(visitor, item));
     }
 
     fn visit_item_fn(&mut self, item: &'ast syn::ItemFn) {
