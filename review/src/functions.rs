@@ -42,12 +42,9 @@ impl Reviewer for Functions {
         if text::says_generated(&text) {
             return Review { metrics: vec![text::measure(file.path, &text)], ..Review::default() };
         }
-        match parse(language, &text) {
+        match parse(language, &text, PARSE_STEPS_MAX) {
             Ok(tree) => match first_error(&tree) {
-                Some(line) => Review::skip(
-                    file.path,
-                    format!("does not parse as {} at line {line}", language.name),
-                ),
+                Some(line) => Review::skip(file.path, language.refusal(line)),
                 None => Walk::new(file, &text, language).review(&tree),
             },
             Err(reason) => Review::skip(file.path, reason),
@@ -55,7 +52,7 @@ impl Reviewer for Functions {
     }
 }
 
-fn parse(language: &Language, text: &str) -> Result<Tree, String> {
+fn parse(language: &Language, text: &str, steps_max: u32) -> Result<Tree, String> {
     let mut parser = Parser::new();
     parser
         .set_language(&(language.grammar)())
@@ -63,7 +60,7 @@ fn parse(language: &Language, text: &str) -> Result<Tree, String> {
     let mut steps = 0_u32;
     let mut bounded = |_: &ParseState| {
         steps += 1;
-        if steps > PARSE_STEPS_MAX { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if steps > steps_max { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
     let bytes = text.as_bytes();
     let options = ParseOptions::new().progress_callback(&mut bounded);
@@ -72,9 +69,7 @@ fn parse(language: &Language, text: &str) -> Result<Tree, String> {
         None,
         Some(options),
     );
-    tree.ok_or_else(|| {
-        format!("takes more than {PARSE_STEPS_MAX} steps to parse as {}", language.name)
-    })
+    tree.ok_or_else(|| format!("takes more than {steps_max} steps to parse as {}", language.name))
 }
 
 /// The line of the first place that does not parse.
@@ -326,8 +321,18 @@ mod tests {
         let review = review("a.py", "a = 1\ndef (:\n");
         assert_eq!(review.skipped[0].reason, "does not parse as Python at line 2");
         let typed = super::tests::review("a.ts", "function a(b: Array<string>): void {}\n");
-        assert_eq!(typed.skipped.len(), 1);
+        assert_eq!(typed.skipped[0].reason, "is TypeScript that is not also JavaScript");
         assert_eq!(super::tests::review("a.ts", "function a(b) {}\n").metrics[0].functions, 1);
+    }
+
+    #[test]
+    fn parsing_stops_after_a_bounded_number_of_steps() {
+        let text = "a = 1\n".repeat(2_000);
+        let python = language::of("a.py").unwrap();
+        assert!(
+            parse(python, &text, 1).unwrap_err().contains("more than 1 steps to parse as Python")
+        );
+        assert!(parse(python, &text, PARSE_STEPS_MAX).is_ok());
     }
 
     #[test]

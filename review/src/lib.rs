@@ -1,7 +1,7 @@
 //! Code review as pure functions: bytes of a file in, findings out.
 //!
 //! The root package calls [`source::list`] to choose the files, gives each file to the reviewers of
-//! [`reviewer`], turns what programs print into findings with [`convert`], folds all of it with [`merge`]
+//! [`mod@reviewer`], turns what programs print into findings with [`convert`], folds all of it with [`merge`]
 //! and renders the result with [`report`]. Nothing here knows actors, an async runtime or run files.
 //!
 //! # Invariants

@@ -116,6 +116,14 @@ fn our_own_review() {
 }
 
 #[test]
+fn what_a_built_in_reviewer_says_comes_back_whole() {
+    let file = crate::SourceFile::new("src/a.rs", b"fn a() { b().unwrap() }");
+    let said = crate::reviewer("review.rust").unwrap().review(&file).by("rust");
+    assert_eq!((said.findings.len(), said.metrics.len()), (1, 1));
+    assert_eq!(review(&serde_json::to_value(&said).unwrap(), root()).unwrap(), said);
+}
+
+#[test]
 fn what_lies_outside_the_root_is_skipped_by_name() {
     for file in ["/etc/passwd", "../a", "https://a.example/b", "a/../../b"] {
         let answer = json!({"findings": [{"severity": "note", "file": file, "line": 1, "rule": "r", "message": "m"}]});

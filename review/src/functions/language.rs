@@ -46,6 +46,15 @@ pub(super) fn of(path: &str) -> Option<&'static Language> {
 }
 
 impl Language {
+    /// Why a file whose first wrong line is known is not judged.
+    pub(super) fn refusal(&self, line: u32) -> String {
+        match self.name {
+            // types are no mistake, so their place says nothing
+            "TypeScript" => "is TypeScript that is not also JavaScript".to_owned(),
+            name => format!("does not parse as {name} at line {line}"),
+        }
+    }
+
     /// What a node means.
     pub(super) fn kind(&self, node: Node<'_>) -> Kind {
         let name = node.kind();
@@ -142,8 +151,7 @@ const JAVASCRIPT: Language = Language {
     logical: &["&&", "||", "??"],
 };
 
-const TYPESCRIPT: Language =
-    Language { name: "JavaScript (TypeScript is read as such)", ..JAVASCRIPT };
+const TYPESCRIPT: Language = Language { name: "TypeScript", ..JAVASCRIPT };
 
 const GO: Language = Language {
     name: "Go",

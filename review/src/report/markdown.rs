@@ -126,10 +126,10 @@ fn suggestions(out: &mut String, report: &Report) -> std::fmt::Result {
         let place = suggestion.places.first().map_or("", String::as_str);
         writeln!(
             out,
-            "- {}× {} (first at {})",
+            "- {}× {} (first at `{}`)",
             suggestion.count,
             escape(&suggestion.text),
-            escape(place)
+            code(place)
         )?;
     }
     match report.suggestions.len().saturating_sub(PLACES_MAX) {
@@ -163,7 +163,7 @@ fn metrics(out: &mut String, report: &Report) -> std::fmt::Result {
         writeln!(out, "\nMost complex functions, by file:\n")?;
     }
     for file in &report.metrics.most_complex {
-        writeln!(out, "- {}: cognitive complexity {}", escape(&file.file), file.complexity_max)?;
+        writeln!(out, "- `{}`: cognitive complexity {}", code(&file.file), file.complexity_max)?;
     }
     Ok(())
 }
@@ -174,7 +174,8 @@ fn skipped(out: &mut String, report: &Report) -> std::fmt::Result {
     }
     writeln!(out, "\n## Not reviewed\n")?;
     for (reason, files) in by_reason(&report.skipped) {
-        let shown: Vec<String> = files.iter().take(PLACES_MAX).map(|file| escape(file)).collect();
+        let shown: Vec<String> =
+            files.iter().take(PLACES_MAX).map(|file| format!("`{}`", code(file))).collect();
         let more = files.len().saturating_sub(PLACES_MAX);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         writeln!(out, "- {}{more}: {}", shown.join(", "), escape(reason))?;

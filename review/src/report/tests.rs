@@ -55,9 +55,9 @@ fn markdown_says_everything_once() {
         "## Errors",
         "### `a b.rs`",
         "- lines 3, 9: `.unwrap()` panics; use `?` (`rust.unwrap`, by rust)",
-        "- 2× use `?` (first at a b.rs:3)",
+        "- 2× use `?` (first at `a b.rs:3`)",
         "| rust | 1 | 9 | 7 | 2 | 3 |",
-        "- c\\<i\\>.bin: is binary",
+        "- `c<i>.bin`: is binary",
     ] {
         assert!(text.contains(expected), "{expected}\n---\n{text}");
     }

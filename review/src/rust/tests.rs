@@ -1,6 +1,7 @@
 //! Each rule of `review.rust`, both ways.
 
 use super::*;
+use crate::limits::FINDINGS_PER_FILE_MAX;
 
 fn review(path: &str, text: &str) -> Review {
     Rust.review(&SourceFile::new(path, text.as_bytes()))
@@ -182,4 +183,18 @@ fn deep_syntax_neither_overflows_nor_aborts() {
 fn the_same_bytes_give_the_same_review() {
     let text = "fn a() { b().unwrap(); unsafe { c() } }";
     assert_eq!(review("a.rs", text), review("a.rs", text));
+}
+
+#[test]
+fn findings_over_the_limit_are_counted_not_lost() {
+    let text = "fn a() { b().unwrap() }\n".repeat(FINDINGS_PER_FILE_MAX + 7);\n".repeat(FINDINGS_PER_FILE_MAX + 7));
+    let review = review("a.rs", &text);
+    assert_eq!(review.findings.len(), FINDINGS_PER_FILE_MAX);
+    assert!(review.skipped[0].reason.starts_with("7 findings over the limit"));
+}
+
+#[test]
+fn a_file_that_nests_too_deep_is_skipped_with_its_depth() {
+    let review = review("a.rs", &format!("fn a() {{ {} }}", "(".repeat(5_000)));
+    assert!(review.skipped[0].reason.starts_with("nests 500"), "{:?}", review.skipped);
 }
