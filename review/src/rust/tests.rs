@@ -187,7 +187,7 @@ fn the_same_bytes_give_the_same_review() {
 
 #[test]
 fn findings_over_the_limit_are_counted_not_lost() {
-    let text = "fn a() { b().unwrap() }\n".repeat(FINDINGS_PER_FILE_MAX + 7);\n".repeat(FINDINGS_PER_FILE_MAX + 7));
+    let text = "fn a() { b().unwrap() }\n".repeat(FINDINGS_PER_FILE_MAX + 7);
     let review = review("a.rs", &text);
     assert_eq!(review.findings.len(), FINDINGS_PER_FILE_MAX);
     assert!(review.skipped[0].reason.starts_with("7 findings over the limit"));
