@@ -198,3 +198,10 @@ fn a_file_that_nests_too_deep_is_skipped_with_its_depth() {
     let review = review("a.rs", &format!("fn a() {{ {} }}", "(".repeat(5_000)));
     assert!(review.skipped[0].reason.starts_with("nests 500"), "{:?}", review.skipped);
 }
+
+#[test]
+fn what_a_program_made_is_measured_and_not_blamed() {
+    check("// @generated\nfn a() { b().unwrap(); unsafe { c() } }", &[]);
+    assert_eq!(review("vendor/x/a.rs", "fn a() { b().unwrap() }").findings, []);
+    assert_eq!(review("vendor/x/a.rs", "fn a() { b().unwrap() }").metrics[0].functions, 1);
+}

@@ -43,8 +43,8 @@ struct Visitor<'a> {
     functions: Vec<Function>,
     /// Rules that are switched off here.
     allowed: Vec<&'static str>,
-    /// Whether this place is only reached by tests.
-    test: bool,
+    /// Whether this place is only reached by tests, or made by a program.
+    blameless: bool,
     /// Whether this place is evaluated by the compiler.
     constant: bool,
     /// The operator of the `&&` or `||` sequence around this place.
@@ -68,7 +68,8 @@ impl<'a> Visitor<'a> {
             dropped: 0,
             functions: Vec::new(),
             allowed: Vec::new(),
-            test: file.test,
+            // nobody repairs what a program made
+            blameless: file.test || text::says_generated(text) || text::is_foreign(file.path),
             constant: false,
             logical: None,
         }
@@ -89,11 +90,11 @@ impl<'a> Visitor<'a> {
 
     /// Visits what stands below some attributes.
     fn scope(&mut self, attributes: &[Attribute], visit: impl FnOnce(&mut Self)) {
-        let (test, allowed) = (self.test, self.allowed.len());
-        self.test |= attributes::is_test(attributes);
+        let (blameless, allowed) = (self.blameless, self.allowed.len());
+        self.blameless |= attributes::is_test(attributes);
         self.allowed.extend(attributes::allowed(attributes));
         visit(self);
-        self.test = test;
+        self.blameless = blameless;
         self.allowed.truncate(allowed);
     }
 
@@ -164,7 +165,7 @@ impl<'a> Visitor<'a> {
     }
 
     fn judge_size(&mut self, name: &syn::Ident, whole: Span, lines: u32, counts: Counts) {
-        if self.test {
+        if self.blameless {
             return;
         }
         if counts.cognitive() > COMPLEXITY_MAX {
@@ -184,7 +185,7 @@ impl<'a> Visitor<'a> {
 
     /// Whether a panic at this place would be a finding.
     fn may_not_panic(&self) -> bool {
-        !self.test && !self.constant
+        !self.blameless && !self.constant
     }
 
     fn documents_panics(&self) -> bool {
@@ -233,7 +234,7 @@ impl<'a> Visitor<'a> {
     fn judge_unsafe(&mut self, keyword: Span, what: &str, inside: Option<usize>) {
         let line = keyword.start().line;
         let documented = self.functions.iter().any(|function| function.documents_safety);
-        if self.test || documented || safety::is_documented(&self.lines, line, inside) {
+        if self.blameless || documented || safety::is_documented(&self.lines, line, inside) {
             return;
         }
         let message = format!("{what} has no `// SAFETY:` comment that says why it is sound");
