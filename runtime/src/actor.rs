@@ -53,12 +53,28 @@ pub trait Actor: Sized + Send + 'static {
 }
 
 /// One actor of one node, for as long as the node lives; never used twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ActorId(pub(crate) u64);
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ActorId {
+    number: u64,
+    /// Tells the nodes of one process apart, and a node from a probe; never shown.
+    node: usize,
+}
+
+impl ActorId {
+    pub(crate) const fn new(number: u64, node: usize) -> Self {
+        Self { number, node }
+    }
+}
 
 impl fmt::Display for ActorId {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "#{}", self.0)
+        write!(out, "#{}", self.number)
+    }
+}
+
+impl fmt::Debug for ActorId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "ActorId({})", self.number)
     }
 }
 

@@ -17,7 +17,7 @@ use std::{
 use crate::{
     actor::{ActorId, ExitReason},
     ask::{AskError, Reply, TaskAsk, Waiter},
-    child::{Child, ChildRef},
+    child::ChildRef,
     kernel::Kernel,
     mailbox::{Closed, Mailbox, Slot, Tally, Turn},
 };
@@ -61,7 +61,7 @@ impl<M: Send + 'static> Addr<M> {
     /// The message comes back when the actor has ended, or when the mailbox is full and its policy is to reject.
     ///
     /// # Cancel safety
-    /// Dropping the future before it is ready takes the message out of the line; it is then not delivered.
+    /// Dropping the future takes a message that is still in line out of it; it is then not delivered.
     pub async fn tell(&self, message: M) -> Result<(), TellError<M>> {
         match self.0.offer_or_wait(message) {
             Ok(None) => Ok(()),
@@ -163,7 +163,9 @@ impl<M: Send + 'static> Addr<M> {
 
     /// An address that nobody serves: what is sent to it stays there, for a test to [`take`](Self::take).
     pub fn mock() -> Self {
-        Self(Arc::new(Slot::new(Kernel::detached(), "mock".into(), Mailbox::default())))
+        let kernel = Kernel::detached();
+        let id = kernel.next_actor();
+        Self(Arc::new(Slot::new(kernel, id, "mock".into(), Mailbox::default())))
     }
 
     /// Takes all queued messages of an address that nobody serves.
@@ -245,16 +247,30 @@ impl fmt::Debug for Delivery {
     }
 }
 
-/// A message in line.
+/// A message of an actor in line; it leaves the line when dropped.
 #[doc(hidden)]
 pub trait Placed: Send {
-    /// Whether it has left the line; otherwise wakes `waker` when it does.
-    fn is_settled(&self, waker: &Waker) -> bool;
+    /// Ready when it was taken in, or with the message when it came back; otherwise wakes `waker` when it is.
+    fn poll_placed(&self, waker: &Waker) -> Poll<Result<(), Box<dyn Any + Send>>>;
 }
 
-impl<M: Send + 'static> Placed for Arc<Turn<M>> {
-    fn is_settled(&self, waker: &Waker) -> bool {
-        self.poll(waker).is_ready()
+struct Place<M: Send + 'static> {
+    slot: Arc<Slot<M>>,
+    turn: Arc<Turn<M>>,
+}
+
+impl<M: Send + 'static> Placed for Place<M> {
+    fn poll_placed(&self, waker: &Waker) -> Poll<Result<(), Box<dyn Any + Send>>> {
+        self.turn.poll(waker).map_err(|message| -> Box<dyn Any + Send> { Box::new(message) })
+    }
+}
+
+impl<M: Send + 'static> Drop for Place<M> {
+    fn drop(&mut self) {
+        // Its sender has ended: nobody is left to wait.
+        if let Some(message) = self.slot.leave(&self.turn) {
+            self.slot.kernel.dead_letter(AskError::Full, Box::new(message));
+        }
     }
 }
 
@@ -300,7 +316,7 @@ impl From<Closed> for AskError {
 }
 
 /// A message to oneself is a follow-up: it must not wait for a place that only its own sender could free.
-fn deliver<M: Send + 'static>(slot: &Slot<M>, message: M, from: ActorId) -> Delivery {
+fn deliver<M: Send + 'static>(slot: &Arc<Slot<M>>, message: M, from: ActorId) -> Delivery {
     let offered = if slot.id == from {
         slot.follow_up(message).map(|()| None)
     } else {
@@ -308,7 +324,7 @@ fn deliver<M: Send + 'static>(slot: &Slot<M>, message: M, from: ActorId) -> Deli
     };
     match offered {
         Ok(None) => Delivery::Done,
-        Ok(Some(turn)) => Delivery::InLine(Box::new(turn)),
+        Ok(Some(turn)) => Delivery::InLine(Box::new(Place { slot: Arc::clone(slot), turn })),
         Err((message, closed)) => Delivery::Refused(closed.into(), Box::new(message)),
     }
 }

@@ -151,7 +151,7 @@ where
 
     fn finish(&self, outcome: Result<T, AskError>) -> bool {
         let Some(into_message) = self.into_message.lock().take() else { return false };
-        self.asker.deliver(self.incarnation, into_message(outcome));
+        self.asker.deliver_made(self.incarnation, || into_message(outcome));
         true
     }
 }

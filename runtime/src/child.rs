@@ -10,9 +10,9 @@ use std::{
 use parking_lot::Mutex;
 
 use crate::{
-    actor::{ActorId, Down, ExitReason},
+    actor::{ActorId, ExitReason},
     address::Addr,
-    mailbox::{Control, Slot, Tally},
+    mailbox::{Slot, Tally, Watcher},
 };
 
 /// An actor, whatever its message type is.
@@ -74,7 +74,8 @@ pub(crate) trait Child: Send + Sync {
     fn tally(&self) -> Tally;
     fn order_stop(&self);
     fn order_restart(&self);
-    fn watch(&self, watcher: Box<dyn FnOnce(Down) + Send>);
+    fn watch(&self, watcher: Watcher) -> Option<u64>;
+    fn unwatch(&self, key: u64);
 }
 
 impl<M: Send + 'static> Child for Slot<M> {
@@ -99,15 +100,19 @@ impl<M: Send + 'static> Child for Slot<M> {
     }
 
     fn order_stop(&self) {
-        self.order(Control::Stop(ExitReason::Shutdown));
+        Slot::order_stop(self);
     }
 
     fn order_restart(&self) {
-        self.order(Control::Restart);
+        Slot::order_restart(self);
     }
 
-    fn watch(&self, watcher: Box<dyn FnOnce(Down) + Send>) {
-        Slot::watch(self, watcher);
+    fn watch(&self, watcher: Watcher) -> Option<u64> {
+        Slot::watch(self, watcher)
+    }
+
+    fn unwatch(&self, key: u64) {
+        Slot::unwatch(self, key);
     }
 }
 
@@ -115,7 +120,7 @@ impl<M: Send + 'static> Child for Slot<M> {
 pub(crate) async fn stopped(child: &(impl Child + ?Sized)) -> ExitReason {
     let heard: Arc<Mutex<(Option<ExitReason>, Option<Waker>)>> = Arc::default();
     let tell = Arc::clone(&heard);
-    child.watch(Box::new(move |down| {
+    let key = child.watch(Box::new(move |down| {
         let waker = {
             let mut heard = tell.lock();
             heard.0 = Some(down.reason);
@@ -125,6 +130,7 @@ pub(crate) async fn stopped(child: &(impl Child + ?Sized)) -> ExitReason {
             waker.wake();
         }
     }));
+    let _watch = Watch { child, key };
     std::future::poll_fn(|cx| {
         let mut heard = heard.lock();
         match heard.0.take() {
@@ -136,4 +142,18 @@ pub(crate) async fn stopped(child: &(impl Child + ?Sized)) -> ExitReason {
         }
     })
     .await
+}
+
+/// Takes a watcher back that nobody waits for any more.
+struct Watch<'a, C: Child + ?Sized> {
+    child: &'a C,
+    key: Option<u64>,
+}
+
+impl<C: Child + ?Sized> Drop for Watch<'_, C> {
+    fn drop(&mut self) {
+        if let Some(key) = self.key {
+            self.child.unwatch(key);
+        }
+    }
 }

@@ -6,7 +6,7 @@
 //! - No effect is performed before the records ahead of it are durable.
 //! - Answers, timers, notices and results of tasks come back as messages of the incarnation that asked, or not at all.
 
-use std::{fmt, future::Future, sync::Arc, time::Duration};
+use std::{fmt, future::Future, sync::Arc, task::Waker, time::Duration};
 
 use futures_util::future::AbortHandle;
 use parking_lot::Mutex;
@@ -17,11 +17,12 @@ use crate::{
     actor::{Actor, ActorId, ChildExit, Down, ExitReason},
     address::{Addr, Delivery, Target},
     ask::{ActorAsk, Answer, AskError, Reply},
+    belongings::Belongings,
     child::ChildRef,
     clock::Moment,
     events::EventKind,
     mailbox::Slot,
-    outbox::{Belongings, Effect},
+    outbox::Effect,
     record,
     spawn::{self, Birth, Spawn},
     timers::{Due, TimerKey},
@@ -35,11 +36,15 @@ pub struct Cx<A: Actor> {
     now: Option<Moment>,
     pub(crate) effects: Vec<Effect>,
     pub(crate) exit: Option<ExitReason>,
+    /// Why this step fails as a whole.
+    pub(crate) fault: Option<String>,
+    journaled: bool,
 }
 
 impl<A: Actor> Cx<A> {
-    pub(crate) fn new(slot: Arc<Slot<A::Msg>>, incarnation: u32) -> Self {
-        Self { slot, incarnation, now: None, effects: Vec::new(), exit: None }
+    pub(crate) fn new(slot: Arc<Slot<A::Msg>>, incarnation: u32, journaled: bool) -> Self {
+        let (effects, exit, fault) = (Vec::new(), None, None);
+        Self { slot, incarnation, now: None, effects, exit, fault, journaled }
     }
 
     /// Forgets the time of the step before.
@@ -115,7 +120,8 @@ impl<A: Actor> Cx<A> {
                     drop(question);
                     Delivery::Done
                 }
-                other => other,
+                Delivery::Done => Delivery::Done,
+                Delivery::InLine(place) => Delivery::InLine(place),
             }
         })));
     }
@@ -128,12 +134,10 @@ impl<A: Actor> Cx<A> {
             state: Mutex::new(TimerState { message: Some(message), key: None }),
         });
         let (armed, at) = (Arc::clone(&cell), self.now() + delay);
-        self.act(move |_| {
-            let mut state = armed.state.lock();
-            if state.message.is_some() {
-                state.key = Some(
-                    armed.slot.kernel.timers.insert(at, Arc::<TimerCell<A::Msg>>::clone(&armed)),
-                );
+        self.act(move |belongings| {
+            if armed.arm(at) {
+                let armed: Arc<dyn CancelTimer> = armed;
+                belongings.keep_timer(Arc::downgrade(&armed));
             }
         });
         Timer(cell)
@@ -159,15 +163,13 @@ impl<A: Actor> Cx<A> {
         F: FnOnce(Result<T, TaskError>) -> A::Msg + Send + 'static,
     {
         let (handle, registration) = AbortHandle::new_pair();
-        let handle = Arc::new(handle);
-        let (slot, incarnation, owned) =
-            (Arc::clone(&self.slot), self.incarnation, Arc::clone(&handle));
+        let (slot, incarnation, owned) = (Arc::clone(&self.slot), self.incarnation, handle.clone());
         self.act(move |belongings| {
-            let kernel = Arc::clone(&slot.kernel);
+            let (kernel, owner) = (Arc::clone(&slot.kernel), Waker::from(Arc::clone(&slot)));
             let outcome = work::guarded(work, registration);
-            belongings.run(&kernel, &owned, async move {
+            belongings.run(&kernel, owned, owner, async move {
                 let outcome = outcome.await;
-                slot.deliver(incarnation, into_message(outcome));
+                slot.deliver_made(incarnation, || into_message(outcome));
             });
         });
         Task(handle)
@@ -193,7 +195,7 @@ impl<A: Actor> Cx<A> {
 
     /// Cancels a task; its message then says so.
     pub fn cancel(&mut self, task: &Task) {
-        let handle = Arc::clone(&task.0);
+        let handle = task.0.clone();
         self.act(move |_| handle.abort());
     }
 
@@ -215,7 +217,7 @@ impl<A: Actor> Cx<A> {
         into_message: impl Fn(ChildExit) -> A::Msg + Send + Sync + 'static,
     ) -> Addr<B::Msg> {
         let (slot, incarnation) = (Arc::clone(&self.slot), self.incarnation);
-        let report = move |exit| slot.deliver(incarnation, into_message(exit));
+        let report = move |exit| slot.deliver_made(incarnation, || into_message(exit));
         self.start_child(spawn, Box::new(birth), Some(Box::new(report)))
     }
 
@@ -258,19 +260,26 @@ impl<A: Actor> Cx<A> {
         into_message: impl FnOnce(Down) -> A::Msg + Send + 'static,
     ) {
         let (actor, slot, incarnation) = (actor.clone(), Arc::clone(&self.slot), self.incarnation);
-        self.act(move |_| {
-            actor.0.watch(Box::new(move |down| slot.deliver(incarnation, into_message(down))));
+        self.act(move |belongings| {
+            let key = actor.0.watch(Box::new(move |down| {
+                slot.deliver_made(incarnation, || into_message(down));
+            }));
+            if let Some(key) = key {
+                belongings.keep_watch(actor, key);
+            }
         });
     }
 
     /// Writes `record` to the actor's journal; every effect recorded after it waits until it is durable.
     ///
-    /// The actor crashes if the record cannot be encoded or the actor has no journal.
+    /// If the record cannot be encoded or the actor has no journal, the step crashes the actor and leaves no effect at all.
     pub fn record(&mut self, record: &impl Serialize) {
-        match record::encode(record) {
-            Ok(bytes) => self.effects.push(Effect::Record(bytes)),
-            Err(why) => self.crash(why),
-        }
+        let why = match record::encode(record) {
+            Ok(bytes) if self.journaled => return self.effects.push(Effect::Record(bytes)),
+            Ok(_) => "record without a journal: spawn this actor with `Spawn::journal`".to_owned(),
+            Err(why) => why,
+        };
+        self.fault.get_or_insert(why);
     }
 
     /// Publishes an event of `run` on the node's bus; `data` is made only if somebody wants it.
@@ -336,9 +345,9 @@ impl fmt::Debug for Timer {
 
 /// A task started by a step.
 #[derive(Clone, Debug)]
-pub struct Task(Arc<AbortHandle>);
+pub struct Task(AbortHandle);
 
-trait CancelTimer: Send + Sync {
+pub(crate) trait CancelTimer: Send + Sync {
     fn cancel(&self);
 }
 
@@ -351,6 +360,18 @@ struct TimerCell<M> {
 struct TimerState<M> {
     message: Option<M>,
     key: Option<TimerKey>,
+}
+
+impl<M: Send + 'static> TimerCell<M> {
+    /// Puts the timer into the wheel, unless it was cancelled before.
+    fn arm(self: &Arc<Self>, at: Moment) -> bool {
+        let mut state = self.state.lock();
+        if state.message.is_none() {
+            return false;
+        }
+        state.key = Some(self.slot.kernel.timers.insert(at, Arc::<Self>::clone(self)));
+        true
+    }
 }
 
 impl<M: Send + 'static> Due for TimerCell<M> {

@@ -5,10 +5,12 @@
 use std::{
     any::{Any, type_name},
     collections::VecDeque,
+    mem,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    task::{Context, Waker},
 };
 
 use futures_util::future::BoxFuture;
@@ -27,6 +29,7 @@ use crate::{
     tasks::{Executor, TaskKind},
     telemetry::metrics::KernelMetrics,
     timers::Timers,
+    work::contained,
 };
 
 /// Runs the future that serves an actor; the port behind which ractor stands.
@@ -95,15 +98,21 @@ impl Kernel {
 
     /// A kernel that runs nothing, for addresses and probes in unit tests: its clock stands still.
     pub(crate) fn detached() -> Arc<Self> {
-        Self::still(Arc::new(ManualClock::default()), Arc::new(MemoryJournal::default()))
+        let journal = Arc::new(MemoryJournal::default());
+        Self::still(Arc::new(ManualClock::default()), journal, &Arc::default())
     }
 
-    pub(crate) fn still(clock: Arc<ManualClock>, journal: Arc<dyn Journal>) -> Arc<Self> {
+    /// A kernel whose children and tasks go on the `shelf`.
+    pub(crate) fn still(
+        clock: Arc<ManualClock>,
+        journal: Arc<dyn Journal>,
+        shelf: &Arc<Shelf>,
+    ) -> Arc<Self> {
         Self::new(Parts {
             clock,
             random: Arc::new(SeededRandom::new(0)),
-            executor: Arc::new(Nothing),
-            host: Arc::new(Nothing),
+            executor: Arc::<Shelf>::clone(shelf),
+            host: Arc::<Shelf>::clone(shelf),
             journal,
             metrics: KernelMetrics::unrecorded(),
         })
@@ -114,7 +123,8 @@ impl Kernel {
     }
 
     pub(crate) fn next_actor(&self) -> ActorId {
-        ActorId(self.actors.fetch_add(1, Ordering::Relaxed))
+        let node = Arc::as_ptr(&self.timers).addr();
+        ActorId::new(self.actors.fetch_add(1, Ordering::Relaxed), node)
     }
 
     /// An event that `source` publishes now.
@@ -134,7 +144,7 @@ impl Kernel {
     pub(crate) fn dead_letter(&self, why: AskError, message: Box<dyn Any + Send>) {
         self.metrics.dead_letters(1);
         self.keep(DeadLetter { to: None, message: "message", why });
-        drop(message);
+        contained("dropping a dead letter", || drop(message));
     }
 
     /// Keeps note of the messages that an ended actor left.
@@ -149,7 +159,7 @@ impl Kernel {
                 message: type_name::<M>(),
                 why: AskError::Stopped,
             });
-            drop(message);
+            contained("dropping a dead letter", || drop(message));
         }
     }
 
@@ -167,21 +177,45 @@ impl Kernel {
     }
 }
 
-/// Runs nothing.
-struct Nothing;
+/// Keeps what others would run: children are never stepped, tasks only when told, blocking work is done in place.
+#[derive(Default)]
+pub(crate) struct Shelf {
+    lives: Mutex<Vec<BoxFuture<'static, ()>>>,
+    tasks: Mutex<Vec<BoxFuture<'static, ()>>>,
+}
 
-impl Host for Nothing {
-    fn launch(&self, _: ChildRef, life: BoxFuture<'static, ()>) {
-        drop(life);
+impl Shelf {
+    /// Polls every task once; returns whether one ended.
+    pub(crate) fn poll_tasks(&self) -> bool {
+        let mut tasks = mem::take(&mut *self.tasks.lock());
+        let before = tasks.len();
+        let mut cx = Context::from_waker(Waker::noop());
+        tasks.retain_mut(|task| task.as_mut().poll(&mut cx).is_pending());
+        let ended = tasks.len() < before;
+        self.tasks.lock().append(&mut tasks);
+        ended
+    }
+
+    /// Drops everything on it.
+    pub(crate) fn clear(&self) {
+        let lives = mem::take(&mut *self.lives.lock());
+        let tasks = mem::take(&mut *self.tasks.lock());
+        drop((lives, tasks));
     }
 }
 
-impl Executor for Nothing {
+impl Host for Shelf {
+    fn launch(&self, _: ChildRef, life: BoxFuture<'static, ()>) {
+        self.lives.lock().push(life);
+    }
+}
+
+impl Executor for Shelf {
     fn spawn(&self, _: TaskKind, work: BoxFuture<'static, ()>) {
-        drop(work);
+        self.tasks.lock().push(work);
     }
 
     fn spawn_blocking(&self, _: TaskKind, work: Box<dyn FnOnce() + Send>) {
-        drop(work);
+        work();
     }
 }

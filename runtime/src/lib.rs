@@ -4,7 +4,7 @@
 //!
 //! An actor ([`actor`]) handles one message at a time and records effects in its context ([`context`]). A [`mailbox`] owns the
 //! queue of its address and outlives its incarnations; `serve` steps the actor through it, the `outbox` performs the effects
-//! behind durable records, `shell` hosts the whole on ractor. A [`node`] ties these together; a [`probe`] tests one actor alone.
+//! behind durable records, `belongings` ends with the incarnation, `shell` hosts the whole on ractor. A [`node`] ties these together; a [`probe`] tests one actor alone.
 //!
 //! # Invariants
 //! - Only [`tasks`] spawns, only `shell` names ractor, only [`clock`] reads time or dice.
@@ -14,6 +14,7 @@ pub mod actor;
 pub mod address;
 pub mod admission;
 pub mod ask;
+mod belongings;
 pub mod child;
 pub mod clock;
 pub mod context;

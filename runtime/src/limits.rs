@@ -53,6 +53,12 @@ pub const FOLLOW_UPS_MAX: usize = 16_384;
 /// Effects that wait for the journal or a full mailbox before an actor takes no more data.
 pub const OUTBOX_EFFECTS_MAX: usize = 8_192;
 
+/// Children, tasks, timers or watches of an actor below which it does not look for ended ones.
+pub const BELONGINGS_UNPRUNED: usize = 16;
+
+/// How long a node that stops waits for its journal, after its own deadline.
+pub const FLUSH_WAIT: Duration = Duration::from_secs(5);
+
 /// Messages that nobody took, of which note is kept.
 pub const DEAD_LETTERS_MAX: usize = 1_024;
 

@@ -10,22 +10,32 @@
 //! - A message taken but not handled when its actor crashes goes back to the front.
 //! - Control never waits behind data.
 
+mod host;
+#[cfg(test)]
+mod tests;
+mod turn;
+
 use std::{
-    collections::VecDeque,
-    fmt, mem,
+    collections::{BTreeMap, VecDeque},
+    panic::AssertUnwindSafe,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    task::{Context, Poll, Wake, Waker},
+    task::Waker,
 };
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
+pub(crate) use self::{
+    host::Verdict,
+    turn::{Turn, Waiting},
+};
 use crate::{
     actor::{ActorId, Down, ExitReason},
     kernel::Kernel,
-    limits::{BATCH_MESSAGES, FOLLOW_UPS_MAX, MAILBOX_CAPACITY, QUEUE_SHRINK_ABOVE},
+    limits::{BATCH_MESSAGES, FOLLOW_UPS_MAX, MAILBOX_CAPACITY},
+    work::panic_text,
 };
 
 /// What happens to a message that meets a full mailbox.
@@ -67,6 +77,13 @@ impl Mailbox {
     fn batch(self) -> usize {
         (self.capacity / 2).clamp(1, BATCH_MESSAGES)
     }
+
+    /// Whether a taken message keeps its place until it is handled.
+    ///
+    /// Not where there is one place for the newest message: whoever drops the oldest must find that place.
+    fn counts_taken(self) -> bool {
+        self.capacity > 1 || self.overflow != Overflow::DropOldest
+    }
 }
 
 /// Exact counts of what a mailbox did with the messages offered to it, and what it holds now.
@@ -99,11 +116,14 @@ pub(crate) enum Closed {
 pub(crate) enum Control<M> {
     /// An answer, a timer, a notice, a message to oneself.
     Message(M),
+    /// A message could not be made, since the actor's own function for it panicked with this text.
+    Crash(String),
     /// End this actor for good.
-    Stop(ExitReason),
-    /// Begin a new incarnation; obeyed only by an actor whose incarnation has ended.
-    Restart,
+    Stop,
 }
+
+/// Called once with the notice of an actor's end.
+pub(crate) type Watcher = Box<dyn FnOnce(Down) + Send>;
 
 /// The address's end of a mailbox and the host's end of it.
 pub(crate) struct Slot<M> {
@@ -124,61 +144,29 @@ struct Lanes<M> {
     line: VecDeque<Waiting<M>>,
     taken: usize,
     nudged: bool,
+    orders: Orders,
     host: Option<Waker>,
     incarnation: u32,
     live: bool,
     ended: Option<ExitReason>,
     tally: Tally,
-    watchers: Vec<Box<dyn FnOnce(Down) + Send>>,
+    watchers: BTreeMap<u64, Watcher>,
+    watchers_ever: u64,
 }
 
-/// A message in line for a place, and whoever waits for it.
-struct Waiting<M> {
-    message: M,
-    turn: Arc<Turn<M>>,
-}
-
-/// What became of a message in line.
-pub(crate) struct Turn<M>(Mutex<TurnState<M>>);
-
-impl<M> fmt::Debug for Turn<M> {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("Turn")
-    }
-}
-
-enum TurnState<M> {
-    Waiting(Option<Waker>),
-    Taken,
-    Returned(M),
-    Over,
-}
-
-impl<M> Turn<M> {
-    /// Ready when the message was taken in, or with the message when it came back.
-    pub(crate) fn poll(&self, waker: &Waker) -> Poll<Result<(), M>> {
-        let mut state = self.0.lock();
-        match mem::replace(&mut *state, TurnState::Over) {
-            TurnState::Waiting(_) => {
-                *state = TurnState::Waiting(Some(waker.clone()));
-                Poll::Pending
-            }
-            TurnState::Returned(message) => Poll::Ready(Err(message)),
-            TurnState::Taken | TurnState::Over => Poll::Ready(Ok(())),
-        }
-    }
-
-    fn settle(&self, end: TurnState<M>) {
-        if let TurnState::Waiting(Some(waker)) = mem::replace(&mut *self.0.lock(), end) {
-            waker.wake();
-        }
-    }
+/// What was ordered: a flag each, so that no number of orders takes room.
+#[derive(Default)]
+struct Orders {
+    /// Never taken back, so that no end of an incarnation can lose it.
+    stop: bool,
+    /// Meant for an incarnation that has ended; the next one takes it back.
+    restart: bool,
 }
 
 impl<M> Slot<M> {
-    pub(crate) fn new(kernel: Arc<Kernel>, name: Arc<str>, mailbox: Mailbox) -> Self {
+    pub(crate) fn new(kernel: Arc<Kernel>, id: ActorId, name: Arc<str>, mailbox: Mailbox) -> Self {
         Self {
-            id: kernel.next_actor(),
+            id,
             name,
             kernel,
             mailbox,
@@ -190,27 +178,47 @@ impl<M> Slot<M> {
                 line: VecDeque::new(),
                 taken: 0,
                 nudged: false,
+                orders: Orders::default(),
                 host: None,
                 incarnation: 0,
                 live: false,
                 ended: None,
                 tally: Tally::default(),
-                watchers: Vec::new(),
+                watchers: BTreeMap::new(),
+                watchers_ever: 0,
             }),
         }
     }
 
     /// Puts `message` into the data lane, or says why not and hands it back.
     pub(crate) fn offer(&self, message: M) -> Result<(), (M, Closed)> {
+        self.put(self.lanes.lock(), message)
+    }
+
+    /// Offers `message`; where the policy is to wait, joins the line and returns the turn to wait for.
+    pub(crate) fn offer_or_wait(&self, message: M) -> Result<Option<Arc<Turn<M>>>, (M, Closed)> {
         let mut lanes = self.lanes.lock();
+        let waits = self.mailbox.overflow == Overflow::Wait && lanes.ended.is_none();
+        if !waits || !self.is_full(&lanes) {
+            return self.put(lanes, message).map(|()| None);
+        }
+        let waiting = Waiting::new(message);
+        let turn = Arc::clone(&waiting.turn);
+        lanes.line.push_back(waiting);
+        let admitted = self.admit(&mut lanes);
+        wake(lanes.host.take(), lanes);
+        wake_all(admitted);
+        Ok(Some(turn))
+    }
+
+    fn put(&self, mut lanes: MutexGuard<'_, Lanes<M>>, message: M) -> Result<(), (M, Closed)> {
         if lanes.ended.is_some() {
             return Err((message, Closed::Stopped));
         }
-        let mut evicted = None;
+        let mut oldest = None;
         if self.is_full(&lanes) {
             match self.mailbox.overflow {
-                Overflow::Wait => return Err((message, Closed::Full)),
-                Overflow::Reject => {
+                Overflow::Wait | Overflow::Reject => {
                     lanes.tally.refused += 1;
                     return Err((message, Closed::Full));
                 }
@@ -221,7 +229,7 @@ impl<M> Slot<M> {
                     return Ok(());
                 }
                 Overflow::DropOldest => {
-                    evicted = lanes.data.pop_front();
+                    oldest = lanes.data.pop_front();
                     lanes.tally.dropped += 1;
                 }
             }
@@ -229,31 +237,15 @@ impl<M> Slot<M> {
         lanes.data.push_back(message);
         lanes.tally.accepted += 1;
         wake(lanes.host.take(), lanes);
-        drop(evicted);
+        drop(oldest);
         Ok(())
     }
 
-    /// Offers `message`; where the policy is to wait, joins the line and returns the turn to wait for.
-    pub(crate) fn offer_or_wait(&self, message: M) -> Result<Option<Arc<Turn<M>>>, (M, Closed)> {
-        match self.offer(message) {
-            Ok(()) => Ok(None),
-            Err((message, Closed::Full)) if self.mailbox.overflow == Overflow::Wait => {
-                let mut lanes = self.lanes.lock();
-                if lanes.ended.is_some() {
-                    return Err((message, Closed::Stopped));
-                }
-                let turn = Arc::new(Turn(Mutex::new(TurnState::Waiting(None))));
-                lanes.line.push_back(Waiting { message, turn: Arc::clone(&turn) });
-                self.admit(&mut lanes);
-                wake(lanes.host.take(), lanes);
-                Ok(Some(turn))
-            }
-            Err(refused) => Err(refused),
-        }
-    }
-
-    /// Leaves the line: the message comes back unless it was taken in before.
+    /// Leaves the line: the message comes back unless its turn came before.
     pub(crate) fn leave(&self, turn: &Arc<Turn<M>>) -> Option<M> {
+        if !turn.is_waiting() {
+            return None;
+        }
         let mut lanes = self.lanes.lock();
         let at = lanes.line.iter().position(|waiting| Arc::ptr_eq(&waiting.turn, turn))?;
         lanes.line.remove(at).map(|waiting| waiting.message)
@@ -261,21 +253,33 @@ impl<M> Slot<M> {
 
     /// Puts a message of `incarnation` into the control lane; one for an earlier incarnation is dropped and counted.
     pub(crate) fn deliver(&self, incarnation: u32, message: M) {
-        let mut lanes = self.lanes.lock();
-        if lanes.incarnation != incarnation || !lanes.live {
-            lanes.tally.stale += 1;
-            drop(lanes);
-            drop(message);
-            return;
-        }
-        lanes.control.push_back(Control::Message(message));
-        self.urge(lanes);
+        self.control(Some(incarnation), Control::Message(message));
+    }
+
+    /// Delivers the message that `make` makes; if that panics, the incarnation that gave `make` crashes, and nobody else.
+    pub(crate) fn deliver_made(&self, incarnation: u32, make: impl FnOnce() -> M) {
+        let entry = match std::panic::catch_unwind(AssertUnwindSafe(make)) {
+            Ok(message) => Control::Message(message),
+            Err(panic) => Control::Crash(panic_text(&*panic)),
+        };
+        self.control(Some(incarnation), entry);
     }
 
     /// Puts a notice into the control lane of whichever incarnation lives.
     pub(crate) fn notify(&self, message: M) {
-        let incarnation = self.lanes.lock().incarnation;
-        self.deliver(incarnation, message);
+        self.control(None, Control::Message(message));
+    }
+
+    fn control(&self, incarnation: Option<u32>, entry: Control<M>) {
+        let mut lanes = self.lanes.lock();
+        if !lanes.live || incarnation.is_some_and(|meant| meant != lanes.incarnation) {
+            lanes.tally.stale += 1;
+            drop(lanes);
+            drop(entry);
+            return;
+        }
+        lanes.control.push_back(entry);
+        self.urge(lanes);
     }
 
     /// Takes in a message that the actor sends to itself; it is handled before queued ones.
@@ -294,11 +298,20 @@ impl<M> Slot<M> {
         Ok(())
     }
 
-    /// Gives an order through the control lane.
-    pub(crate) fn order(&self, order: Control<M>) {
+    /// Orders the actor to end for good.
+    pub(crate) fn order_stop(&self) {
         let mut lanes = self.lanes.lock();
-        if lanes.ended.is_none() {
-            lanes.control.push_back(order);
+        if lanes.ended.is_none() && !lanes.orders.stop {
+            lanes.orders.stop = true;
+            self.urge(lanes);
+        }
+    }
+
+    /// Orders the next incarnation of an actor whose present one has ended.
+    pub(crate) fn order_restart(&self) {
+        let mut lanes = self.lanes.lock();
+        if lanes.ended.is_none() && !lanes.live {
+            lanes.orders.restart = true;
             self.urge(lanes);
         }
     }
@@ -310,16 +323,24 @@ impl<M> Slot<M> {
         self.urge(lanes);
     }
 
-    /// Calls `watcher` once the actor has ended for good: now, if it has.
-    pub(crate) fn watch(&self, watcher: Box<dyn FnOnce(Down) + Send>) {
+    /// Calls `watcher` once the actor has ended for good: now, if it has. Else returns what to [`unwatch`](Self::unwatch).
+    pub(crate) fn watch(&self, watcher: Watcher) -> Option<u64> {
         let mut lanes = self.lanes.lock();
-        match lanes.ended.clone() {
-            None => lanes.watchers.push(watcher),
-            Some(reason) => {
-                drop(lanes);
-                watcher(Down { actor: self.id, reason });
-            }
-        }
+        let Some(reason) = lanes.ended.clone() else {
+            lanes.watchers_ever += 1;
+            let key = lanes.watchers_ever;
+            lanes.watchers.insert(key, watcher);
+            return Some(key);
+        };
+        drop(lanes);
+        watcher(Down { actor: self.id, reason });
+        None
+    }
+
+    /// Forgets a watcher.
+    pub(crate) fn unwatch(&self, key: u64) {
+        let watcher = self.lanes.lock().watchers.remove(&key);
+        drop(watcher);
     }
 
     /// Why the actor ended for good, if it has.
@@ -335,11 +356,18 @@ impl<M> Slot<M> {
 
     /// Takes every queued data message, for a slot that nobody hosts: a mock or a probe.
     pub(crate) fn drain(&self) -> Vec<M> {
-        let mut lanes = self.lanes.lock();
-        let mut all: Vec<M> = lanes.data.drain(..).collect();
-        self.admit(&mut lanes);
-        all.extend(lanes.data.drain(..));
-        all
+        let mut all = Vec::new();
+        loop {
+            let mut lanes = self.lanes.lock();
+            all.extend(lanes.data.drain(..));
+            let admitted = self.admit(&mut lanes);
+            let done = lanes.data.is_empty();
+            drop(lanes);
+            wake_all(admitted);
+            if done {
+                return all;
+            }
+        }
     }
 
     fn depth(&self, lanes: &Lanes<M>) -> usize {
@@ -352,147 +380,33 @@ impl<M> Slot<M> {
                 && self.depth(lanes) >= self.mailbox.capacity)
     }
 
-    /// Moves waiting messages into the free places.
-    fn admit(&self, lanes: &mut Lanes<M>) {
+    /// Moves waiting messages into the free places; returns whom to wake once the lanes are unlocked.
+    #[must_use]
+    fn admit(&self, lanes: &mut Lanes<M>) -> Vec<Waker> {
+        let mut admitted = Vec::new();
         while !lanes.line.is_empty() && self.depth(lanes) < self.mailbox.capacity {
-            let Some(waiting) = lanes.line.pop_front() else { return };
-            lanes.data.push_back(waiting.message);
+            let Some(Waiting { message, turn }) = lanes.line.pop_front() else { break };
+            lanes.data.push_back(message);
             lanes.tally.accepted += 1;
-            waiting.turn.settle(TurnState::Taken);
+            admitted.extend(turn.take());
         }
+        admitted
     }
 
-    fn urge(&self, mut lanes: parking_lot::MutexGuard<'_, Lanes<M>>) {
+    fn urge(&self, mut lanes: MutexGuard<'_, Lanes<M>>) {
         self.urgent.store(true, Ordering::Release);
         wake(lanes.host.take(), lanes);
     }
 }
 
-/// The host's end.
-impl<M> Slot<M> {
-    /// Begins the next incarnation: notices meant for the one before are dropped, queued data stays.
-    pub(crate) fn begin(&self) -> u32 {
-        let mut lanes = self.lanes.lock();
-        lanes.incarnation += 1;
-        lanes.live = true;
-        let stale = lanes.control.len();
-        lanes.control.retain(|entry| !matches!(entry, Control::Message(_)));
-        lanes.tally.stale += (stale - lanes.control.len()) as u64;
-        lanes.incarnation
-    }
-
-    /// Ends the present incarnation's claim on answers, timers and notices, before a verdict on it is asked for.
-    pub(crate) fn retire(&self) {
-        self.lanes.lock().live = false;
-    }
-
-    /// Moves what there is into `control` and (where `open`) `batch`; pending when there is neither and nobody nudged.
-    pub(crate) fn poll_take(
-        &self,
-        cx: &Context<'_>,
-        control: &mut VecDeque<Control<M>>,
-        batch: &mut VecDeque<M>,
-        open: bool,
-    ) -> Poll<()> {
-        let mut lanes = self.lanes.lock();
-        self.settle_batch(&mut lanes);
-        self.urgent.store(false, Ordering::Release);
-        let nudged = mem::take(&mut lanes.nudged);
-        mem::swap(control, &mut lanes.control);
-        if open && !lanes.data.is_empty() {
-            take_batch(&mut lanes.data, batch, self.mailbox.batch());
-            lanes.taken = batch.len();
-        }
-        if nudged || !control.is_empty() || !batch.is_empty() {
-            return Poll::Ready(());
-        }
-        if lanes.data.capacity() > QUEUE_SHRINK_ABOVE && lanes.data.is_empty() {
-            lanes.data.shrink_to(QUEUE_SHRINK_ABOVE);
-            batch.shrink_to(QUEUE_SHRINK_ABOVE);
-        }
-        if !lanes.host.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-            lanes.host = Some(cx.waker().clone());
-        }
-        Poll::Pending
-    }
-
-    /// Moves what the control lane holds into `control`, in the middle of a batch.
-    pub(crate) fn take_control(&self, control: &mut VecDeque<Control<M>>) {
-        let mut lanes = self.lanes.lock();
-        self.urgent.store(false, Ordering::Release);
-        mem::swap(control, &mut lanes.control);
-    }
-
-    /// Marks the first `count` messages of the taken batch as handled, so that their places are free.
-    pub(crate) fn mark_handled(&self, count: usize) {
-        self.handled.store(count, Ordering::Release);
-    }
-
-    /// Whether the host should look at its control lane before the next message.
-    pub(crate) fn is_urgent(&self) -> bool {
-        self.urgent.load(Ordering::Acquire)
-    }
-
-    /// Returns what was taken and not handled to the front of the queue.
-    pub(crate) fn put_back(&self, batch: &mut VecDeque<M>) {
-        let mut lanes = self.lanes.lock();
-        lanes.taken = 0;
-        self.handled.store(0, Ordering::Release);
-        while let Some(message) = batch.pop_back() {
-            lanes.data.push_front(message);
-        }
-    }
-
-    /// Ends the address for good: queued messages are returned as dead letters, senders in line get theirs back,
-    /// watchers their one notice.
-    pub(crate) fn close(&self, reason: ExitReason) -> Vec<M> {
-        let mut lanes = self.lanes.lock();
-        if lanes.ended.is_some() {
-            return Vec::new();
-        }
-        lanes.ended = Some(reason.clone());
-        lanes.live = false;
-        lanes.taken = 0;
-        let dead = lanes.data.drain(..).collect();
-        let control = mem::take(&mut lanes.control);
-        let line = mem::take(&mut lanes.line);
-        let watchers = mem::take(&mut lanes.watchers);
-        drop(lanes);
-        drop(control);
-        for waiting in line {
-            waiting.turn.settle(TurnState::Returned(waiting.message));
-        }
-        for watcher in watchers {
-            watcher(Down { actor: self.id, reason: reason.clone() });
-        }
-        dead
-    }
-
-    fn settle_batch(&self, lanes: &mut Lanes<M>) {
-        lanes.taken = 0;
-        self.handled.store(0, Ordering::Release);
-        self.admit(lanes);
-    }
-}
-
-impl<M: Send + 'static> Wake for Slot<M> {
-    fn wake(self: Arc<Self>) {
-        self.nudge();
-    }
-}
-
-fn wake<M>(host: Option<Waker>, lanes: parking_lot::MutexGuard<'_, Lanes<M>>) {
+/// Wakes the host once the lanes are unlocked: a waker may be another actor's slot.
+fn wake<M>(host: Option<Waker>, lanes: MutexGuard<'_, Lanes<M>>) {
     drop(lanes);
     if let Some(waker) = host {
         waker.wake();
     }
 }
 
-fn take_batch<M>(data: &mut VecDeque<M>, batch: &mut VecDeque<M>, most: usize) {
-    if data.len() <= most && batch.is_empty() {
-        mem::swap(data, batch);
-    } else {
-        let count = data.len().min(most);
-        batch.extend(data.drain(..count));
-    }
+fn wake_all(wakers: Vec<Waker>) {
+    wakers.into_iter().for_each(Waker::wake);
 }

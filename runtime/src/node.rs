@@ -24,7 +24,7 @@ use crate::{
     },
     events::{Bus, EventKind},
     kernel::{DeadLetter, Host, Kernel, Parts},
-    limits::SHUTDOWN_DEFAULT,
+    limits::{FLUSH_WAIT, SHUTDOWN_DEFAULT},
     shell::Ractor,
     spawn::{self, Spawn},
     supervisor::{Supervised, Supervisor},
@@ -40,12 +40,13 @@ pub struct Node(Arc<Inner>);
 struct Inner {
     kernel: Arc<Kernel>,
     tasks: Arc<Tasks>,
-    roots: Mutex<Vec<ChildRef>>,
+    /// None once the node was told to stop.
+    roots: Mutex<Option<Vec<ChildRef>>>,
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        for root in self.roots.get_mut().drain(..).rev() {
+        for root in self.roots.get_mut().iter().flatten().rev() {
             root.stop();
         }
     }
@@ -117,19 +118,19 @@ impl NodeBuilder {
     /// [`OpenError::NoRuntime`] outside of a tokio runtime.
     pub fn open(self) -> Result<Node, OpenError> {
         let handle = Handle::try_current().map_err(|_| OpenError::NoRuntime)?;
-        let tasks = Arc::new(Tasks::new(handle));
+        let tasks = Arc::new(Tasks::new(handle.clone()));
         let kernel = Kernel::new(Parts {
             clock: self.clock.unwrap_or_else(|| Arc::new(SystemClock::new())),
             random: self.random.unwrap_or_else(|| Arc::new(SystemRandom::new())),
             executor: Arc::<Tasks>::clone(&tasks),
-            host: Arc::new(Ractor) as Arc<dyn Host>,
+            host: Arc::new(Ractor(handle)) as Arc<dyn Host>,
             journal: self.journal.unwrap_or_else(|| Arc::new(MemoryJournal::default())),
             metrics: KernelMetrics::new(self.metrics.unwrap_or_else(Metrics::unrecorded)),
         });
         let tick = || tokio::time::sleep(crate::limits::WHEEL_TICK);
         let drive = timers::drive(Arc::clone(&kernel.timers), Arc::clone(&kernel.clock), tick);
         tasks.spawn(TaskKind::Timers, Box::pin(drive));
-        Ok(Node(Arc::new(Inner { kernel, tasks, roots: Mutex::new(Vec::new()) })))
+        Ok(Node(Arc::new(Inner { kernel, tasks, roots: Mutex::new(Some(Vec::new())) })))
     }
 }
 
@@ -156,7 +157,7 @@ impl Node {
         NodeBuilder::default()
     }
 
-    /// Starts a root actor whose end is final.
+    /// Starts a root actor whose end is final; on a node that was told to stop, it has ended as shut down.
     pub fn spawn<A: Actor>(
         &self,
         spawn: Spawn,
@@ -175,12 +176,14 @@ impl Node {
     ) -> (Addr<A::Msg>, impl FnOnce() + Send + 'static) {
         let (addr, launch) = spawn::prepare(&self.0.kernel, None, spawn, Box::new(birth), None);
         let mut roots = self.0.roots.lock();
-        if roots.len() == roots.capacity() {
-            roots.retain(|root| root.ended().is_none());
-        }
-        roots.push(addr.child());
+        let open = roots.as_mut().map(|roots| {
+            if roots.len() == roots.capacity() {
+                roots.retain(|root| root.ended().is_none());
+            }
+            roots.push(addr.child());
+        });
         drop(roots);
-        (addr, launch)
+        (addr, move || if open.is_some() { launch() } else { drop(launch) })
     }
 
     /// Starts a supervisor and its children.
@@ -268,7 +271,7 @@ impl Node {
         self.0.kernel.executor.spawn_blocking(kind, Box::new(work));
     }
 
-    /// Stops the node within `deadline`: roots in reverse, tasks, and the journal flushed.
+    /// Stops the node within `deadline`: roots in reverse, then tasks; the journal then has 5 s more to be flushed.
     ///
     /// # Errors
     /// What the journal could not make durable.
@@ -276,21 +279,30 @@ impl Node {
     /// # Cancel safety
     /// Dropping the future leaves the node half stopped; drop the node then.
     pub async fn stop(&self, deadline: Duration) -> Result<Stopped, JournalError> {
-        let roots = std::mem::take(&mut *self.0.roots.lock());
+        let roots = self.0.roots.lock().take().unwrap_or_default();
         let wind_down = async {
-            for root in roots.into_iter().rev() {
+            for root in roots.iter().rev() {
                 root.stop();
                 root.stopped().await;
             }
-            self.0.kernel.journal.flush().await?;
             self.0.tasks.stop().await;
-            Ok(Stopped::Clean)
         };
-        match tokio::time::timeout(deadline, wind_down).await {
-            Ok(stopped) => stopped,
+        let stopped = match tokio::time::timeout(deadline, wind_down).await {
+            Ok(()) => Stopped::Clean,
             Err(_elapsed) => {
+                for root in roots.iter().rev() {
+                    root.stop();
+                }
                 self.0.tasks.abort_all();
-                self.0.kernel.journal.flush().await.map(|()| Stopped::Overrun)
+                Stopped::Overrun
+            }
+        };
+        let flush = self.0.kernel.journal.flush();
+        match tokio::time::timeout(FLUSH_WAIT, flush).await {
+            Ok(flushed) => flushed.map(|()| stopped),
+            Err(_elapsed) => {
+                let cause = format!("not done within {FLUSH_WAIT:?}").into();
+                Err(JournalError::Failed { operation: "flush the journal at the stop", cause })
             }
         }
     }

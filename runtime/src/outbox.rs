@@ -9,26 +9,24 @@
 
 use std::{
     collections::VecDeque,
-    future::Future,
     mem,
     sync::{
-        Arc, Weak,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
-    task::{Context, Waker},
+    task::{Poll, Waker},
 };
 
-use futures_util::future::AbortHandle;
 use parking_lot::Mutex;
 use protocol::RunId;
 
 use crate::{
     address::{Delivery, Placed},
-    child::ChildRef,
+    ask::AskError,
+    belongings::Belongings,
     engine::journal::{Acknowledge, Append, JournalError, Sequence},
     kernel::Kernel,
-    limits::{JOURNAL_APPEND_RECORDS_MAX, OUTBOX_EFFECTS_MAX},
-    tasks::TaskKind,
+    limits::{JOURNAL_APPEND_BYTES_MAX, JOURNAL_APPEND_RECORDS_MAX, OUTBOX_EFFECTS_MAX},
 };
 
 /// One effect of a step.
@@ -39,59 +37,6 @@ pub(crate) enum Effect {
     Act(Box<dyn FnOnce(&mut Belongings) + Send>),
     /// A record for the journal.
     Record(Vec<u8>),
-}
-
-/// What one incarnation owns: it ends with it.
-#[derive(Default)]
-pub(crate) struct Belongings {
-    pub(crate) children: Vec<ChildRef>,
-    tasks: Vec<Weak<AbortHandle>>,
-    prune_at: usize,
-}
-
-impl Belongings {
-    /// Takes a child in; ended ones are let go from time to time.
-    pub(crate) fn adopt(&mut self, child: ChildRef) {
-        if self.children.len() == self.children.capacity() {
-            self.children.retain(|child| child.ended().is_none());
-        }
-        self.children.push(child);
-    }
-
-    /// Polls `work` once in place and, if it is not ready, runs it as a task that ends with this incarnation.
-    pub(crate) fn run(
-        &mut self,
-        kernel: &Arc<Kernel>,
-        handle: &Arc<AbortHandle>,
-        work: impl Future<Output = ()> + Send + 'static,
-    ) {
-        let mut work = Box::pin(work);
-        if work.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready() {
-            return;
-        }
-        if self.tasks.len() >= self.prune_at {
-            self.tasks.retain(|task| task.strong_count() > 0);
-            self.prune_at = (self.tasks.len() * 2).max(16);
-        }
-        self.tasks.push(Arc::downgrade(handle));
-        let held = Arc::clone(handle);
-        kernel.executor.spawn(
-            TaskKind::Work,
-            Box::pin(async move {
-                let _held = held;
-                work.await;
-            }),
-        );
-    }
-
-    /// Cancels every task that still runs.
-    pub(crate) fn abort_tasks(&mut self) {
-        for task in mem::take(&mut self.tasks) {
-            if let Some(task) = task.upgrade() {
-                task.abort();
-            }
-        }
-    }
 }
 
 /// Effects that wait, and the journal they wait for.
@@ -112,6 +57,7 @@ struct Stream {
     run: RunId,
     next: Sequence,
     unsent: Vec<Vec<u8>>,
+    unsent_bytes: usize,
     durable: Arc<Durable>,
 }
 
@@ -141,6 +87,7 @@ impl Outbox {
             run,
             next,
             unsent: Vec::new(),
+            unsent_bytes: 0,
             durable: Arc::new(Durable {
                 next: AtomicU64::new(next),
                 failed: Mutex::new(None),
@@ -151,38 +98,25 @@ impl Outbox {
     }
 
     /// Takes the effects of one step and performs what may be performed now.
-    ///
-    /// # Errors
-    /// A record without a journal, as the text for the crash.
     pub(crate) fn commit(
         &mut self,
         kernel: &Kernel,
         effects: &mut Vec<Effect>,
         belongings: &mut Belongings,
-    ) -> Result<(), String> {
+    ) {
         for effect in effects.drain(..) {
-            match effect {
-                Effect::Record(bytes) => {
-                    let Some(stream) = &mut self.stream else {
-                        return Err(
-                            "record without a journal: spawn this actor with `Spawn::journal`"
-                                .to_owned(),
-                        );
-                    };
-                    stream.unsent.push(bytes);
-                    let until = stream.next + stream.unsent.len() as u64;
+            let free = self.is_empty();
+            match (effect, &mut self.stream) {
+                (Effect::Record(bytes), Some(stream)) => {
+                    let until = stream.keep(kernel, bytes);
                     self.queue.push_back(Queued::Until(until));
-                    if stream.unsent.len() >= JOURNAL_APPEND_RECORDS_MAX {
-                        stream.flush(kernel);
-                    }
                 }
-                effect if self.queue.is_empty() && self.in_line.is_none() => {
+                (effect, _) if free => {
                     self.in_line = perform(kernel, effect, belongings);
                 }
-                effect => self.queue.push_back(Queued::Effect(effect)),
+                (effect, _) => self.queue.push_back(Queued::Effect(effect)),
             }
         }
-        Ok(())
     }
 
     /// Sends the records of the last steps to the journal and performs what their durability allows.
@@ -194,26 +128,27 @@ impl Outbox {
         kernel: &Kernel,
         belongings: &mut Belongings,
     ) -> Result<(), JournalError> {
+        let (mut durable, mut failed) = (0, None);
         if let Some(stream) = &mut self.stream {
             stream.flush(kernel);
-            if let Some(error) = stream.durable.failed.lock().clone() {
-                return Err(error);
-            }
+            durable = stream.durable.next.load(Ordering::Acquire);
+            failed = stream.durable.failed.lock().clone();
         }
-        self.pump(kernel, belongings);
-        Ok(())
+        self.pump(kernel, belongings, durable);
+        failed.map_or(Ok(()), Err)
     }
 
-    fn pump(&mut self, kernel: &Kernel, belongings: &mut Belongings) {
-        if let Some(placed) = &self.in_line {
-            if !placed.is_settled(&self.waker) {
-                return;
+    /// Performs, in order, what stands before the first record that is not durable.
+    fn pump(&mut self, kernel: &Kernel, belongings: &mut Belongings, durable: Sequence) {
+        loop {
+            if let Some(placed) = &self.in_line {
+                match placed.poll_placed(&self.waker) {
+                    Poll::Pending => return,
+                    Poll::Ready(Ok(())) => {}
+                    Poll::Ready(Err(message)) => kernel.dead_letter(AskError::Stopped, message),
+                }
+                self.in_line = None;
             }
-            self.in_line = None;
-        }
-        let durable =
-            self.stream.as_ref().map_or(0, |stream| stream.durable.next.load(Ordering::Acquire));
-        while self.in_line.is_none() {
             match self.queue.pop_front() {
                 None => return,
                 Some(Queued::Until(until)) if until > durable => {
@@ -222,11 +157,6 @@ impl Outbox {
                 }
                 Some(Queued::Until(_)) => {}
                 Some(Queued::Effect(effect)) => self.in_line = perform(kernel, effect, belongings),
-            }
-            if let Some(placed) = &self.in_line
-                && placed.is_settled(&self.waker)
-            {
-                self.in_line = None;
             }
         }
     }
@@ -243,11 +173,24 @@ impl Outbox {
 }
 
 impl Stream {
+    /// Keeps a record for the next append; returns the position behind it.
+    fn keep(&mut self, kernel: &Kernel, record: Vec<u8>) -> Sequence {
+        if self.unsent.len() >= JOURNAL_APPEND_RECORDS_MAX
+            || self.unsent_bytes + record.len() > JOURNAL_APPEND_BYTES_MAX
+        {
+            self.flush(kernel);
+        }
+        self.unsent_bytes += record.len();
+        self.unsent.push(record);
+        self.next + self.unsent.len() as u64
+    }
+
     fn flush(&mut self, kernel: &Kernel) {
         if self.unsent.is_empty() {
             return;
         }
         let records = mem::take(&mut self.unsent);
+        self.unsent_bytes = 0;
         let expected = self.next;
         self.next += records.len() as u64;
         let acknowledge: Arc<dyn Acknowledge> = Arc::<Durable>::clone(&self.durable);
@@ -268,7 +211,7 @@ fn perform(
             Delivery::Refused(why, message) => kernel.dead_letter(why, message),
             Delivery::InLine(placed) => return Some(placed),
         },
-        // Records are taken out by `commit`.
+        // `commit` takes records out; without a journal, `Cx::record` has failed the step.
         Effect::Record(_) => {}
     }
     None

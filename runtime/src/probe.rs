@@ -1,7 +1,7 @@
 //! A probe: one actor on stage in a unit test, without a runtime, with time and dice in the test's hand.
 //!
 //! It runs the same [`Stage`](crate::stage::Stage) as production does; sends to real addresses land in their mailboxes, where
-//! [`Addr::take`](crate::address::Addr::take) finds them.
+//! [`Addr::take`](crate::address::Addr::take) finds them. Its tasks run while it settles, its children are never stepped.
 
 use std::{
     collections::VecDeque,
@@ -22,7 +22,7 @@ use crate::{
     clock::ManualClock,
     context::Cx,
     engine::{journal::Journal, local::MemoryJournal},
-    kernel::Kernel,
+    kernel::{Kernel, Shelf},
     mailbox::{Control, Mailbox, Slot},
     stage::Stage,
 };
@@ -54,6 +54,7 @@ pub struct Probe<A: Actor> {
     kernel: Arc<Kernel>,
     clock: Arc<ManualClock>,
     journal: Arc<MemoryJournal>,
+    shelf: Arc<Shelf>,
     exit: Option<ExitReason>,
 }
 
@@ -62,11 +63,14 @@ impl<A: Actor> Probe<A> {
     pub fn new(actor: A) -> Self {
         let clock = Arc::new(ManualClock::default());
         let journal = Arc::new(MemoryJournal::default());
-        let kernel = Kernel::still(Arc::clone(&clock), Arc::<MemoryJournal>::clone(&journal));
-        let slot = Arc::new(Slot::new(Arc::clone(&kernel), "probe".into(), Mailbox::default()));
+        let shelf = Arc::<Shelf>::default();
+        let records = Arc::<MemoryJournal>::clone(&journal);
+        let kernel = Kernel::still(Arc::clone(&clock), records, &shelf);
+        let (id, mailbox) = (kernel.next_actor(), Mailbox::default());
+        let slot = Arc::new(Slot::new(Arc::clone(&kernel), id, "probe".into(), mailbox));
         let incarnation = slot.begin();
         let stage = Stage::new(&slot, incarnation, actor, Some((RunId::NIL, 0)));
-        let mut probe = Self { stage, slot, kernel, clock, journal, exit: None };
+        let mut probe = Self { stage, slot, kernel, clock, journal, shelf, exit: None };
         probe.step(A::start);
         probe
     }
@@ -116,22 +120,29 @@ impl<A: Actor> Probe<A> {
         Addr(Arc::clone(&self.slot))
     }
 
-    /// Handles everything that has arrived: answers, timers, messages to itself or to its address.
+    /// Handles everything that has arrived: answers, timers, results of tasks, messages to itself or to its address.
     pub fn settle(&mut self) {
         let (mut control, mut batch) = (VecDeque::new(), VecDeque::new());
-        let mut cx = Context::from_waker(Waker::noop());
-        while self.exit.is_none()
-            && self.slot.poll_take(&mut cx, &mut control, &mut batch, true).is_ready()
-        {
+        let cx = Context::from_waker(Waker::noop());
+        while self.exit.is_none() {
+            if self.slot.poll_take(&cx, &mut control, &mut batch, true).is_pending() {
+                if self.shelf.poll_tasks() {
+                    continue;
+                }
+                return;
+            }
             for entry in control.drain(..) {
                 match entry {
                     Control::Message(message) => self.once(|actor, cx| actor.handle(message, cx)),
-                    Control::Stop(reason) => self.exit = Some(reason),
-                    Control::Restart => {}
+                    Control::Crash(why) => self.exit = Some(ExitReason::Crashed(why)),
+                    Control::Stop => self.exit = Some(ExitReason::Shutdown),
                 }
             }
             for message in batch.drain(..) {
                 self.once(|actor, cx| actor.handle(message, cx));
+            }
+            if self.exit.is_none() {
+                self.exit = self.stage.flush();
             }
         }
     }
@@ -145,6 +156,12 @@ impl<A: Actor> Probe<A> {
         if self.exit.is_none() {
             self.exit = self.stage.step(step).or_else(|| self.stage.flush());
         }
+    }
+}
+
+impl<A: Actor> Drop for Probe<A> {
+    fn drop(&mut self) {
+        self.shelf.clear();
     }
 }
 

@@ -1,45 +1,72 @@
 //! The node's own registry: live actors by name.
 //!
 //! # Invariants
-//! - A name leads to the actor that took it last; a later namesake's entry is never removed by an earlier one's end.
+//! - A name belongs to one live actor: a namesake of one that still lives is called `name#id`.
+//! - An entry goes before its actor's watchers hear of the end, so whoever hears can use the name again.
 
 use std::{any::Any, sync::Arc};
 
-use dashmap::DashMap;
+use dashmap::{DashMap, Entry};
 
 use crate::{actor::ActorId, address::Addr, child::ChildRef, mailbox::Slot};
 
 /// Live actors by name.
 #[derive(Default)]
 pub(crate) struct Registry {
-    actors: DashMap<Arc<str>, Entry>,
+    actors: DashMap<Arc<str>, Listed>,
 }
 
-struct Entry {
+struct Listed {
     child: ChildRef,
     slot: Arc<dyn Any + Send + Sync>,
 }
 
 impl Registry {
-    pub(crate) fn add<M: Send + 'static>(&self, addr: &Addr<M>) {
-        let slot: Arc<dyn Any + Send + Sync> = Arc::<Slot<M>>::clone(&addr.0);
-        self.actors.insert(Arc::clone(&addr.0.name), Entry { child: addr.child(), slot });
+    /// Lists the slot that `make` makes of the name it gets: `name`, or `name#id` where that lives.
+    pub(crate) fn add<M: Send + 'static>(
+        &self,
+        name: Arc<str>,
+        id: ActorId,
+        make: impl FnOnce(Arc<str>) -> Slot<M>,
+    ) -> Arc<Slot<M>> {
+        let vacant = match self.actors.entry(name) {
+            Entry::Vacant(vacant) => vacant,
+            Entry::Occupied(taken) => {
+                let name: Arc<str> = format!("{}{id}", taken.key()).into();
+                drop(taken);
+                let slot = Arc::new(make(Arc::clone(&name)));
+                self.actors.insert(name, Listed::new(&slot));
+                return slot;
+            }
+        };
+        let slot = Arc::new(make(Arc::clone(vacant.key())));
+        drop(vacant.insert(Listed::new(&slot)));
+        slot
     }
 
     pub(crate) fn remove(&self, name: &str, id: ActorId) {
-        self.actors.remove_if(name, |_, entry| entry.child.id() == id);
+        let listed = self.actors.remove_if(name, |_, listed| listed.child.id() == id);
+        drop(listed);
     }
 
     /// The address called `name`, if it takes messages of type `M`.
     pub(crate) fn find<M: Send + 'static>(&self, name: &str) -> Option<Addr<M>> {
-        let entry = self.actors.get(name)?;
-        Arc::clone(&entry.slot).downcast::<Slot<M>>().ok().map(Addr)
+        let slot = Arc::clone(&self.actors.get(name)?.slot);
+        slot.downcast::<Slot<M>>().ok().map(Addr)
     }
 
     /// Every live actor, by name.
     pub(crate) fn list(&self) -> Vec<ChildRef> {
-        let mut all: Vec<ChildRef> = self.actors.iter().map(|entry| entry.child.clone()).collect();
+        let mut all: Vec<ChildRef> =
+            self.actors.iter().map(|listed| listed.child.clone()).collect();
         all.sort_by(|a, b| a.name().cmp(b.name()).then(a.id().cmp(&b.id())));
         all
+    }
+}
+
+impl Listed {
+    fn new<M: Send + 'static>(slot: &Arc<Slot<M>>) -> Self {
+        let child = ChildRef(Arc::<Slot<M>>::clone(slot));
+        Self { child, slot: Arc::<Slot<M>>::clone(slot) }
     }
 }

@@ -21,19 +21,18 @@ use protocol::RunId;
 
 use crate::{
     actor::{Actor, ChildExit, ExitReason},
-    child::{Child, ChildRef},
     engine::journal::{JournalError, Sequence},
-    limits::REPLAY_RECORDS,
-    mailbox::{Control, Slot},
+    limits::{BATCH_MESSAGES, REPLAY_RECORDS},
+    mailbox::{Control, Slot, Verdict},
     spawn::{Birth, Report},
     stage::Stage,
     timers::Sleep,
-    work::panic_text,
+    work::{contained, panic_text},
 };
 
-/// What it takes to serve an address.
+/// What it takes to serve an address. Dropped at any moment, it closes the slot.
 pub(crate) struct Life<A: Actor> {
-    pub(crate) slot: Arc<Slot<A::Msg>>,
+    pub(crate) curtain: Curtain<A::Msg>,
     pub(crate) birth: Birth<A>,
     pub(crate) report: Option<Report>,
     pub(crate) journal: Option<RunId>,
@@ -42,61 +41,64 @@ pub(crate) struct Life<A: Actor> {
 
 /// Serves the address until its end.
 pub(crate) async fn serve<A: Actor>(mut life: Life<A>) {
-    let mut curtain = Curtain { slot: Arc::clone(&life.slot), reason: ExitReason::Shutdown };
+    let slot = Arc::clone(&life.curtain.slot);
     loop {
-        let incarnation = life.slot.begin();
+        let incarnation = slot.begin();
         if incarnation > 1 {
-            life.slot.kernel.metrics.restarted();
+            slot.kernel.metrics.restarted();
         }
-        let reason = life.incarnation(incarnation).await;
-        life.slot.retire();
-        curtain.reason = reason.clone();
+        let reason = life.incarnation(&slot, incarnation).await;
+        slot.retire();
+        if reason.is_failure() {
+            tracing::warn!(actor = %slot.name, incarnation, %reason, "actor failed");
+        }
+        life.curtain.reason = reason.clone();
         let Some(report) = &life.report else { return };
         if reason == ExitReason::Shutdown {
             return;
         }
-        report(ChildExit { child: life.slot.id, incarnation, reason });
-        if verdict(&life.slot).await == Verdict::End {
+        report(ChildExit { child: slot.id, incarnation, reason });
+        // Queued data stays where it is until the parent has decided.
+        if poll_fn(|cx| slot.poll_verdict(cx)).await == Verdict::End {
             return;
         }
     }
 }
 
-#[derive(PartialEq, Eq)]
-enum Verdict {
-    Restart,
-    End,
-}
-
 impl<A: Actor> Life<A> {
-    async fn incarnation(&mut self, incarnation: u32) -> ExitReason {
+    async fn incarnation(&mut self, slot: &Arc<Slot<A::Msg>>, incarnation: u32) -> ExitReason {
         let actor = match std::panic::catch_unwind(std::panic::AssertUnwindSafe(&mut self.birth)) {
             Ok(actor) => actor,
             Err(panic) => return ExitReason::Crashed(panic_text(&*panic)),
         };
-        let (actor, stream) = match self.replayed(actor) {
+        let (actor, stream) = match self.replayed(slot, actor) {
             Ok(replayed) => replayed,
             Err(reason) => return reason,
         };
-        let mut stage = Stage::new(&self.slot, incarnation, actor, stream);
+        let mut stage = Stage::new(slot, incarnation, actor, stream);
         let mut batch = VecDeque::new();
         let reason = match stage.step(A::start).or_else(|| stage.flush()) {
             Some(reason) => reason,
-            None => run(&self.slot, &mut stage, &mut batch).await,
+            None => run(slot, &mut stage, &mut batch).await,
         };
-        self.slot.put_back(&mut batch);
-        wind_down(&self.slot, stage, &reason, self.shutdown).await;
+        slot.put_back(&mut batch);
+        slot.retire();
+        let reason = wind_down(slot, &mut stage, reason, self.shutdown).await;
+        contained("dropping an actor", || drop(stage));
         reason
     }
 
     /// Gives the actor its records back; returns where its stream goes on.
-    fn replayed(&self, mut actor: A) -> Result<(A, Option<(RunId, Sequence)>), ExitReason> {
+    fn replayed(
+        &self,
+        slot: &Slot<A::Msg>,
+        mut actor: A,
+    ) -> Result<(A, Option<(RunId, Sequence)>), ExitReason> {
         let Some(run) = self.journal else { return Ok((actor, None)) };
         let failed = |error: JournalError| ExitReason::Journal(error.to_string());
         let mut next = 0;
         loop {
-            let records =
-                self.slot.kernel.journal.read(run, next, REPLAY_RECORDS).map_err(failed)?;
+            let records = slot.kernel.journal.read(run, next, REPLAY_RECORDS).map_err(failed)?;
             if records.is_empty() {
                 return Ok((actor, Some((run, next))));
             }
@@ -113,42 +115,34 @@ impl<A: Actor> Life<A> {
     }
 }
 
-/// Lets the last effects leave, ends tasks and children; all `within` the shutdown time.
+/// Lets the last effects leave, ends tasks and children; all `within` the shutdown time. Returns why the incarnation ended.
 async fn wind_down<A: Actor>(
     slot: &Slot<A::Msg>,
-    mut stage: Stage<A>,
-    reason: &ExitReason,
+    stage: &mut Stage<A>,
+    reason: ExitReason,
     within: Duration,
-) {
+) -> ExitReason {
+    stage.belongings.cancel();
+    if stage.outbox.is_empty() && stage.belongings.is_empty() {
+        return reason;
+    }
     let kernel = &slot.kernel;
     let deadline = Sleep::until(&kernel.timers, kernel.now() + within);
-    let journal_failed = matches!(reason, ExitReason::Journal(_));
     let leave = async {
-        if !journal_failed {
-            drain(slot, &mut stage).await;
-        }
-        stage.belongings.abort_tasks();
-        stop_children(std::mem::take(&mut stage.belongings.children)).await;
+        // What the journal refused holds back everything behind it for good.
+        let refused = matches!(reason, ExitReason::Journal(_));
+        let fault = if refused { None } else { drain(slot, stage).await };
+        stage.belongings.cancel();
+        stage.belongings.stop_children().await;
+        stage.belongings.tasks_ended(slot).await;
+        fault
     };
-    if first(leave, deadline).await.is_none() {
+    let left = first(leave, deadline).await;
+    if left.is_none() {
         kernel.metrics.shutdown_overrun();
         tracing::error!(actor = %slot.name, ?within, "actor did not wind down in time");
     }
-}
-
-/// Waits for the parent's decision on an ended incarnation; queued data stays where it is.
-async fn verdict<M>(slot: &Slot<M>) -> Verdict {
-    let (mut control, mut none) = (VecDeque::new(), VecDeque::new());
-    loop {
-        poll_fn(|cx| slot.poll_take(cx, &mut control, &mut none, false)).await;
-        for entry in control.drain(..) {
-            match entry {
-                Control::Restart => return Verdict::Restart,
-                Control::Stop(_) => return Verdict::End,
-                Control::Message(_) => {}
-            }
-        }
-    }
+    left.flatten().unwrap_or(reason)
 }
 
 /// Steps the actor through its mailbox until something ends the incarnation.
@@ -158,76 +152,79 @@ async fn run<A: Actor>(
     batch: &mut VecDeque<A::Msg>,
 ) -> ExitReason {
     let mut control = VecDeque::new();
-    let mut busy = false;
+    let mut steps = 0;
     loop {
         let open = stage.outbox.is_open();
         poll_fn(|cx| {
-            if std::mem::take(&mut busy) {
+            if steps >= BATCH_MESSAGES {
                 // The executor's cooperative budget does not see this queue.
+                steps = 0;
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            slot.poll_take(cx, &mut control, batch, open)
+            let taken = slot.poll_take(cx, &mut control, batch, open);
+            if taken.is_pending() {
+                steps = 0;
+            }
+            taken
         })
         .await;
-        busy = !batch.is_empty();
-        if let Some(reason) = run_batch(slot, stage, &mut control, batch) {
-            return reason;
-        }
-        if let Some(reason) = stage.flush() {
+        // Counts a nudge too, so that no stream of acknowledgements keeps the thread.
+        steps += 1;
+        let ended = run_batch(slot, stage, &mut control, batch, &mut steps);
+        if let Some(reason) = ended.or_else(|| stage.flush()) {
             return reason;
         }
     }
 }
 
+/// Handles what was taken, control before each message; data only as long as the outbox is open.
 fn run_batch<A: Actor>(
     slot: &Slot<A::Msg>,
     stage: &mut Stage<A>,
     control: &mut VecDeque<Control<A::Msg>>,
     batch: &mut VecDeque<A::Msg>,
+    steps: &mut usize,
 ) -> Option<ExitReason> {
     let mut handled = 0;
     loop {
         while let Some(entry) = control.pop_front() {
-            match entry {
-                Control::Message(message) => {
-                    if let Some(reason) = stage.step(|actor, cx| actor.handle(message, cx)) {
-                        return Some(reason);
-                    }
-                }
-                Control::Stop(reason) => return Some(reason),
-                Control::Restart => {}
+            *steps += 1;
+            let ended = match entry {
+                Control::Message(message) => stage.step(|actor, cx| actor.handle(message, cx)),
+                Control::Crash(why) => Some(ExitReason::Crashed(why)),
+                Control::Stop => Some(ExitReason::Shutdown),
+            };
+            if ended.is_some() {
+                return ended;
             }
+        }
+        if !stage.outbox.is_open() {
+            slot.put_back(batch);
+            return None;
         }
         let message = batch.pop_front()?;
+        *steps += 1;
         handled += 1;
         slot.mark_handled(handled);
-        if let Some(reason) = stage.step(|actor, cx| actor.handle(message, cx)) {
-            return Some(reason);
+        let ended = stage.step(|actor, cx| actor.handle(message, cx));
+        if ended.is_some() {
+            return ended;
         }
-        if slot.is_urgent() || !stage.outbox.is_open() {
+        if slot.is_urgent() {
             slot.take_control(control);
-            if !stage.outbox.is_open() && control.is_empty() {
-                slot.put_back(batch);
-                return None;
-            }
         }
     }
 }
 
-async fn drain<A: Actor>(slot: &Slot<A::Msg>, stage: &mut Stage<A>) {
-    let (mut control, mut none) = (VecDeque::new(), VecDeque::new());
-    while stage.flush().is_none() && !stage.outbox.is_empty() {
-        poll_fn(|cx| slot.poll_take(cx, &mut control, &mut none, false)).await;
-        control.clear();
-    }
-}
-
-/// Stops children in the reverse order of their start, each before the next.
-async fn stop_children(children: Vec<ChildRef>) {
-    for child in children.into_iter().rev() {
-        child.0.order_stop();
-        child.stopped().await;
+/// Waits until every effect has left; returns what the journal refused.
+async fn drain<A: Actor>(slot: &Slot<A::Msg>, stage: &mut Stage<A>) -> Option<ExitReason> {
+    loop {
+        let fault = stage.flush();
+        if fault.is_some() || stage.outbox.is_empty() {
+            return fault;
+        }
+        poll_fn(|cx| slot.poll_nudged(cx)).await;
     }
 }
 
@@ -243,16 +240,28 @@ async fn first<T>(work: impl Future<Output = T>, deadline: Sleep) -> Option<T> {
     .await
 }
 
-/// Closes the slot when the serving future ends, also when its executor drops it.
-struct Curtain<M: Send + 'static> {
+/// Closes the slot when dropped: at the end of a life, by its executor, or before its beginning.
+pub(crate) struct Curtain<M: Send + 'static> {
     slot: Arc<Slot<M>>,
     reason: ExitReason,
 }
 
+impl<M: Send + 'static> Curtain<M> {
+    pub(crate) fn new(slot: Arc<Slot<M>>) -> Self {
+        Self { slot, reason: ExitReason::Shutdown }
+    }
+}
+
 impl<M: Send + 'static> Drop for Curtain<M> {
     fn drop(&mut self) {
-        self.slot.kernel.registry.remove(self.slot.as_ref().name(), self.slot.id);
-        let dead = self.slot.close(self.reason.clone());
-        self.slot.kernel.dead_letters::<M>(&self.slot.name, dead);
+        let slot = &self.slot;
+        let reason = if std::thread::panicking() {
+            ExitReason::Crashed("a message or a state panicked when dropped".to_owned())
+        } else {
+            self.reason.clone()
+        };
+        slot.kernel.registry.remove(&slot.name, slot.id);
+        let dead = slot.close(&reason);
+        slot.kernel.dead_letters::<M>(&slot.name, dead);
     }
 }

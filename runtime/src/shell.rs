@@ -6,12 +6,13 @@
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use ractor::{ActorProcessingErr, ActorRef};
+use tokio::runtime::Handle;
 
 use crate::{child::ChildRef, kernel::Host};
 
-/// Launches actors on ractor.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Ractor;
+/// Launches actors on ractor, in one tokio runtime wherever it is called from.
+#[derive(Clone, Debug)]
+pub(crate) struct Ractor(pub(crate) Handle);
 
 /// The one message of a hosted actor: its life.
 struct Live(Mutex<Option<BoxFuture<'static, ()>>>);
@@ -44,6 +45,7 @@ impl ractor::Actor for Hosted {
 
 impl Host for Ractor {
     fn launch(&self, actor: ChildRef, life: BoxFuture<'static, ()>) {
+        let _runtime = self.0.enter();
         match ractor::ActorRuntime::spawn_instant(None, Hosted, ()) {
             Ok((hosted, _joined)) => {
                 // A refused message is dropped, and with it the life, which closes the slot and tells the watchers.
@@ -52,7 +54,7 @@ impl Host for Ractor {
                 }
             }
             Err(error) => {
-                tracing::error!(actor = actor.name(), %error, "actor could not be launched")
+                tracing::error!(actor = actor.name(), %error, "actor could not be launched");
             }
         }
     }

@@ -7,11 +7,10 @@ use protocol::RunId;
 use crate::{
     actor::{Actor, ChildExit},
     address::Addr,
-    child::ChildRef,
     kernel::Kernel,
     limits::{ACTOR_NAME_BYTES_MAX, SHUTDOWN_DEFAULT},
     mailbox::{Mailbox, Slot},
-    serve::{Life, serve},
+    serve::{Curtain, Life, serve},
 };
 
 /// Makes the state of each incarnation.
@@ -67,7 +66,7 @@ impl Spawn {
     }
 }
 
-/// Makes the slot of a new actor and the closure that launches it.
+/// Makes the slot of a new actor and the closure that launches it; dropping that closes the slot.
 pub(crate) fn prepare<A: Actor>(
     kernel: &Arc<Kernel>,
     parent: Option<&str>,
@@ -75,19 +74,18 @@ pub(crate) fn prepare<A: Actor>(
     birth: Birth<A>,
     report: Option<Report>,
 ) -> (Addr<A::Msg>, impl FnOnce() + Send + 'static) {
+    let Spawn { name, mailbox, journal, shutdown } = spawn;
     let name: Arc<str> = match parent {
-        Some(parent) => format!("{parent}/{}", spawn.name).into(),
-        None => spawn.name.as_str().into(),
+        Some(parent) => format!("{parent}/{name}").into(),
+        None => name.into(),
     };
-    let slot = Arc::new(Slot::<A::Msg>::new(Arc::clone(kernel), name, spawn.mailbox));
+    let id = kernel.next_actor();
+    let slot = kernel
+        .registry
+        .add(name, id, |name| Slot::<A::Msg>::new(Arc::clone(kernel), id, name, mailbox));
     let addr = Addr(Arc::clone(&slot));
-    kernel.registry.add(&addr);
-    let kernel = Arc::clone(kernel);
-    let launch = move || {
-        let child = ChildRef(Arc::<Slot<A::Msg>>::clone(&slot));
-        let host = Arc::clone(&kernel.host);
-        let life = Life { slot, birth, report, journal: spawn.journal, shutdown: spawn.shutdown };
-        host.launch(child, Box::pin(serve(life)));
-    };
-    (addr, launch)
+    let (child, host) = (addr.child(), Arc::clone(&kernel.host));
+    let curtain = Curtain::new(slot);
+    let life = Life { curtain, birth, report, journal, shutdown };
+    (addr, move || host.launch(child, Box::pin(serve(life))))
 }

@@ -8,12 +8,13 @@ use protocol::RunId;
 
 use crate::{
     actor::{Actor, ExitReason},
+    belongings::Belongings,
     context::Cx,
     engine::journal::Sequence,
     kernel::Kernel,
     mailbox::Slot,
-    outbox::{Belongings, Outbox},
-    work::panic_text,
+    outbox::Outbox,
+    work::{contained, panic_text},
 };
 
 /// An actor between two steps.
@@ -35,7 +36,7 @@ impl<A: Actor> Stage<A> {
     ) -> Self {
         Self {
             actor,
-            cx: Cx::new(Arc::clone(slot), incarnation),
+            cx: Cx::new(Arc::clone(slot), incarnation, stream.is_some()),
             outbox: Outbox::new(Waker::from(Arc::clone(slot)), stream),
             belongings: Belongings::default(),
             kernel: Arc::clone(&slot.kernel),
@@ -43,26 +44,35 @@ impl<A: Actor> Stage<A> {
     }
 
     /// Runs one step and performs what it may; a reason ends the incarnation.
+    ///
+    /// A step that panics or cannot record leaves no effect. Effects run closures of the actor's own, whose panics are its own too.
     pub(crate) fn step(&mut self, step: impl FnOnce(&mut A, &mut Cx<A>)) -> Option<ExitReason> {
         self.cx.begin_step();
-        let (actor, cx) = (&mut self.actor, &mut self.cx);
-        if let Err(panic) = std::panic::catch_unwind(AssertUnwindSafe(|| step(actor, cx))) {
-            self.cx.effects.clear();
-            return Some(ExitReason::Crashed(panic_text(&*panic)));
+        let Self { actor, cx, outbox, belongings, kernel } = self;
+        let stepped = std::panic::catch_unwind(AssertUnwindSafe(|| {
+            step(actor, cx);
+            if cx.fault.is_none() && !cx.effects.is_empty() {
+                outbox.commit(kernel, &mut cx.effects, belongings);
+            }
+        }));
+        let fault = match stepped {
+            Ok(()) => self.cx.fault.take(),
+            Err(panic) => Some(panic_text(&*panic)),
+        };
+        if fault.is_some() {
+            contained("dropping the effects of a failed step", || self.cx.effects.clear());
         }
-        if !self.cx.effects.is_empty()
-            && let Err(why) =
-                self.outbox.commit(&self.kernel, &mut self.cx.effects, &mut self.belongings)
-        {
-            self.cx.effects.clear();
-            return Some(ExitReason::Crashed(why));
-        }
-        self.cx.exit.take()
+        fault.map(ExitReason::Crashed).or_else(|| self.cx.exit.take())
     }
 
     /// Sends the records of the last steps to the journal and performs what is free to leave.
     pub(crate) fn flush(&mut self) -> Option<ExitReason> {
-        let flushed = self.outbox.flush(&self.kernel, &mut self.belongings);
-        flushed.err().map(|error| ExitReason::Journal(error.to_string()))
+        let Self { outbox, belongings, kernel, .. } = self;
+        let flushed = AssertUnwindSafe(|| outbox.flush(kernel, belongings));
+        match std::panic::catch_unwind(flushed) {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(ExitReason::Journal(error.to_string())),
+            Err(panic) => Some(ExitReason::Crashed(panic_text(&*panic))),
+        }
     }
 }

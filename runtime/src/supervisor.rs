@@ -18,7 +18,7 @@ use crate::{
     clock::Moment,
     context::Cx,
     kernel::Kernel,
-    limits::{RESTART_PERIOD_DEFAULT, RESTARTS_DEFAULT, SUPERVISOR_CHILDREN_MAX},
+    limits::{RESTART_PERIOD_DEFAULT, RESTARTS_DEFAULT, SHUTDOWN_DEFAULT, SUPERVISOR_CHILDREN_MAX},
     node::Node,
     spawn::{self, Report, Spawn},
 };
@@ -65,6 +65,7 @@ type Prepare = Box<dyn FnOnce(&Arc<Kernel>, &str, Report) -> Prepared + Send>;
 
 struct ChildSpec {
     restart: Restart,
+    shutdown: Duration,
     prepare: Prepare,
 }
 
@@ -117,12 +118,13 @@ impl Supervisor {
             );
             return self;
         }
+        let shutdown = spawn.shutdown;
         let prepare: Prepare = Box::new(move |kernel, parent, report| {
             let (addr, launch) =
                 spawn::prepare(kernel, Some(parent), spawn, Box::new(birth), Some(report));
             Prepared { child: addr.child(), launch: Box::new(launch) }
         });
-        self.children.push(ChildSpec { restart, prepare });
+        self.children.push(ChildSpec { restart, shutdown, prepare });
         self
     }
 
@@ -131,13 +133,17 @@ impl Supervisor {
         let Self { name, intensity, period, children } = self;
         let shelf: Arc<Mutex<Vec<(Prepared, Restart)>>> = Arc::default();
         let taken = Arc::clone(&shelf);
-        let (addr, launch) = node.prepare_root(Spawn::named(name), move || Supervising {
+        // Children stop one after the other, so their supervisor has the time of all of them, and its own.
+        let shutdown = children.iter().map(|child| child.shutdown);
+        let shutdown = shutdown.fold(SHUTDOWN_DEFAULT, Duration::saturating_add);
+        let spawn = Spawn::named(name).shutdown(shutdown);
+        let (addr, launch) = node.prepare_root(spawn, move || Supervising {
             prepared: std::mem::take(&mut *taken.lock()),
             children: Vec::new(),
             budget: Intensity::new(intensity, period),
         });
         let mut refs = Vec::with_capacity(children.len());
-        for ChildSpec { restart, prepare } in children {
+        for ChildSpec { restart, prepare, .. } in children {
             let supervisor = Arc::clone(&addr.0);
             let report: Report = Box::new(move |exit| supervisor.notify(Command::Exited(exit)));
             let prepared = prepare(&addr.0.kernel, addr.name(), report);

@@ -34,13 +34,16 @@ pub enum Fate {
     Abort,
     /// The node waits for it, until the stop's deadline.
     Wait,
+    /// It goes on until the last handle of the node is gone, so that even then nobody waits for ever.
+    Outlive,
 }
 
 impl TaskKind {
     /// What happens to tasks of this kind when the node stops.
     pub const fn fate(self) -> Fate {
         match self {
-            Self::Timers | Self::Service => Fate::Abort,
+            Self::Timers => Fate::Outlive,
+            Self::Service => Fate::Abort,
             Self::Work => Fate::Wait,
         }
     }
@@ -64,8 +67,36 @@ pub struct Tasks {
 
 #[derive(Debug, Default)]
 struct Running {
-    tasks: Mutex<HashMap<u64, (TaskKind, Option<AbortHandle>)>>,
+    list: Mutex<List>,
     ended: Notify,
+}
+
+#[derive(Debug, Default)]
+struct List {
+    tasks: HashMap<u64, (TaskKind, Option<AbortHandle>)>,
+    /// What becomes of tasks that start after the stop.
+    aborts: Aborts,
+}
+
+/// Which tasks are dropped as soon as they are found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Aborts {
+    #[default]
+    None,
+    Unwanted,
+    AllButTimers,
+    All,
+}
+
+impl Aborts {
+    fn wants(self, kind: TaskKind) -> bool {
+        match self {
+            Self::None => false,
+            Self::Unwanted => kind.fate() == Fate::Abort,
+            Self::AllButTimers => kind.fate() != Fate::Outlive,
+            Self::All => true,
+        }
+    }
 }
 
 impl Tasks {
@@ -76,7 +107,7 @@ impl Tasks {
 
     /// How many tasks of `kind` run now.
     pub fn count(&self, kind: TaskKind) -> usize {
-        self.running.tasks.lock().values().filter(|(of, _)| *of == kind).count()
+        self.running.list.lock().tasks.values().filter(|(of, _)| *of == kind).count()
     }
 
     /// Drops every task whose fate is to be aborted, and waits for the others.
@@ -84,34 +115,40 @@ impl Tasks {
     /// # Cancel safety
     /// Dropping the future stops the waiting, not the tasks; call [`abort_all`](Self::abort_all) then.
     pub async fn stop(&self) {
-        self.abort(|kind| kind.fate() == Fate::Abort);
+        self.abort(Aborts::Unwanted);
         loop {
             let ended = self.running.ended.notified();
-            if !self.running.tasks.lock().values().any(|(kind, _)| kind.fate() == Fate::Wait) {
+            let waits = |(kind, _): &(TaskKind, _)| kind.fate() == Fate::Wait;
+            if !self.running.list.lock().tasks.values().any(waits) {
                 return;
             }
             ended.await;
         }
     }
 
-    /// Drops every task at its next wait.
+    /// Drops every task at its next wait, but the turning of the timers; so too what is started later.
     pub fn abort_all(&self) {
-        self.abort(|_| true);
+        self.abort(Aborts::AllButTimers);
     }
 
-    fn abort(&self, which: impl Fn(TaskKind) -> bool) {
-        for (kind, handle) in self.running.tasks.lock().values() {
-            if which(*kind)
-                && let Some(handle) = handle
-            {
-                handle.abort();
-            }
+    fn abort(&self, which: Aborts) {
+        let mut list = self.running.list.lock();
+        list.aborts = which;
+        let unwanted: Vec<AbortHandle> = list
+            .tasks
+            .values()
+            .filter(|(kind, _)| which.wants(*kind))
+            .filter_map(|(_, handle)| handle.clone())
+            .collect();
+        drop(list);
+        for handle in unwanted {
+            handle.abort();
         }
     }
 
     fn enter(&self, kind: TaskKind) -> Entry {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
-        self.running.tasks.lock().insert(id, (kind, None));
+        self.running.list.lock().tasks.insert(id, (kind, None));
         Entry { id, running: Arc::clone(&self.running) }
     }
 }
@@ -131,6 +168,12 @@ pub async fn on_thread<T: Send + 'static>(
     done.await
 }
 
+impl Drop for Tasks {
+    fn drop(&mut self) {
+        self.abort(Aborts::All);
+    }
+}
+
 /// A task's place in the list; leaves it when the task ends, however it ends.
 struct Entry {
     id: u64,
@@ -139,13 +182,12 @@ struct Entry {
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        self.running.tasks.lock().remove(&self.id);
+        self.running.list.lock().tasks.remove(&self.id);
         self.running.ended.notify_waiters();
     }
 }
 
 impl Executor for Tasks {
-    #[expect(clippy::disallowed_methods, reason = "the one place that spawns")]
     fn spawn(&self, kind: TaskKind, work: BoxFuture<'static, ()>) {
         let entry = self.enter(kind);
         let id = entry.id;
@@ -153,8 +195,14 @@ impl Executor for Tasks {
             let _entry = entry;
             work.await;
         });
-        if let Some((_, handle)) = self.running.tasks.lock().get_mut(&id) {
+        let mut list = self.running.list.lock();
+        let late = list.aborts.wants(kind);
+        if let Some((_, handle)) = list.tasks.get_mut(&id) {
             *handle = Some(task.abort_handle());
+        }
+        drop(list);
+        if late {
+            task.abort();
         }
     }
 

@@ -17,6 +17,7 @@ use parking_lot::Mutex;
 use crate::{
     clock::{Clock, Moment},
     wheel::{Key, Wheel},
+    work::contained,
 };
 
 pub(crate) type TimerKey = Key;
@@ -70,7 +71,11 @@ impl Timers {
             wheel.next_due().is_some()
         };
         for entry in due {
-            entry.due();
+            // One entry's panic must not end the driver, on which every deadline of the node depends.
+            contained("a timer", || {
+                entry.due();
+                drop(entry);
+            });
         }
         pending
     }
@@ -133,6 +138,7 @@ impl Drop for Sleep {
     }
 }
 
+#[expect(clippy::infinite_loop, reason = "ends when dropped")]
 /// Turns the wheel for ever, one tick at a time while it holds anything; ends when dropped.
 pub(crate) async fn drive<W: Future<Output = ()>>(
     timers: Arc<Timers>,

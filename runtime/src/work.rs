@@ -44,6 +44,13 @@ pub(crate) fn blocking<T: Send + 'static>(
     (Box::new(run), async move { waits.await.unwrap_or(Err(TaskError::Cancelled)) })
 }
 
+/// Runs code of others where its panic must not spread: it is logged as the panic of `what`.
+pub(crate) fn contained(what: &'static str, run: impl FnOnce()) {
+    if let Err(panic) = std::panic::catch_unwind(AssertUnwindSafe(run)) {
+        tracing::error!(what, panic = panic_text(&*panic), "code outside of a step panicked");
+    }
+}
+
 /// What a panic said.
 pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
     panic

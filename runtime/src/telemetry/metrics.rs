@@ -5,8 +5,8 @@
 
 use std::{fmt, sync::Arc};
 
-use metrics::{Key, Label, Level, Metadata, NoopRecorder, Recorder, Unit};
 pub use metrics::{Counter, Gauge, Histogram};
+use metrics::{Key, Label, Level, Metadata, NoopRecorder, Recorder, Unit};
 
 /// Tasks ended, by pattern, band of agent count and status.
 pub const TASKS: &str = "collaboration_tasks_total";

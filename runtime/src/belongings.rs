@@ -1,0 +1,146 @@
+//! What one incarnation owns and ends with it: its children, tasks, timers and watches.
+//!
+//! Filled by the effects that the `outbox` performs; emptied by `serve` when the incarnation ends, and when dropped.
+//!
+//! # Invariants
+//! - Whatever way an incarnation ends, its children are ordered to stop, its tasks aborted, its timers and watches taken back.
+//! - What has ended by itself is forgotten from time to time, so no list grows with an actor's age.
+
+use std::{
+    future::{Future, poll_fn},
+    mem,
+    sync::{Arc, Weak},
+    task::{Context, Waker},
+};
+
+use futures_util::future::AbortHandle;
+
+use crate::{
+    child::ChildRef, context::CancelTimer, kernel::Kernel, limits::BELONGINGS_UNPRUNED,
+    mailbox::Slot, tasks::TaskKind,
+};
+
+/// What one incarnation owns.
+#[derive(Default)]
+pub(crate) struct Belongings {
+    children: Pruned<ChildRef>,
+    tasks: Pruned<(AbortHandle, Weak<Running>)>,
+    timers: Pruned<Weak<dyn CancelTimer>>,
+    watches: Pruned<(ChildRef, u64)>,
+    ending: bool,
+}
+
+impl Belongings {
+    /// Takes a child in.
+    pub(crate) fn adopt(&mut self, child: ChildRef) {
+        self.children.push(child, |child| child.ended().is_none());
+    }
+
+    /// Takes in the watch on `target` that its watcher got as `key`.
+    pub(crate) fn keep_watch(&mut self, target: ChildRef, key: u64) {
+        self.watches.push((target, key), |(target, _)| target.ended().is_none());
+    }
+
+    /// Takes a timer in.
+    pub(crate) fn keep_timer(&mut self, timer: Weak<dyn CancelTimer>) {
+        self.timers.push(timer, |timer| timer.strong_count() > 0);
+    }
+
+    /// Polls `work` once in place and, if it is not ready, runs it as a task that ends with this incarnation.
+    pub(crate) fn run(
+        &mut self,
+        kernel: &Kernel,
+        handle: AbortHandle,
+        owner: Waker,
+        work: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let mut work = Box::pin(work);
+        let ready = work.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready();
+        if ready || self.ending {
+            return;
+        }
+        let running = Arc::new(Running(owner));
+        self.tasks.push((handle, Arc::downgrade(&running)), |(_, task)| task.strong_count() > 0);
+        let task = async move {
+            let _running = running;
+            work.await;
+        };
+        kernel.executor.spawn(TaskKind::Work, Box::pin(task));
+    }
+
+    /// Whether there is nothing whose end would have to be waited for.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.children.all.is_empty() && self.tasks.all.is_empty()
+    }
+
+    /// Cancels what still runs by itself; what is performed from now on may not outlast its first poll.
+    pub(crate) fn cancel(&mut self) {
+        self.ending = true;
+        for (task, _) in &self.tasks.all {
+            task.abort();
+        }
+        for timer in mem::take(&mut self.timers.all) {
+            if let Some(timer) = timer.upgrade() {
+                timer.cancel();
+            }
+        }
+        for (target, key) in mem::take(&mut self.watches.all) {
+            target.0.unwatch(key);
+        }
+    }
+
+    /// Stops the children in the reverse order of their start, each before the next.
+    pub(crate) async fn stop_children(&mut self) {
+        while let Some(child) = self.children.all.pop() {
+            child.0.order_stop();
+            child.stopped().await;
+        }
+    }
+
+    /// Waits until every task has ended; each nudges `slot` when it does.
+    pub(crate) async fn tasks_ended<M>(&self, slot: &Slot<M>) {
+        while self.tasks.all.iter().any(|(_, task)| task.strong_count() > 0) {
+            poll_fn(|cx| slot.poll_nudged(cx)).await;
+        }
+    }
+}
+
+impl Drop for Belongings {
+    fn drop(&mut self) {
+        self.cancel();
+        for child in self.children.all.drain(..).rev() {
+            child.0.order_stop();
+        }
+    }
+}
+
+/// Held by a task while it runs; tells its owner when it does no more.
+struct Running(Waker);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.wake_by_ref();
+    }
+}
+
+/// A list that forgets what has ended whenever it has doubled.
+struct Pruned<T> {
+    all: Vec<T>,
+    prune_at: usize,
+}
+
+impl<T> Default for Pruned<T> {
+    fn default() -> Self {
+        Self { all: Vec::new(), prune_at: BELONGINGS_UNPRUNED }
+    }
+}
+
+impl<T> Pruned<T> {
+    fn push(&mut self, item: T, lives: impl Fn(&T) -> bool) {
+        if self.all.len() >= self.prune_at {
+            self.all.retain(lives);
+            self.prune_at = (self.all.len() * 2).max(BELONGINGS_UNPRUNED);
+        }
+        self.all.push(item);
+    }
+}

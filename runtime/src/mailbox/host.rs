@@ -1,0 +1,203 @@
+//! The host's end of a mailbox: what `serve` takes out, puts back and closes.
+
+use std::{
+    collections::VecDeque,
+    mem,
+    sync::{Arc, atomic::Ordering},
+    task::{Context, Poll, Wake, Waker},
+};
+
+use super::{Control, Lanes, Slot, Waiting, wake_all};
+use crate::{
+    actor::{Down, ExitReason},
+    limits::QUEUE_SHRINK_ABOVE,
+    work::contained,
+};
+
+/// What follows on the end of an incarnation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Restart,
+    End,
+}
+
+impl<M> Slot<M> {
+    /// Begins the next incarnation: notices meant for the one before are dropped, queued data stays.
+    pub(crate) fn begin(&self) -> u32 {
+        let mut lanes = self.lanes.lock();
+        lanes.incarnation += 1;
+        lanes.live = true;
+        lanes.orders.restart = false;
+        let incarnation = lanes.incarnation;
+        let stale = mem::take(&mut lanes.control);
+        lanes.tally.stale += stale.len() as u64;
+        drop(lanes);
+        // A message may own the reply to an ask of this very actor: never dropped under the lock.
+        drop(stale);
+        incarnation
+    }
+
+    /// Ends the present incarnation's claim on answers, timers and notices.
+    pub(crate) fn retire(&self) {
+        self.lanes.lock().live = false;
+    }
+
+    /// Moves what there is into `control` and (where `open`) `batch`; pending when there is neither and nobody nudged.
+    pub(crate) fn poll_take(
+        &self,
+        cx: &Context<'_>,
+        control: &mut VecDeque<Control<M>>,
+        batch: &mut VecDeque<M>,
+        open: bool,
+    ) -> Poll<()> {
+        let mut lanes = self.lanes.lock();
+        lanes.taken = 0;
+        self.handled.store(0, Ordering::Release);
+        let admitted = self.admit(&mut lanes);
+        self.urgent.store(false, Ordering::Release);
+        let nudged = mem::take(&mut lanes.nudged);
+        lanes.hand_over(control);
+        if open && !lanes.data.is_empty() {
+            take_batch(&mut lanes.data, batch, self.mailbox.batch());
+            lanes.taken = if self.mailbox.counts_taken() { batch.len() } else { 0 };
+        }
+        let idle = !nudged && control.is_empty() && batch.is_empty();
+        if idle {
+            for lane in [&mut lanes.data, &mut *batch] {
+                shrink(lane);
+            }
+            shrink(&mut lanes.control);
+            lanes.park(cx.waker());
+        }
+        drop(lanes);
+        wake_all(admitted);
+        if idle { Poll::Pending } else { Poll::Ready(()) }
+    }
+
+    /// Moves what the control lane holds into `control`, in the middle of a batch.
+    pub(crate) fn take_control(&self, control: &mut VecDeque<Control<M>>) {
+        let mut lanes = self.lanes.lock();
+        self.urgent.store(false, Ordering::Release);
+        lanes.hand_over(control);
+    }
+
+    /// Ready when the host should look at its outbox or its tasks, whatever the lanes hold.
+    pub(crate) fn poll_nudged(&self, cx: &Context<'_>) -> Poll<()> {
+        let mut lanes = self.lanes.lock();
+        if mem::take(&mut lanes.nudged) {
+            return Poll::Ready(());
+        }
+        lanes.park(cx.waker());
+        Poll::Pending
+    }
+
+    /// Ready with what the parent, or whoever ordered a stop, decided on an ended incarnation.
+    pub(crate) fn poll_verdict(&self, cx: &Context<'_>) -> Poll<Verdict> {
+        let mut lanes = self.lanes.lock();
+        if lanes.orders.stop {
+            return Poll::Ready(Verdict::End);
+        }
+        if lanes.orders.restart {
+            return Poll::Ready(Verdict::Restart);
+        }
+        lanes.park(cx.waker());
+        Poll::Pending
+    }
+
+    /// Marks the first `count` messages of the taken batch as handled, so that their places are free.
+    pub(crate) fn mark_handled(&self, count: usize) {
+        self.handled.store(count, Ordering::Release);
+    }
+
+    /// Whether the host should look at its control lane before the next message.
+    pub(crate) fn is_urgent(&self) -> bool {
+        self.urgent.load(Ordering::Acquire)
+    }
+
+    /// Returns what was taken and not handled to the front of the queue.
+    ///
+    /// What finds its place taken by a newer message, which `drop_oldest` alone allows, is dropped and counted.
+    pub(crate) fn put_back(&self, batch: &mut VecDeque<M>) {
+        let mut replaced = Vec::new();
+        let mut lanes = self.lanes.lock();
+        lanes.taken = 0;
+        self.handled.store(0, Ordering::Release);
+        while let Some(message) = batch.pop_back() {
+            if lanes.data.len() < self.mailbox.capacity {
+                lanes.data.push_front(message);
+            } else {
+                lanes.tally.dropped += 1;
+                replaced.push(message);
+            }
+        }
+        let admitted = self.admit(&mut lanes);
+        drop(lanes);
+        wake_all(admitted);
+    }
+
+    /// Ends the address for good: queued messages are returned as dead letters, senders in line get theirs back,
+    /// watchers their one notice.
+    pub(crate) fn close(&self, reason: &ExitReason) -> Vec<M> {
+        let mut lanes = self.lanes.lock();
+        if lanes.ended.is_some() {
+            return Vec::new();
+        }
+        lanes.ended = Some(reason.clone());
+        lanes.live = false;
+        lanes.taken = 0;
+        lanes.host = None;
+        let dead = mem::take(&mut lanes.data).into();
+        let control = mem::take(&mut lanes.control);
+        let line = mem::take(&mut lanes.line);
+        let watchers = mem::take(&mut lanes.watchers);
+        drop(lanes);
+        for Waiting { message, turn } in line {
+            if let Some(waker) = turn.hand_back(message) {
+                waker.wake();
+            }
+        }
+        for watcher in watchers.into_values() {
+            let down = Down { actor: self.id, reason: reason.clone() };
+            contained("a notice of an actor's end", || watcher(down));
+        }
+        contained("dropping an ended actor's notices", || drop(control));
+        dead
+    }
+}
+
+impl<M> Lanes<M> {
+    fn hand_over(&mut self, control: &mut VecDeque<Control<M>>) {
+        mem::swap(control, &mut self.control);
+        if self.orders.stop {
+            control.push_front(Control::Stop);
+        }
+    }
+
+    fn park(&mut self, waker: &Waker) {
+        if !self.host.as_ref().is_some_and(|host| host.will_wake(waker)) {
+            self.host = Some(waker.clone());
+        }
+    }
+}
+
+impl<M: Send + 'static> Wake for Slot<M> {
+    fn wake(self: Arc<Self>) {
+        self.nudge();
+    }
+}
+
+/// Gives back what a burst needed.
+fn shrink<T>(queue: &mut VecDeque<T>) {
+    if queue.capacity() > QUEUE_SHRINK_ABOVE && queue.is_empty() {
+        queue.shrink_to(QUEUE_SHRINK_ABOVE);
+    }
+}
+
+fn take_batch<M>(data: &mut VecDeque<M>, batch: &mut VecDeque<M>, most: usize) {
+    if data.len() <= most && batch.is_empty() {
+        mem::swap(data, batch);
+    } else {
+        let count = data.len().min(most);
+        batch.extend(data.drain(..count));
+    }
+}

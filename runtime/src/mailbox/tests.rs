@@ -1,0 +1,1 @@
+//! The mailbox's own promises, without a host.
