@@ -155,12 +155,16 @@ impl<P: Pattern> RunBuilder<P> {
         let patience = within + QUIESCENCE_WAIT + ACCEPT_WAIT;
         let (outcome, promise) = node.promise(patience);
         let Coordination(steer) = pattern.launch(Launch { system, run, within, outcome });
-        match steer.accepted(within.min(ACCEPT_WAIT)).await {
-            Ok(()) => Ok(RunHandle { run, steer, promise, _credit: admitted.commit(node.now()) }),
-            Err(error) => Err(failed(
-                run,
-                FailureKind::Rejected { why: format!("the journal took no record: {error}") },
-            )),
+        match steer.accepted(ACCEPT_WAIT).await {
+            // A coordinator that has ended already has told its outcome, or was lost: the promise says which.
+            Ok(()) | Err(AskError::Stopped | AskError::Dropped) => {
+                Ok(RunHandle { run, steer, promise, _credit: admitted.commit(node.now()) })
+            }
+            Err(error) => {
+                steer.cancel();
+                let why = format!("the journal took no record: {error}");
+                Err(failed(run, FailureKind::Rejected { why }))
+            }
         }
     }
 }

@@ -10,9 +10,12 @@
 //! | swarm_tick | every tick, 10,000 actors get a message and each tells one gatherer; the next tick after the last reply |
 //!
 //! Mailboxes of tokio and Synod are bounded, ractor's cannot be.
-use crate::figure::{Contender, Figure, Goal, Outcome, Settings};
+use std::time::Duration;
+
+use crate::figure::{Contender, Figure, Goal};
 
 mod ractor_side;
+mod synod_side;
 mod tokio_side;
 
 /// Messages that a bounded mailbox holds.
@@ -26,6 +29,9 @@ pub(crate) const IN_FLIGHT: usize = 64;
 /// Actors that get every tick.
 pub(crate) const SWARM: usize = 10_000;
 
+/// What every ask of Synod's has; the others' have none.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+
 const TELLS: u64 = 2_000_000;
 const HOPS: u64 = 1_000_000;
 const ASKS: u64 = 400_000;
@@ -37,7 +43,7 @@ pub(crate) const FIGURES: &[Figure] = &[
         unit: "messages/s",
         goal: Goal::at_least(1.3, "ractor"),
         contenders: &[
-            Contender::synod(synod_tell),
+            Contender::synod(|settings| synod_side::tell(settings.count(TELLS))),
             Contender::floor("tokio", |settings| tokio_side::tell(settings.count(TELLS))),
             Contender::peer("ractor", |settings| ractor_side::tell(settings.count(TELLS))),
         ],
@@ -47,7 +53,7 @@ pub(crate) const FIGURES: &[Figure] = &[
         unit: "messages/s",
         goal: Goal::at_least(1.3, "ractor"),
         contenders: &[
-            Contender::synod(synod_fan_in),
+            Contender::synod(|settings| synod_side::fan_in(settings.count(TELLS))),
             Contender::floor("tokio", |settings| tokio_side::fan_in(settings.count(TELLS))),
             Contender::peer("ractor", |settings| ractor_side::fan_in(settings.count(TELLS))),
         ],
@@ -57,7 +63,7 @@ pub(crate) const FIGURES: &[Figure] = &[
         unit: "hops/s",
         goal: Goal::at_least(1.0, "ractor"),
         contenders: &[
-            Contender::synod(synod_ring),
+            Contender::synod(|settings| synod_side::ring(settings.count(HOPS))),
             Contender::floor("tokio", |settings| tokio_side::ring(settings.count(HOPS))),
             Contender::peer("ractor", |settings| ractor_side::ring(settings.count(HOPS))),
         ],
@@ -67,7 +73,7 @@ pub(crate) const FIGURES: &[Figure] = &[
         unit: "asks/s",
         goal: Goal::at_least(0.9, "ractor"),
         contenders: &[
-            Contender::synod(synod_ask),
+            Contender::synod(|settings| synod_side::ask(settings.count(ASKS), 1)),
             Contender::floor("tokio", |settings| tokio_side::ask(settings.count(ASKS), 1)),
             Contender::peer("ractor", |settings| ractor_side::ask(settings.count(ASKS), 1)),
         ],
@@ -77,7 +83,7 @@ pub(crate) const FIGURES: &[Figure] = &[
         unit: "asks/s",
         goal: Goal::at_least(0.85, "ractor"),
         contenders: &[
-            Contender::synod(synod_ask_in_flight),
+            Contender::synod(|settings| synod_side::ask(settings.count(ASKS), IN_FLIGHT)),
             Contender::floor("tokio", |settings| tokio_side::ask(settings.count(ASKS), IN_FLIGHT)),
             Contender::peer("ractor", |settings| ractor_side::ask(settings.count(ASKS), IN_FLIGHT)),
         ],
@@ -87,36 +93,9 @@ pub(crate) const FIGURES: &[Figure] = &[
         unit: "agent-ticks/s",
         goal: Goal::at_least(0.85, "ractor"),
         contenders: &[
-            Contender::synod(synod_swarm_tick),
+            Contender::synod(|settings| synod_side::swarm_tick(settings.count(TICKS))),
             Contender::floor("tokio", |settings| tokio_side::swarm_tick(settings.count(TICKS))),
             Contender::peer("ractor", |settings| ractor_side::swarm_tick(settings.count(TICKS))),
         ],
     },
 ];
-
-/// Why Synod's own side of these workloads has no number yet.
-const NOT_YET: &str = "the library has no public actor API to measure through yet";
-
-fn synod_tell(_: &Settings) -> Outcome {
-    Ok(Err(NOT_YET.to_owned()))
-}
-
-fn synod_fan_in(_: &Settings) -> Outcome {
-    Ok(Err(NOT_YET.to_owned()))
-}
-
-fn synod_ring(_: &Settings) -> Outcome {
-    Ok(Err(NOT_YET.to_owned()))
-}
-
-fn synod_ask(_: &Settings) -> Outcome {
-    Ok(Err(NOT_YET.to_owned()))
-}
-
-fn synod_ask_in_flight(_: &Settings) -> Outcome {
-    Ok(Err(NOT_YET.to_owned()))
-}
-
-fn synod_swarm_tick(_: &Settings) -> Outcome {
-    Ok(Err(NOT_YET.to_owned()))
-}

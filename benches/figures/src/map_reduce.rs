@@ -6,31 +6,35 @@
 //! | durable_parts | the same with 4 parts an agent in flight, one record a part, on disk before its acknowledgement |
 //! | speed_up | parts of 10 ms of computing, by two agents beside one thread |
 //! | stragglers | 64 parts over 16 agents, 5 % of the attempts take ten times as long, in virtual time |
-use crate::figure::{Contender, Figure, Goal, Outcome, Settings};
+use crate::figure::{Contender, Figure, Goal};
 
 mod compute;
 mod disk;
 mod fan_out;
 pub(crate) mod stragglers;
+mod synod_side;
 
 /// Parts of a run.
 pub(crate) const PARTS: u64 = 10_000;
 /// Agents that share them.
 pub(crate) const AGENTS: usize = 8;
 
+/// Parts that an agent of `durable_parts` has at a time.
+pub(crate) const IN_FLIGHT: u32 = 4;
+
 pub(crate) const FIGURES: &[Figure] = &[
     Figure {
         name: "map_reduce.parts",
         unit: "parts/s",
         goal: Goal::at_least(0.1, "tokio").and(500_000.0),
-        contenders: &[Contender::synod(synod_parts), Contender::floor("tokio", fan_out::parts)],
+        contenders: &[Contender::synod(synod_side::parts), Contender::floor("tokio", fan_out::parts)],
     },
     Figure {
         name: "map_reduce.durable_parts",
         unit: "parts/s",
         goal: Goal::at_least(0.5, "redb"),
         contenders: &[
-            Contender::synod(synod_durable_parts),
+            Contender::synod(synod_side::durable_parts),
             Contender::floor("redb", disk::appends),
         ],
     },
@@ -39,7 +43,7 @@ pub(crate) const FIGURES: &[Figure] = &[
         unit: "× one thread",
         goal: Goal::at_least(0.96, "threads"),
         contenders: &[
-            Contender::synod(synod_speed_up),
+            Contender::synod(synod_side::speed_up),
             Contender::floor("threads", compute::threads),
         ],
     },
@@ -48,27 +52,8 @@ pub(crate) const FIGURES: &[Figure] = &[
         unit: "× undisturbed",
         goal: Goal::at_most(1.1, "ideal"),
         contenders: &[
-            Contender::synod(synod_stragglers),
+            Contender::synod(synod_side::straggling),
             Contender::floor("ideal", stragglers::ideal),
         ],
     },
 ];
-
-/// Why Synod's own side of these workloads has no number yet.
-const NOT_YET: &str = "the library has no public map_reduce to measure through yet";
-
-fn synod_parts(_: &Settings) -> Outcome {
-    Ok(Err(NOT_YET.to_owned()))
-}
-
-fn synod_durable_parts(_: &Settings) -> Outcome {
-    Ok(Err(NOT_YET.to_owned()))
-}
-
-fn synod_speed_up(_: &Settings) -> Outcome {
-    Ok(Err(NOT_YET.to_owned()))
-}
-
-fn synod_stragglers(_: &Settings) -> Outcome {
-    Ok(Err(NOT_YET.to_owned()))
-}

@@ -12,7 +12,7 @@ use crate::figure::{Outcome, Settings};
 /// How long one part computes, about.
 const PART: Duration = Duration::from_millis(10);
 /// Parts in one measurement.
-const PARTS: u64 = 160;
+pub(super) const PARTS: u64 = 160;
 /// Iterations of the first guess at how fast this machine is.
 const GUESS: u64 = 1_000_000;
 

@@ -29,7 +29,10 @@ use std::{
     io,
     panic::{self, AssertUnwindSafe},
     path::Path,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     thread::{self, JoinHandle},
 };
 
@@ -61,6 +64,7 @@ use crate::{
 pub struct RedbJournal {
     writer: Option<Writer>,
     store: Store,
+    commits: Arc<AtomicU64>,
 }
 
 impl RedbJournal {
@@ -83,13 +87,18 @@ impl RedbJournal {
     /// [`OpenJournalError`], most often because there is no such file or because it is no journal.
     pub fn open_read_only(path: &Path) -> Result<Self, OpenJournalError> {
         let database = open::read_only(path)?;
-        Ok(Self { store: Store::ReadOnly(database), writer: None })
+        Ok(Self { store: Store::ReadOnly(database), writer: None, commits: Arc::default() })
     }
 
     fn start(database: Database) -> io::Result<Self> {
         let database = Arc::new(database);
         let queue = Arc::new(Queue::default());
-        let commits = Commits { database: Arc::clone(&database), tails: HashMap::new() };
+        let count = Arc::new(AtomicU64::new(0));
+        let commits = Commits {
+            database: Arc::clone(&database),
+            tails: HashMap::new(),
+            count: Arc::clone(&count),
+        };
         let thread = {
             let queue = Arc::clone(&queue);
             thread::Builder::new()
@@ -97,7 +106,12 @@ impl RedbJournal {
                 .spawn(move || write_until_closed(commits, &queue))?
         };
         let writer = Some(Writer { queue, thread: Some(thread) });
-        Ok(Self { store: Store::Writable(database), writer })
+        Ok(Self { store: Store::Writable(database), writer, commits: count })
+    }
+
+    /// The commits that this journal has synced, each of them for as many records as had gathered.
+    pub fn commits(&self) -> u64 {
+        self.commits.load(Ordering::Relaxed)
     }
 
     /// Does something with the records as they are on disk now.
@@ -242,6 +256,7 @@ fn notify(flushed: oneshot::Sender<Result<(), JournalError>>, outcome: Result<()
 struct Commits {
     database: Arc<Database>,
     tails: HashMap<RunId, Sequence>,
+    count: Arc<AtomicU64>,
 }
 
 impl Commits {
@@ -267,6 +282,7 @@ impl Commits {
             .any(|(entry, outcome)| entry.has_records() && outcome.is_ok())
         {
             transaction.commit().map_err(failed("commit records"))?;
+            self.count.fetch_add(1, Ordering::Relaxed);
         } else {
             transaction.abort().map_err(failed("end an empty commit"))?;
         }
