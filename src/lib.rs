@@ -1,6 +1,43 @@
-//! Facade.
+//! Synod runs teams of agents as supervised actors: every task ends in a named outcome, what was accepted survives a crash.
+//!
+//! This is the product: the library that a user adds, and the program `synod` over it. It is the only place where all crates
+//! meet. Start at [`Node`], or at [`runfile`] for what the program reads.
+
 pub use actors;
 pub use cluster;
 pub use protocol;
+#[cfg(feature = "review")]
+pub use review;
 pub use runtime;
+
+#[cfg(feature = "review")]
+pub mod cli;
+#[cfg(feature = "review")]
+pub mod job;
+pub mod limits;
+pub mod node;
 pub mod runfile;
+
+pub use node::Node;
+
+/// What most programs need: `use synod::prelude::*;`.
+pub mod prelude {
+    pub use actors::{
+        agent::{AgentError, Behaviour, CallContext, handle::Agent},
+        pattern::{
+            Completed, FailureKind, Outcome, RunError,
+            map_reduce::{Map, MapReduce, Piece, Reduce, map_reduce, sum},
+        },
+    };
+    pub use runtime::{
+        actor::Actor,
+        address::Addr,
+        ask::{AskError, Reply},
+        context::Cx,
+        probe::Probe,
+        spawn::Spawn,
+        supervisor::{Restart, Supervisor},
+    };
+
+    pub use crate::node::Node;
+}

@@ -66,7 +66,7 @@ fn agent(entry: &Entry, table: &Table) -> Option<Agent<Template>> {
         name: Name::new(&entry.key)?,
         kind: kind(&fields)?,
         accepts: Accepts::new(fields.strings("accepts"))?,
-        count: fields.count("count")?,
+        count: fields.count("count"),
         concurrency: fields.count("concurrency")?,
         optional: fields.boolean("optional"),
         trusted: fields.boolean("trusted"),

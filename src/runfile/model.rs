@@ -171,8 +171,8 @@ pub struct Agent<T = String> {
     pub kind: AgentKind<T>,
     /// The files that it takes.
     pub accepts: Accepts,
-    /// How many instances run, each with a slot of its own.
-    pub count: NonZeroUsize,
+    /// How many instances run, each with a slot of its own; `None`: one, and of a built-in one a core.
+    pub count: Option<NonZeroUsize>,
     /// How many parts one instance works on at once.
     pub concurrency: NonZeroUsize,
     /// Whether a run goes on, with a notice, when it cannot start (a program that is not installed).

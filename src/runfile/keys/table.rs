@@ -177,9 +177,8 @@ pub(crate) static AGENT: Shape = Shape {
             "count",
             Form::Integer { min: 1, max: limits::COUNT_MAX },
             "2",
-            "How many instances run.",
-        )
-        .default("1"),
+            "How many instances run; when not written one, and of a `builtin` one a processor core.",
+        ),
         Key::new(
             "concurrency",
             Form::Integer { min: 1, max: limits::CONCURRENCY_MAX },

@@ -37,7 +37,7 @@ fn an_override_is_toml_or_else_a_string() {
     let file = parse(GOOD, &overrides).unwrap();
     let run = resolve(&file, &[], &env).unwrap();
     assert!(run.agent(&name("clippy")).unwrap().trusted);
-    assert_eq!(run.agent(&name("rust")).unwrap().count.get(), 7);
+    assert_eq!(run.agent(&name("rust")).unwrap().count.unwrap().get(), 7);
     assert_eq!(run.deadline, Duration::from_secs(90));
     assert_eq!(run.agent(&name("ruff")).unwrap().accepts.globs(), ["*.pyi"]);
     assert_eq!(run.map_reduce(&name("review")).unwrap().reduce, "other");

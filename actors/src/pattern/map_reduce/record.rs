@@ -34,6 +34,10 @@ pub enum Record<P, O> {
     Done {
         /// Which unit.
         unit: u32,
+        /// Which part of the split it is.
+        part: u32,
+        /// Which agent did it, as `Began` numbers them.
+        agent: u32,
         /// Which attempt did it.
         attempt: u32,
         /// Which instance.
@@ -49,6 +53,10 @@ pub enum Record<P, O> {
     Failed {
         /// Which unit.
         unit: u32,
+        /// Which part of the split it is.
+        part: u32,
+        /// Which agent should have done it, as `Began` numbers them.
+        agent: u32,
         /// The attempts that were made.
         attempts: u32,
         /// When the last of them began, in Unix milliseconds.

@@ -29,9 +29,13 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
         let Verdict::Accepted(others) = verdict else { return self.brief.counters.late() };
         let took = now.since(attempt.since);
         self.brief.counters.done(took);
+        let branch = self.branch_of(lease.slot);
+        let (part, agent) = self.whose(unit, branch);
         cx.record(&DoneRecord {
             record: "done",
             unit: unit.0,
+            part,
+            agent,
             attempt: attempt.number,
             slot: lease.slot.0,
             at: millis(cx) - i64::try_from(took.as_millis()).unwrap_or(0),
@@ -41,7 +45,6 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
         for other in others {
             self.cancel_at(other.lease, cx);
         }
-        let branch = self.branch_of(lease.slot);
         self.publish_unit(
             EventKind::TaskCompleted,
             unit,
@@ -91,8 +94,11 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
             return;
         }
         let attempts = self.board.unit(unit).map_or(0, |unit| unit.attempts);
+        let (part, agent) = self.whose(unit, None);
         cx.record(&Record::<P, O>::Failed {
             unit: unit.0,
+            part,
+            agent,
             attempts,
             at: millis(cx),
             error: error.clone(),
@@ -105,6 +111,14 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
             let (failed, units) = (self.board.failed, self.board.len());
             self.stop_early(FailureKind::Parts { failed, units, first: error.to_string() }, cx);
         }
+    }
+
+    /// The part and the agent of a unit, as the journal numbers them; the agent that did it, if that is known.
+    fn whose(&self, unit: UnitId, branch: Option<usize>) -> (u32, u32) {
+        let state = self.board.unit(unit);
+        let own = state.map_or(0, |unit| unit.branch);
+        let agent = branch.and_then(|branch| u32::try_from(branch).ok()).unwrap_or(own);
+        (state.map_or(0, |unit| unit.piece), agent)
     }
 
     /// Absorbs a result, or keeps it for the end.
@@ -144,6 +158,8 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
 struct DoneRecord<'a, O> {
     record: &'static str,
     unit: u32,
+    part: u32,
+    agent: u32,
     attempt: u32,
     slot: u32,
     at: i64,

@@ -1,0 +1,272 @@
+//! The command line, as clap reads it.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use review::Severity;
+
+use super::exit::Exit;
+use crate::runfile::Set;
+
+/// What the program is asked to do.
+#[derive(Debug, Parser)]
+#[command(name = "synod", version, about = ABOUT, after_help = after_help(), max_term_width = 100)]
+pub struct Cli {
+    /// The command.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const ABOUT: &str = "Runs teams of agents as supervised actors";
+
+fn after_help() -> String {
+    format!(
+        "Exit codes:\n{}\nRuns are kept in $SYNOD_DATA, else $XDG_STATE_HOME/synod, else ~/.local/state/synod.\n\
+         SYNOD_LOG chooses what is logged to standard error, as `info` or `synod_actors=debug`.",
+        Exit::help()
+    )
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Runs a run file and prints its report
+    Run(Run),
+    /// Takes an interrupted run up again; what was finished is not run again
+    Resume(Resume),
+    /// Finds every mistake of a run file and runs nothing
+    Check(Check),
+    /// Lists the runs that are kept
+    Runs(Listing),
+    /// Shows a run: its outcome, its parts, and where the time went
+    Show(Show),
+    /// Cancels a run that another process runs
+    Cancel(Cancel),
+    /// Prints the JSON Schema of run files, for editors
+    Schema,
+    /// Prints a completion script for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Prints the manual page
+    Man,
+}
+
+/// `synod run`.
+#[derive(Debug, Args)]
+pub struct Run {
+    /// The run file
+    pub file: PathBuf,
+    /// Gives an input of the run file its value
+    #[arg(long = "input", value_name = "NAME=VALUE", value_parser = pair)]
+    pub inputs: Vec<(String, String)>,
+    /// Changes a key of the run file for this run, as `limit.deadline=1h`
+    #[arg(long = "set", value_name = "PATH=VALUE", value_parser = set)]
+    pub overrides: Vec<Set>,
+    /// How the result is shown
+    #[command(flatten)]
+    pub view: View,
+    /// Where runs are kept
+    #[command(flatten)]
+    pub data: Data,
+}
+
+/// `synod resume`.
+#[derive(Debug, Args)]
+pub struct Resume {
+    /// The run: its id, an unambiguous beginning of it, or `last`
+    pub run: String,
+    /// How the result is shown
+    #[command(flatten)]
+    pub view: View,
+    /// Where runs are kept
+    #[command(flatten)]
+    pub data: Data,
+}
+
+/// How the result of a run is shown.
+#[derive(Debug, Args)]
+pub struct View {
+    /// Prints one JSON document on standard output and nothing else
+    #[arg(long, conflicts_with = "report")]
+    pub json: bool,
+    /// Writes the whole report to a file, its format by its ending: .md, .html or .sarif
+    #[arg(long, value_name = "FILE", value_parser = report)]
+    pub report: Option<ReportFile>,
+    /// Ends with exit code 5 if there are findings of this severity or worse
+    #[arg(long, value_name = "SEVERITY")]
+    pub fail_on: Option<FailOn>,
+    /// Prints the node's metrics in the text format of Prometheus at the end
+    #[arg(long)]
+    pub metrics: bool,
+}
+
+/// The file of a report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReportFile {
+    /// Where it is written.
+    pub path: PathBuf,
+    /// What is written.
+    pub format: ReportFormat,
+}
+
+/// What is written as a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReportFormat {
+    /// For people and merge requests.
+    Markdown,
+    /// One page with everything in it.
+    Html,
+    /// For code hosts.
+    Sarif,
+}
+
+/// From which severity on findings change the exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FailOn {
+    /// Errors only
+    Error,
+    /// Errors and warnings
+    Warning,
+    /// Any finding
+    Note,
+}
+
+impl FailOn {
+    /// Gives the least severity that counts.
+    pub const fn severity(self) -> Severity {
+        match self {
+            Self::Error => Severity::Error,
+            Self::Warning => Severity::Warning,
+            Self::Note => Severity::Note,
+        }
+    }
+}
+
+/// `synod check`.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// The run file
+    pub file: PathBuf,
+    /// Changes a key of the run file before it is checked
+    #[arg(long = "set", value_name = "PATH=VALUE", value_parser = set)]
+    pub overrides: Vec<Set>,
+}
+
+/// `synod runs`.
+#[derive(Debug, Args)]
+pub struct Listing {
+    /// Prints JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Where runs are kept
+    #[command(flatten)]
+    pub data: Data,
+}
+
+/// `synod show`.
+#[derive(Debug, Args)]
+pub struct Show {
+    /// The run: its id, an unambiguous beginning of it, or `last`
+    pub run: String,
+    /// Prints JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Where runs are kept
+    #[command(flatten)]
+    pub data: Data,
+}
+
+/// `synod cancel`.
+#[derive(Debug, Args)]
+pub struct Cancel {
+    /// The run: its id, an unambiguous beginning of it, or `last`
+    pub run: String,
+    /// Where runs are kept
+    #[command(flatten)]
+    pub data: Data,
+}
+
+/// Where runs are kept.
+#[derive(Debug, Args)]
+pub struct Data {
+    /// The folder that runs are kept in
+    #[arg(long = "data", value_name = "DIR", env = "SYNOD_DATA")]
+    pub folder: Option<PathBuf>,
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write NAME=VALUE".to_owned()),
+    }
+}
+
+fn set(text: &str) -> Result<Set, String> {
+    pair(text).map(|_| Set(text.to_owned())).map_err(|_| "write PATH=VALUE".to_owned())
+}
+
+fn report(text: &str) -> Result<ReportFile, String> {
+    let path = PathBuf::from(text);
+    let format = match path.extension().and_then(|extension| extension.to_str()) {
+        Some("md") => ReportFormat::Markdown,
+        Some("html") => ReportFormat::Html,
+        Some("sarif") => ReportFormat::Sarif,
+        Some(_) | None => return Err("name a file that ends in .md, .html or .sarif".to_owned()),
+    };
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    match folder {
+        Some(folder) if !folder.is_dir() => {
+            Err(format!("there is no folder {}; make it first", folder.display()))
+        }
+        _ => Ok(ReportFile { path, format }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn options_of_a_run_are_read() {
+        let line = [
+            "synod",
+            "run",
+            "a.toml",
+            "--input",
+            "path=x=y",
+            "--set",
+            "a.b=1",
+            "--report",
+            "out.sarif",
+        ];
+        let Command::Run(run) = Cli::parse_from(line).command else { panic!("not a run") };
+        assert_eq!(run.inputs, [("path".to_owned(), "x=y".to_owned())]);
+        assert_eq!(run.overrides, [Set("a.b=1".to_owned())]);
+        assert_eq!(run.view.report.unwrap().format, ReportFormat::Sarif);
+    }
+
+    #[test]
+    fn wrong_options_are_refused() {
+        for line in [
+            &["--report", "out.pdf"][..],
+            &["--report", "no/such/folder/out.md"],
+            &["--input", "path"],
+            &["--set", "=1"],
+            &["--json", "--report", "out.md"],
+            &["--fail-on", "sometimes"],
+        ] {
+            let line = ["synod", "run", "a.toml"].iter().chain(line);
+            assert!(Cli::try_parse_from(line).is_err());
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! How the program ends: every exit code in one place.
+
+use std::process::ExitCode;
+
+use actors::pattern::FailureKind;
+
+/// What the program's exit code says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// All was done.
+    Done,
+    /// The run failed, or the command could not do its work.
+    Failed,
+    /// The command line or the run file is wrong; nothing was started.
+    Usage,
+    /// The run completed, and some of its parts have no result.
+    Incomplete,
+    /// The run's deadline passed.
+    TimedOut,
+    /// The run completed, and `--fail-on` applies to what it found.
+    Findings,
+    /// The run was cancelled: by Ctrl-C or by `synod cancel`.
+    Cancelled,
+    /// The run was cancelled by SIGTERM.
+    Terminated,
+}
+
+impl Exit {
+    /// Every exit, with what it means; `--help` and the README show it.
+    pub const TABLE: [(Self, &'static str); 8] = [
+        (Self::Done, "all was done; findings alone do not change this"),
+        (Self::Failed, "the run failed, or the command could not do its work"),
+        (Self::Usage, "wrong command line or run file; nothing was started"),
+        (Self::Incomplete, "the run completed, some of its parts have no result"),
+        (Self::TimedOut, "the run's deadline passed"),
+        (Self::Findings, "the run completed, `--fail-on` applies to its findings"),
+        (Self::Cancelled, "the run was cancelled by Ctrl-C or `synod cancel`"),
+        (Self::Terminated, "the run was cancelled by SIGTERM"),
+    ];
+
+    /// Gives the exit code.
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Incomplete => 3,
+            Self::TimedOut => 4,
+            Self::Findings => 5,
+            Self::Cancelled => 130,
+            Self::Terminated => 143,
+        }
+    }
+
+    /// Says how a run that did not complete ends the program.
+    pub const fn of(kind: &FailureKind) -> Self {
+        match kind {
+            FailureKind::TimedOut { .. } => Self::TimedOut,
+            FailureKind::Cancelled { .. } => Self::Cancelled,
+            FailureKind::Rejected { .. }
+            | FailureKind::Split { .. }
+            | FailureKind::Parts { .. }
+            | FailureKind::Reduce { .. }
+            | FailureKind::NodeLost { .. } => Self::Failed,
+        }
+    }
+
+    /// The table as text, a line each.
+    pub fn help() -> String {
+        let line = |(exit, meaning): &(Self, &str)| format!("  {:>3}  {meaning}\n", exit.code());
+        Self::TABLE.iter().map(line).collect()
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_exit_has_a_code_of_its_own_in_the_help() {
+        let mut codes: Vec<u8> = Exit::TABLE.iter().map(|(exit, _)| exit.code()).collect();
+        codes.dedup();
+        assert_eq!(codes, [0, 1, 2, 3, 4, 5, 130, 143]);
+        assert!(Exit::help().contains("  130  the run was cancelled by Ctrl-C"));
+    }
+}

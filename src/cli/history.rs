@@ -1,0 +1,262 @@
+//! What the journal of a run says: who asked for it, its parts, what became of them, and its end.
+//!
+//! A file holds two streams: the request under the nil id, written once before the run is accepted, and the run's own records.
+//!
+//! # Invariants
+//! - The request holds all that a resume needs but the values of environment variables, which may be secrets.
+
+use std::path::{Path, PathBuf};
+
+use actors::pattern::map_reduce::{Ended, Piece, Record};
+use protocol::RunId;
+use runtime::{
+    engine::{
+        journal::{Append, Journal, JournalError},
+        local::{OpenJournalError, RedbJournal},
+    },
+    limits::JOURNAL_READ_RECORDS_MAX,
+    record,
+};
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
+
+use crate::{job::Cast, limits::REQUEST_RECORD_BYTES, runfile::RunRequest};
+
+/// The stream that holds the request.
+const REQUEST: RunId = RunId::NIL;
+
+/// What a run was asked for, kept before it begins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// The run.
+    pub run: RunId,
+    /// The version of the program.
+    pub version: String,
+    /// Unix milliseconds.
+    pub at: i64,
+    /// The working directory, which paths are relative to.
+    pub directory: PathBuf,
+    /// The run file with its options.
+    pub request: RunRequest,
+    /// Who takes part.
+    pub cast: Cast,
+}
+
+/// Why a journal tells nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum HistoryError {
+    /// The file cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenJournalError),
+    /// The file cannot be read or written.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// A record cannot be read.
+    #[error("the journal of run {run} has a record that cannot be read: {why}")]
+    Record {
+        /// The run.
+        run: RunId,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The run was never accepted.
+    #[error("run {run} was never accepted: its journal holds no request; run its file again")]
+    NoRequest {
+        /// The run.
+        run: RunId,
+    },
+}
+
+/// Writes the request; ready when it is durable.
+///
+/// # Errors
+/// [`HistoryError`] when it cannot be written.
+///
+/// # Cancel safety
+/// Dropping the future may leave the request written.
+pub async fn write(journal: &dyn Journal, request: &Request) -> Result<(), HistoryError> {
+    let run = request.run;
+    let bytes = serde_json::to_vec(request)
+        .map_err(|error| HistoryError::Record { run, why: error.to_string() })?;
+    let records = bytes.chunks(REQUEST_RECORD_BYTES).map(<[u8]>::to_vec).collect();
+    let (append, appended) = Append::awaited(REQUEST, 0, records);
+    journal.append(append);
+    appended.await?;
+    Ok(())
+}
+
+/// What became of one piece of work.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Work {
+    /// The part's number.
+    pub part: u32,
+    /// The part's name.
+    pub name: String,
+    /// The agent.
+    pub agent: String,
+    /// The attempt that counts, from 1.
+    pub attempt: u32,
+    /// The agent's instance.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slot: Option<u32>,
+    /// When that attempt began, in Unix milliseconds.
+    pub at: i64,
+    /// How long it took, in microseconds.
+    pub micros: u64,
+    /// Why it brought nothing; absent when it was done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// All that a journal says of its run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct History {
+    /// What was asked for.
+    pub request: Request,
+    /// When it began, in Unix milliseconds; `None` if it was never accepted.
+    pub began: Option<i64>,
+    /// Its name.
+    pub name: String,
+    /// Parts of the split.
+    pub parts: usize,
+    /// What became of each piece of work, in the order of the journal.
+    pub work: Vec<Work>,
+    /// How it ended the last time that it was run.
+    pub ended: Option<Ended>,
+}
+
+/// A record whose parts and results are passed over.
+type Passed = Record<IgnoredValue, IgnoredValue>;
+
+/// Takes any value and keeps nothing.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct IgnoredValue;
+
+impl<'de> Deserialize<'de> for IgnoredValue {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        IgnoredAny::deserialize(deserializer).map(|_| Self)
+    }
+}
+
+/// Opens the journal of a run for reading, beside the process that writes it.
+///
+/// # Errors
+/// [`HistoryError::Open`].
+pub fn open(path: &Path) -> Result<RedbJournal, HistoryError> {
+    Ok(RedbJournal::open_read_only(path)?)
+}
+
+/// Reads the request of a run.
+///
+/// # Errors
+/// [`HistoryError::NoRequest`] when the process died before it was written.
+pub fn request(journal: &dyn Journal, run: RunId) -> Result<Request, HistoryError> {
+    let records = journal.read(REQUEST, 0, JOURNAL_READ_RECORDS_MAX)?;
+    if records.is_empty() {
+        return Err(HistoryError::NoRequest { run });
+    }
+    serde_json::from_slice(&records.concat())
+        .map_err(|error| HistoryError::Record { run, why: error.to_string() })
+}
+
+/// Reads all that a journal says of `run`.
+///
+/// # Errors
+/// [`HistoryError`] when it cannot be read.
+pub fn read(journal: &dyn Journal, run: RunId) -> Result<History, HistoryError> {
+    let request = request(journal, run)?;
+    let mut history = History {
+        request,
+        began: None,
+        name: String::new(),
+        parts: 0,
+        work: Vec::new(),
+        ended: None,
+    };
+    let mut names = Names::default();
+    let mut from = 0;
+    loop {
+        let page = journal.read(run, from, JOURNAL_READ_RECORDS_MAX)?;
+        if page.is_empty() {
+            history.parts = names.parts.len();
+            return Ok(history);
+        }
+        for bytes in &page {
+            from += 1;
+            let record: Passed =
+                record::decode(bytes).map_err(|why| HistoryError::Record { run, why })?;
+            history.take(record, &mut names);
+        }
+    }
+}
+
+/// Tells whether a journal says that its run ended.
+pub fn is_ended(path: &Path, run: RunId) -> bool {
+    let Ok(journal) = open(path) else { return false };
+    matches!(last(&journal, run), Ok(Some(Record::Ended(_))))
+}
+
+/// Reads the last record of a run.
+///
+/// # Errors
+/// [`HistoryError`] when it cannot be read.
+pub fn last(journal: &dyn Journal, run: RunId) -> Result<Option<Passed>, HistoryError> {
+    let Some(at) = journal.next(run)?.checked_sub(1) else { return Ok(None) };
+    let records = journal.read(run, at, 1)?;
+    let decode =
+        |bytes: &Vec<u8>| record::decode(bytes).map_err(|why| HistoryError::Record { run, why });
+    records.first().map(decode).transpose()
+}
+
+/// What numbers in records stand for.
+#[derive(Debug, Default)]
+struct Names {
+    agents: Vec<String>,
+    parts: Vec<String>,
+}
+
+impl Names {
+    fn work(&self, part: u32, agent: u32) -> Work {
+        let part_at = usize::try_from(part).unwrap_or(usize::MAX);
+        let agent_at = usize::try_from(agent).unwrap_or(usize::MAX);
+        Work {
+            part,
+            name: self.parts.get(part_at).cloned().unwrap_or_default(),
+            agent: self.agents.get(agent_at).cloned().unwrap_or_default(),
+            attempt: 0,
+            slot: None,
+            at: 0,
+            micros: 0,
+            error: None,
+        }
+    }
+}
+
+impl History {
+    fn take(&mut self, record: Passed, names: &mut Names) {
+        match record {
+            Record::Began { at, name, agents, .. } => {
+                self.began = Some(at);
+                self.name = name;
+                names.agents = agents;
+            }
+            Record::Split { pieces, .. } => {
+                let name = |(number, piece): (usize, Piece<IgnoredValue>)| {
+                    if piece.name.is_empty() { format!("part {number}") } else { piece.name }
+                };
+                let first = names.parts.len();
+                names.parts.extend((first..).zip(pieces).map(name));
+            }
+            Record::Done { part, agent, attempt, slot, at, micros, .. } => {
+                let work = names.work(part, agent);
+                self.work.push(Work { attempt, slot: Some(slot), at, micros, ..work });
+            }
+            Record::Failed { part, agent, attempts, at, error, .. } => {
+                let error = Some(error.to_string());
+                let work = names.work(part, agent);
+                self.work.push(Work { attempt: attempts, at, error, ..work });
+            }
+            Record::Ended(ended) => self.ended = Some(ended),
+        }
+    }
+}

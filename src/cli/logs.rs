@@ -1,0 +1,129 @@
+//! Logs on standard error, in step with the progress bars; panics of agents as one line each.
+
+use std::{
+    io::{self, Write},
+    panic,
+    str::FromStr,
+};
+
+use indicatif::MultiProgress;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::{
+    Layer,
+    filter::Targets,
+    fmt::{self, MakeWriter},
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
+
+use super::{
+    exit::Exit,
+    output::{Failure, clean, tell},
+};
+
+/// The variable that chooses what is logged.
+const VARIABLE: &str = "SYNOD_LOG";
+
+/// Standard error with progress bars on it: what is written goes above them.
+#[derive(Clone, Debug, Default)]
+pub struct Screen(MultiProgress);
+
+impl Screen {
+    /// Gives the bars.
+    pub fn bars(&self) -> &MultiProgress {
+        &self.0
+    }
+
+    /// Writes a line above the bars.
+    pub fn tell(&self, line: &str) {
+        self.0.suspend(|| tell(&format!("{}\n", clean(line))));
+    }
+}
+
+impl<'a> MakeWriter<'a> for Screen {
+    type Writer = Line;
+
+    fn make_writer(&'a self) -> Line {
+        Line { screen: self.clone(), bytes: Vec::new() }
+    }
+}
+
+/// One entry of the log, written as a whole.
+#[derive(Debug)]
+pub struct Line {
+    screen: Screen,
+    bytes: Vec<u8>,
+}
+
+impl Write for Line {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.bytes.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        let text = String::from_utf8_lossy(&self.bytes);
+        if !text.trim_end().is_empty() {
+            self.screen.tell(text.trim_end());
+        }
+    }
+}
+
+/// Begins to log: warnings and errors, or what `SYNOD_LOG` says.
+///
+/// # Errors
+/// [`Failure`] when `SYNOD_LOG` cannot be read.
+pub fn begin(screen: &Screen) -> Result<(), Failure> {
+    let filter = filter(std::env::var(VARIABLE).ok().as_deref())?;
+    let layer = fmt::layer().with_writer(screen.clone()).with_ansi(false).with_filter(filter);
+    // A program that logs already goes on as it does.
+    tracing_subscriber::registry().with(layer).try_init().ok();
+    panic::set_hook(Box::new(|info| {
+        let place = info.location().map(ToString::to_string).unwrap_or_default();
+        let text = info.payload_as_str().unwrap_or("a value that is no text");
+        if std::thread::current().name() == Some("main") {
+            tracing::error!(place, text, "the program panicked; please report it");
+        } else {
+            tracing::warn!(place, text, "panicked");
+        }
+    }));
+    Ok(())
+}
+
+/// Reads what is to be logged; ractor's own spans, one a message, never are.
+fn filter(text: Option<&str>) -> Result<Targets, Failure> {
+    let chosen = match text {
+        None | Some("") => Targets::new().with_default(LevelFilter::WARN),
+        Some(text) => Targets::from_str(text).map_err(|error| {
+            let words =
+                format!("{VARIABLE}={text}: {error}; write it as `info` or `synod_actors=debug`");
+            Failure::words(Exit::Usage, words)
+        })?,
+    };
+    Ok(chosen.with_target("ractor", LevelFilter::WARN))
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::Level;
+
+    use super::*;
+
+    #[test]
+    fn warnings_are_logged_unless_something_else_is_asked_for() {
+        let default = filter(None).unwrap();
+        assert!(default.would_enable("synod_actors", &Level::WARN));
+        assert!(!default.would_enable("synod_actors", &Level::INFO));
+        let chosen = filter(Some("warn,synod_actors=debug,ractor=trace")).unwrap();
+        assert!(chosen.would_enable("synod_actors::roster", &Level::DEBUG));
+        assert!(!chosen.would_enable("synod_runtime", &Level::INFO));
+        assert!(!chosen.would_enable("ractor::actor", &Level::INFO));
+        assert_eq!(filter(Some("=x=")).unwrap_err().exit, Exit::Usage);
+    }
+}

@@ -1,0 +1,233 @@
+//! How far a run is: bars on a terminal, a line now and then elsewhere; both on standard error.
+
+use std::{
+    collections::BTreeMap,
+    io::{IsTerminal, stderr},
+};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use protocol::{Event, Value};
+use runtime::{
+    clock::Moment,
+    events::{EventKind, Received},
+};
+
+use super::{logs::Screen, output::counted};
+use crate::limits::{FAILURES_TOLD, LINE_EVERY};
+
+/// Follows the events of one run.
+#[derive(Debug)]
+pub struct Progress {
+    screen: Screen,
+    bars: Option<Bars>,
+    total: Count,
+    units: u64,
+    agents: BTreeMap<String, Count>,
+    told: usize,
+    last_line: Moment,
+    changed: bool,
+}
+
+#[derive(Debug)]
+struct Bars {
+    total: ProgressBar,
+    agents: BTreeMap<String, ProgressBar>,
+}
+
+/// What is counted of all agents or of one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Count {
+    running: u64,
+    done: u64,
+    failed: u64,
+    retried: u64,
+}
+
+impl Count {
+    fn take(&mut self, kind: EventKind) {
+        match kind {
+            EventKind::TaskAssigned => self.running += 1,
+            EventKind::TaskCompleted => self.done += 1,
+            EventKind::TaskFailed => self.failed += 1,
+            EventKind::TaskRetried => self.retried += 1,
+            _ => {}
+        }
+        if matches!(kind, EventKind::TaskCompleted | EventKind::TaskFailed | EventKind::TaskRetried)
+        {
+            self.running = self.running.saturating_sub(1);
+        }
+    }
+
+    fn words(self) -> String {
+        let mut words = format!("{} done", self.done);
+        for (count, word) in
+            [(self.running, "running"), (self.failed, "failed"), (self.retried, "retried")]
+        {
+            if count > 0 {
+                words.push_str(&format!(", {count} {word}"));
+            }
+        }
+        words
+    }
+}
+
+impl Progress {
+    /// Begins to show the progress of a run.
+    pub fn new(screen: &Screen, now: Moment) -> Self {
+        let bars = stderr().is_terminal().then(|| Bars {
+            total: screen.bars().add(ProgressBar::no_length().with_style(total_style())),
+            agents: BTreeMap::new(),
+        });
+        Self {
+            screen: screen.clone(),
+            bars,
+            total: Count::default(),
+            units: 0,
+            agents: BTreeMap::new(),
+            told: 0,
+            last_line: now,
+            changed: false,
+        }
+    }
+
+    /// Takes what the event bus says.
+    pub fn take(&mut self, received: &Received) {
+        match received {
+            Received::Event(event) => self.event(event),
+            Received::Missed(count) => {
+                tracing::debug!(count, "events came faster than they were shown");
+            }
+        }
+    }
+
+    fn event(&mut self, event: &Event) {
+        let Some(kind) = EventKind::of(&event.kind) else { return };
+        let number = |key: &str| event.data.get(key).and_then(Value::as_u64).unwrap_or(0);
+        let text = |key: &str| event.data.get(key).and_then(Value::as_str).unwrap_or_default();
+        if kind == EventKind::TaskCreated {
+            let (units, done) = (number("units"), number("done"));
+            self.units = units;
+            self.total.done = done;
+            self.begin(units, done);
+            return;
+        }
+        let agent = text("agent");
+        if agent.is_empty() {
+            return;
+        }
+        self.total.take(kind);
+        self.agents.entry(agent.to_owned()).or_default().take(kind);
+        self.changed = true;
+        if kind == EventKind::TaskFailed {
+            self.tell_failure(agent, text("name"), text("error"));
+        }
+    }
+
+    fn begin(&mut self, units: u64, done: u64) {
+        let all = counted(units, "piece");
+        match (done, self.bars.is_some()) {
+            (0, true) => {}
+            (0, false) => self.screen.tell(&format!("{all} of work")),
+            (done, _) => {
+                self.screen.tell(&format!("{all} of work, {done} done before and not run again"))
+            }
+        }
+    }
+
+    fn tell_failure(&mut self, agent: &str, part: &str, error: &str) {
+        self.told += 1;
+        if self.told <= FAILURES_TOLD {
+            self.screen.tell(&format!("failed: {agent}: {part}: {error}"));
+        } else if self.told == FAILURES_TOLD + 1 {
+            self.screen.tell("failed: more; the report names all");
+        }
+    }
+
+    /// Draws the bars, or tells a line if the last one is long ago.
+    pub fn draw(&mut self, now: Moment) {
+        let Some(bars) = &mut self.bars else {
+            if self.changed && now.since(self.last_line) >= LINE_EVERY {
+                self.last_line = now;
+                self.changed = false;
+                self.screen.tell(&format!(
+                    "{} of {}: {}",
+                    self.total.done,
+                    self.units,
+                    self.total.words()
+                ));
+            }
+            return;
+        };
+        for (agent, count) in &self.agents {
+            let bar = bars.agents.entry(agent.clone()).or_insert_with(|| {
+                let bar = ProgressBar::no_length().with_style(agent_style());
+                let bar = self.screen.bars().insert_before(&bars.total, bar);
+                bar.set_prefix(agent.clone());
+                bar
+            });
+            bar.set_message(count.words());
+            bar.tick();
+        }
+        if self.units > 0 {
+            bars.total.set_length(self.units);
+        }
+        bars.total.set_position(self.total.done + self.total.failed);
+        bars.total.set_message(self.total.words());
+        bars.total.tick();
+    }
+
+    /// Takes the bars away.
+    pub fn end(self) {
+        if let Some(bars) = self.bars {
+            bars.agents.values().for_each(ProgressBar::finish_and_clear);
+            bars.total.finish_and_clear();
+        }
+    }
+}
+
+fn total_style() -> ProgressStyle {
+    style("{bar:30} {pos}/{len} {percent}% {elapsed} eta {eta} {wide_msg}")
+        .progress_chars("█▉▊▋▌▍▎▏ ")
+}
+
+fn agent_style() -> ProgressStyle {
+    style("{spinner} {prefix:20!} {wide_msg}")
+}
+
+/// Every template here is right; a wrong one would show the default.
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attempts_are_counted_from_their_events() {
+        let mut count = Count::default();
+        for kind in [
+            EventKind::TaskAssigned,
+            EventKind::TaskAssigned,
+            EventKind::TaskRetried,
+            EventKind::TaskCompleted,
+            EventKind::TaskAssigned,
+            EventKind::TaskFailed,
+            EventKind::ProgressUpdate,
+        ] {
+            count.take(kind);
+        }
+        assert_eq!(count, Count { running: 0, done: 1, failed: 1, retried: 1 });
+        assert_eq!(count.words(), "1 done, 1 failed, 1 retried");
+    }
+
+    #[test]
+    fn every_template_is_right() {
+        for template in [
+            "{bar:30} {pos}/{len} {percent}% {elapsed} eta {eta} {wide_msg}",
+            "{spinner} {prefix:20!} {wide_msg}",
+        ] {
+            assert!(ProgressStyle::with_template(template).is_ok());
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! The result of a run, as text, as one JSON document, or as a report in a file.
+
+use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf};
+
+use actors::pattern::{FailedPart, FailureKind, Tally};
+use protocol::RunId;
+use review::{
+    Finding, Severity,
+    merge::Report,
+    report::{self, Extras},
+};
+use serde::Serialize;
+
+use super::{
+    args::{ReportFormat, View},
+    exit::Exit,
+    output::{Failure, clean, counted, print, tell},
+};
+use crate::{
+    job::SkippedAgent,
+    limits::{FINDINGS_SHOWN, NAMES_SHOWN},
+};
+
+/// A run that has ended.
+#[derive(Debug)]
+pub struct Finished {
+    /// The run.
+    pub run: RunId,
+    /// Its name.
+    pub name: String,
+    /// The run file.
+    pub file: String,
+    /// What was looked at.
+    pub root: PathBuf,
+    /// How many files.
+    pub files: usize,
+    /// Its journal.
+    pub journal: PathBuf,
+    /// Who did not take part.
+    pub skipped_agents: Vec<SkippedAgent>,
+    /// Why it did not complete.
+    pub failure: Option<FailureKind>,
+    /// How the program ends, findings aside.
+    pub exit: Exit,
+    /// What was found.
+    pub report: Option<Report>,
+    /// Parts without a result.
+    pub failed: Vec<FailedPart>,
+    /// Counts.
+    pub tally: Tally,
+    /// How long it took, in milliseconds.
+    pub millis: u64,
+    /// The node's metrics, if they are wanted.
+    pub metrics: Option<String>,
+}
+
+/// What `--json` prints.
+#[derive(Debug, Serialize)]
+struct Document<'a> {
+    synod: u32,
+    run: RunId,
+    name: &'a str,
+    outcome: &'a str,
+    exit_code: u8,
+    failure: Option<Why<'a>>,
+    millis: u64,
+    root: &'a std::path::Path,
+    journal: &'a std::path::Path,
+    tally: &'a Tally,
+    failed_parts: &'a [FailedPart],
+    skipped_agents: &'a [SkippedAgent],
+    report: Option<&'a Report>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metrics: Option<&'a str>,
+}
+
+#[derive(Debug, Serialize)]
+struct Why<'a> {
+    message: String,
+    #[serde(flatten)]
+    kind: &'a FailureKind,
+}
+
+/// Gives the word for how a run ended.
+pub fn outcome_word(failure: Option<&FailureKind>) -> &'static str {
+    match failure {
+        None => "completed",
+        Some(FailureKind::TimedOut { .. }) => "timed_out",
+        Some(FailureKind::Cancelled { .. }) => "cancelled",
+        Some(FailureKind::Rejected { .. }) => "rejected",
+        Some(FailureKind::NodeLost { .. }) => "node_lost",
+        Some(
+            FailureKind::Split { .. } | FailureKind::Parts { .. } | FailureKind::Reduce { .. },
+        ) => "failed",
+    }
+}
+
+impl Finished {
+    /// Shows the result as it was asked for, and says how the program ends.
+    ///
+    /// # Errors
+    /// [`Failure`] when it cannot be printed or written.
+    pub fn show(&self, view: &View) -> Result<Exit, Failure> {
+        let exit = self.exit_with(view);
+        if view.json {
+            print(&self.document(exit)?)?;
+            return Ok(exit);
+        }
+        print(&self.summary())?;
+        if let (Some(file), Some(report)) = (&view.report, &self.report) {
+            let text = match file.format {
+                ReportFormat::Markdown => report::markdown(report, &self.extras()),
+                ReportFormat::Html => report::html(report, &self.extras()),
+                ReportFormat::Sarif => report::sarif(report),
+            };
+            std::fs::write(&file.path, text).map_err(|error| {
+                let words = format!(
+                    "cannot write {}: {error}; the run is kept: synod resume {}",
+                    file.path.display(),
+                    self.run
+                );
+                Failure::words(Exit::Failed, words)
+            })?;
+            tell(&format!("report: {}\n", clean(&file.path.display().to_string())));
+        }
+        if let Some(metrics) = &self.metrics {
+            print(&format!("\n{metrics}"))?;
+        }
+        Ok(exit)
+    }
+
+    fn exit_with(&self, view: &View) -> Exit {
+        let bad = |finding: &Finding, least: Severity| finding.severity <= least;
+        let found = match (&self.report, view.fail_on) {
+            (Some(report), Some(fail_on)) => {
+                report.findings.iter().any(|finding| bad(finding, fail_on.severity()))
+            }
+            _ => false,
+        };
+        if self.exit == Exit::Done && found { Exit::Findings } else { self.exit }
+    }
+
+    fn document(&self, exit: Exit) -> Result<String, Failure> {
+        let document = Document {
+            synod: 1,
+            run: self.run,
+            name: &self.name,
+            outcome: outcome_word(self.failure.as_ref()),
+            exit_code: exit.code(),
+            failure: self.failure.as_ref().map(|kind| Why { message: kind.to_string(), kind }),
+            millis: self.millis,
+            root: &self.root,
+            journal: &self.journal,
+            tally: &self.tally,
+            failed_parts: &self.failed,
+            skipped_agents: &self.skipped_agents,
+            report: self.report.as_ref(),
+            metrics: self.metrics.as_deref(),
+        };
+        let text = serde_json::to_string_pretty(&document);
+        text.map(|text| text + "\n").map_err(|error| Failure::failed(&error))
+    }
+
+    /// What only the run knows, for the report.
+    fn extras(&self) -> Extras {
+        let failed = self.failed.iter().map(|part| {
+            (
+                format!("{}: {}", part.agent, part.name),
+                format!("{} ({})", part.error, counted(u64::from(part.attempts), "attempt")),
+            )
+        });
+        let skipped = self.skipped_agents.iter();
+        Extras {
+            title: format!("Review of {}", self.root.display()),
+            summary: self.facts(),
+            failed: failed.collect(),
+            skipped_agents: skipped.map(|one| (one.agent.clone(), one.reason.clone())).collect(),
+            waterfall: None,
+        }
+    }
+
+    fn facts(&self) -> Vec<String> {
+        let Tally { units, done, resumed, retries, speculative, .. } = self.tally;
+        let mut work = format!("{done} of {} of work done", counted(units, "piece"));
+        for (count, word) in [
+            (resumed, "before, and not run again"),
+            (retries, "tried again"),
+            (speculative, "run twice for speed"),
+        ] {
+            if count > 0 {
+                write!(work, ", {count} {word}").ok();
+            }
+        }
+        let mut facts = Vec::new();
+        if let Some(failure) = &self.failure {
+            facts.push(format!("Incomplete: {failure}"));
+        }
+        facts.push(format!(
+            "{}, {work}, {}.{:03} s",
+            counted(self.files as u64, "file"),
+            self.millis / 1_000,
+            self.millis % 1_000
+        ));
+        facts.push(format!("Run {} of {}", self.run, self.file));
+        facts
+    }
+
+    fn summary(&self) -> String {
+        let mut text = format!("Review of {}\n", clean(&self.root.display().to_string()));
+        if let Some(failure) = &self.failure {
+            writeln!(text, "\nThe run did not complete: {}", clean(&failure.to_string())).ok();
+        }
+        match &self.report {
+            Some(report) => findings(&mut text, &report.findings),
+            None => text.push_str("\nThere is no report.\n"),
+        }
+        let failed = self.failed.iter().map(|part| {
+            format!(
+                "{}: {}: {} ({})",
+                part.agent,
+                part.name,
+                part.error,
+                counted(u64::from(part.attempts), "attempt")
+            )
+        });
+        section(&mut text, "Parts without a result", failed.collect());
+        let agents = self.skipped_agents.iter().map(|one| format!("{}: {}", one.agent, one.reason));
+        section(&mut text, "Skipped agents", agents.collect());
+        if let Some(report) = &self.report {
+            section(&mut text, "Skipped files", skipped_files(report));
+        }
+        text.push('\n');
+        for fact in self.facts().iter().filter(|fact| !fact.starts_with("Incomplete")) {
+            writeln!(text, "{}", clean(fact)).ok();
+        }
+        if self.failure.is_some() {
+            writeln!(text, "Take it up again: synod resume {}", self.run).ok();
+        }
+        text
+    }
+}
+
+/// Counts the findings and shows the first, which are the worst.
+fn findings(text: &mut String, findings: &[Finding]) {
+    let count = |severity: Severity| {
+        findings.iter().filter(|finding| finding.severity == severity).count() as u64
+    };
+    let (errors, warnings, notes) =
+        (count(Severity::Error), count(Severity::Warning), count(Severity::Note));
+    let counts = [counted(errors, "error"), counted(warnings, "warning"), counted(notes, "note")];
+    writeln!(text, "{}: {}\n", counted(findings.len() as u64, "finding"), counts.join(", ")).ok();
+    for finding in findings.iter().take(FINDINGS_SHOWN) {
+        let place = format!("{}:{}", finding.file, finding.line);
+        let (place, message) = (clean(&place), clean(&finding.message));
+        writeln!(
+            text,
+            "{:>7}  {place}  {}  {message}",
+            finding.severity.name(),
+            clean(&finding.rule)
+        )
+        .ok();
+    }
+    if findings.len() > FINDINGS_SHOWN {
+        let more = findings.len() - FINDINGS_SHOWN;
+        writeln!(text, "         and {more} more; `--report review.md` has all").ok();
+    }
+}
+
+fn section(text: &mut String, title: &str, lines: Vec<String>) {
+    if lines.is_empty() {
+        return;
+    }
+    writeln!(text, "\n{title}: {}", lines.len()).ok();
+    for line in lines.iter().take(NAMES_SHOWN) {
+        writeln!(text, "  {}", clean(line)).ok();
+    }
+    if lines.len() > NAMES_SHOWN {
+        writeln!(text, "  and {} more", lines.len() - NAMES_SHOWN).ok();
+    }
+}
+
+/// Names skipped files by reason.
+fn skipped_files(report: &Report) -> Vec<String> {
+    let mut reasons: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for skipped in &report.skipped {
+        reasons.entry(&skipped.reason).or_default().push(&skipped.file);
+    }
+    let line = |(reason, files): (&str, Vec<&str>)| {
+        let shown: Vec<&str> = files.iter().take(NAMES_SHOWN).copied().collect();
+        let more = files.len().saturating_sub(shown.len());
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        format!("{}{more}: {reason}", shown.join(", "))
+    };
+    reasons.into_iter().map(line).collect()
+}

@@ -1,0 +1,410 @@
+//! `synod run` and `synod resume`: a job, one journal, one run, its report.
+//!
+//! # Invariants
+//! - Nothing is started, and no file is made, when the run file, its inputs or its programs are wrong.
+//! - The first signal cancels the run, which then ends with what it has within [`CANCEL_WAIT`]; the second ends the program.
+
+use std::{io::Read as _, path::Path, path::PathBuf, pin::pin, sync::Arc};
+
+use actors::{
+    agent::Launcher,
+    pattern::{FailureKind, Outcome, RunError, Tally},
+};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use protocol::RunId;
+use review::merge::Report;
+use runtime::{
+    clock::{Clock, Random, SystemClock, SystemRandom},
+    engine::{
+        journal::Journal,
+        local::{OpenJournalError, RedbJournal},
+    },
+    events::{Filter, Subscription},
+    tasks::{TaskKind, on_thread},
+    telemetry::metrics::{COMMUNICATION, CONSENSUS, Metrics},
+};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::{
+    args::{Resume, Run, View},
+    control::Control,
+    exit::Exit,
+    folder::Folder,
+    history::{self, HistoryError, Request},
+    logs::Screen,
+    output::{Failure, tell},
+    progress::Progress,
+    result::Finished,
+};
+use crate::{
+    job::{Cast, Job, catalogue},
+    limits::{CANCEL_WAIT, DISPLAY_EVENTS, DRAW_EVERY, STOP_WAIT},
+    node::Node,
+    runfile::{Problems, Resolved, RunRequest, limits::FILE_BYTES_MAX},
+};
+
+/// What a run is started from.
+struct Start {
+    request: RunRequest,
+    resolved: Resolved,
+    /// The run that is taken up again, and who took part in it.
+    resumed: Option<(RunId, Cast)>,
+    folder: Folder,
+    view: View,
+    launcher: Launcher,
+    screen: Screen,
+}
+
+/// Runs a run file.
+///
+/// # Errors
+/// [`Failure`] when the run could not begin, or its report could not be written.
+pub fn run(options: Run, launcher: &Launcher, screen: &Screen) -> Result<Exit, Failure> {
+    let request = RunRequest {
+        name: options.file.display().to_string(),
+        text: read_file(&options.file)?,
+        overrides: options.overrides,
+        inputs: options.inputs,
+    };
+    let resolved = resolve(&request)?;
+    let folder =
+        Folder::open(options.data.folder.as_deref()).map_err(|error| Failure::failed(&error))?;
+    let start = Start {
+        request,
+        resolved,
+        resumed: None,
+        folder,
+        view: options.view,
+        launcher: launcher.clone(),
+        screen: screen.clone(),
+    };
+    block_on(start)
+}
+
+/// Takes a run up again.
+///
+/// # Errors
+/// [`Failure`] when there is no such run, it is running, or it cannot go on as it began.
+pub fn resume(options: Resume, launcher: &Launcher, screen: &Screen) -> Result<Exit, Failure> {
+    let folder =
+        Folder::open(options.data.folder.as_deref()).map_err(|error| Failure::failed(&error))?;
+    let run = folder.find(&options.run).map_err(|error| Failure::usage(&error))?;
+    let journal = history::open(&folder.journal(run)).map_err(|error| Failure::failed(&error))?;
+    let request = history::request(&journal, run).map_err(|error| Failure::failed(&error))?;
+    drop(journal);
+    let mut view = options.view;
+    if let Some(report) = &mut view.report {
+        report.path = std::path::absolute(&report.path).unwrap_or_else(|_| report.path.clone());
+    }
+    std::env::set_current_dir(&request.directory).map_err(|error| {
+        let words =
+            format!("cannot go to {}, where the run began: {error}", request.directory.display());
+        Failure::words(Exit::Failed, words)
+    })?;
+    let resolved = resolve(&request.request)?;
+    let start = Start {
+        request: request.request,
+        resolved,
+        resumed: Some((run, request.cast)),
+        folder,
+        view,
+        launcher: launcher.clone(),
+        screen: screen.clone(),
+    };
+    block_on(start)
+}
+
+/// Reads a run file.
+///
+/// # Errors
+/// [`Failure`] when there is none, it is too large or no text.
+pub fn read_file(path: &Path) -> Result<String, Failure> {
+    let read = || -> std::io::Result<String> {
+        let mut text = String::new();
+        let limit = u64::try_from(FILE_BYTES_MAX).unwrap_or(u64::MAX).saturating_add(1);
+        std::fs::File::open(path)?.take(limit).read_to_string(&mut text)?;
+        Ok(text)
+    };
+    read().map_err(|error| {
+        Failure::words(Exit::Usage, format!("cannot read the run file {}: {error}", path.display()))
+    })
+}
+
+/// Renders what is wrong with a run file.
+pub fn wrong(problems: &Problems) -> Failure {
+    let colour = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    Failure { exit: Exit::Usage, message: problems.render(colour) }
+}
+
+fn resolve(request: &RunRequest) -> Result<Resolved, Failure> {
+    let env = |name: &str| std::env::var(name).ok();
+    request.resolve(&catalogue(), &env).map_err(|problems| wrong(&problems))
+}
+
+fn block_on(start: Start) -> Result<Exit, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::failed(&error))?;
+    let ended = runtime.block_on(Box::pin(drive(start)));
+    // A reviewer that is in the middle of a file is not waited for.
+    runtime.shutdown_background();
+    ended
+}
+
+async fn drive(start: Start) -> Result<Exit, Failure> {
+    let mut signals = Signals::new().map_err(|error| Failure::failed(&error))?;
+    let clock = Arc::new(SystemClock::new());
+    let job = tokio::select! {
+        job = prepare(&start) => job?,
+        exit = signals.next() => return Err(Failure::words(exit, "cancelled before anything was started")),
+    };
+    for skipped in &job.cast.skipped {
+        start.screen.tell(&format!("skipped: {}: {}", skipped.agent, skipped.reason));
+    }
+    let mut opened = open(&start, &job, clock).await?;
+    let mut finished = opened.finished(&start, &job);
+    let exit = match conduct(&start, &job, &mut opened, &mut signals).await? {
+        Ended::Outcome(outcome, signal) => {
+            finished.take(outcome, signal);
+            finished.millis = opened.node.kernel().now().as_nanos() / 1_000_000;
+            finished.metrics = opened.metrics.as_ref().map(PrometheusHandle::render);
+            finished.show(&start.view)?
+        }
+        Ended::Abandoned(exit) => {
+            tell(&format!(
+                "the run did not end in time; take it up again: synod resume {}\n",
+                opened.run
+            ));
+            exit
+        }
+    };
+    if let Err(error) = opened.node.kernel().stop(STOP_WAIT).await {
+        return Err(Failure::failed(&error));
+    }
+    Ok(exit)
+}
+
+async fn prepare(start: &Start) -> Result<Job, Failure> {
+    let (resolved, launcher) = (start.resolved.clone(), start.launcher.clone());
+    let before = start.resumed.as_ref().map(|(_, cast)| cast.clone());
+    let prepared = on_thread(move || Job::prepare(&resolved, &launcher, before.as_ref())).await;
+    let prepared = prepared
+        .map_err(|error| Failure::words(Exit::Failed, format!("listing the files {error}")))?;
+    prepared.map_err(|error| Failure::usage(&error))
+}
+
+/// A run's node, journal and socket.
+struct Opened {
+    run: RunId,
+    node: Node,
+    control: Control,
+    journal_path: PathBuf,
+    metrics: Option<PrometheusHandle>,
+}
+
+async fn open(start: &Start, job: &Job, clock: Arc<SystemClock>) -> Result<Opened, Failure> {
+    if start.resumed.is_none() {
+        start.folder.prune().map_err(|error| Failure::failed(&error))?;
+    }
+    let millis = clock.unix_nanos() / 1_000_000;
+    let run = match &start.resumed {
+        Some((run, _)) => *run,
+        None => {
+            RunId::from_parts(u64::try_from(millis).unwrap_or(0), SystemRandom::new().next_u128())
+        }
+    };
+    let journal_path = start.folder.journal(run);
+    let path = journal_path.clone();
+    let journal = on_thread(move || RedbJournal::open(&path)).await;
+    let journal = journal
+        .map_err(|error| Failure::words(Exit::Failed, format!("opening the journal {error}")))?;
+    let journal: Arc<dyn Journal> = Arc::new(journal.map_err(|error| match error {
+        OpenJournalError::Locked { .. } => Failure::words(
+            Exit::Usage,
+            format!("run {run} is running in another process; `synod show {run}` looks at it"),
+        ),
+        error => Failure::failed(&error),
+    })?);
+    if start.resumed.is_none() {
+        write_request(&*journal, run, millis, start, job)
+            .await
+            .map_err(|error| Failure::failed(&error))?;
+    }
+    let control =
+        Control::open(&start.folder.socket(run)).map_err(|error| Failure::failed(&error))?;
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let metrics = start.view.metrics.then(|| recorder.handle());
+    let mut builder = Node::builder().clock(clock).journal(journal);
+    if metrics.is_some() {
+        builder = builder.metrics(Metrics::new(Arc::new(recorder)));
+    }
+    let node = Node::of(builder.open().map_err(|error| Failure::failed(&error))?);
+    seed_metrics(node.kernel().metrics());
+    Ok(Opened { run, node, control, journal_path, metrics })
+}
+
+/// Registers the metrics that nothing of this kind of run counts, so that a scrape always finds them.
+fn seed_metrics(metrics: &Metrics) {
+    drop(metrics.histogram(
+        COMMUNICATION,
+        &[("source", "coordinator"), ("destination", "agent"), ("message_type", "task")],
+    ));
+    drop(metrics.histogram(CONSENSUS, &[("topic", "none"), ("participants", "0")]));
+}
+
+async fn write_request(
+    journal: &dyn Journal,
+    run: RunId,
+    at: i64,
+    start: &Start,
+    job: &Job,
+) -> Result<(), HistoryError> {
+    let directory = std::env::current_dir().map_err(|error| HistoryError::Record {
+        run,
+        why: format!("the working directory: {error}"),
+    })?;
+    let request = Request {
+        run,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        at,
+        directory,
+        request: start.request.clone(),
+        cast: job.cast.clone(),
+    };
+    history::write(journal, &request).await
+}
+
+impl Opened {
+    fn finished(&self, start: &Start, job: &Job) -> Finished {
+        Finished {
+            run: self.run,
+            name: job.name().to_owned(),
+            file: start.request.name.clone(),
+            root: job.files.root().to_owned(),
+            files: job.files.list().len(),
+            journal: self.journal_path.clone(),
+            skipped_agents: job.cast.skipped.clone(),
+            failure: None,
+            exit: Exit::Done,
+            report: None,
+            failed: Vec::new(),
+            tally: Tally::default(),
+            millis: 0,
+            metrics: None,
+        }
+    }
+}
+
+/// How a run left the stage.
+enum Ended {
+    /// With an outcome, perhaps after a signal.
+    Outcome(Outcome<Report>, Option<Exit>),
+    /// Without one, because the user would not wait.
+    Abandoned(Exit),
+}
+
+/// Starts the run, shows how far it is, and listens to whoever wants it cancelled.
+async fn conduct(
+    start: &Start,
+    job: &Job,
+    opened: &mut Opened,
+    signals: &mut Signals,
+) -> Result<Ended, Failure> {
+    let (serve, mut cancels) = opened.control.serve();
+    let kernel = opened.node.kernel();
+    let filter = Filter::new().run(opened.run);
+    let events = kernel.events().subscribe_with(filter, DISPLAY_EVENTS);
+    let mut events = events.map_err(|refusal| Failure::words(Exit::Failed, refusal.text))?;
+    let pattern = job.start(&opened.node).map_err(|error| Failure::failed(&error))?;
+    let builder = opened.node.run(pattern).id(opened.run).deadline(job.deadline());
+    let handle = match builder.start().await {
+        Ok(handle) => handle,
+        Err(rejected) => return Ok(Ended::Outcome(Err(rejected), None)),
+    };
+    kernel.run_task(TaskKind::Service, Box::pin(serve));
+    let mut progress = Progress::new(&start.screen, kernel.now());
+    let canceller = handle.canceller();
+    let mut outcome = pin!(handle.outcome());
+    let mut clients = Vec::new();
+    let mut cancelled = None;
+    let mut give_up = pin!(tokio::time::sleep(job.deadline() + CANCEL_WAIT * 10));
+    let mut draw = tokio::time::interval(DRAW_EVERY);
+    let ended = loop {
+        let exit = tokio::select! {
+            biased;
+            outcome = &mut outcome => break Ended::Outcome(outcome, cancelled),
+            exit = signals.next() => exit,
+            Some(client) = cancels.recv() => {
+                clients.push(client);
+                Exit::Cancelled
+            }
+            () = &mut give_up => break Ended::Abandoned(cancelled.unwrap_or(Exit::TimedOut)),
+            _ = draw.tick() => {
+                take_all(&mut events, &mut progress);
+                progress.draw(kernel.now());
+                continue;
+            }
+        };
+        if cancelled.is_some() && clients.is_empty() {
+            break Ended::Abandoned(exit);
+        }
+        cancelled = Some(exit);
+        give_up.as_mut().reset(tokio::time::Instant::now() + CANCEL_WAIT);
+        canceller.cancel();
+    };
+    take_all(&mut events, &mut progress);
+    progress.end();
+    Ok(ended)
+}
+
+fn take_all(events: &mut Subscription, progress: &mut Progress) {
+    while let Some(received) = events.try_next() {
+        progress.take(&received);
+    }
+}
+
+/// The signals that end a run.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    /// Waits for the next signal.
+    async fn next(&mut self) -> Exit {
+        tokio::select! {
+            _ = self.interrupt.recv() => Exit::Cancelled,
+            _ = self.terminate.recv() => Exit::Terminated,
+        }
+    }
+}
+
+impl Finished {
+    fn take(&mut self, outcome: Outcome<Report>, signal: Option<Exit>) {
+        match outcome {
+            Ok(completed) => {
+                self.report = Some(completed.value);
+                self.failed = completed.failed;
+                self.tally = completed.tally;
+                self.exit = if self.failed.is_empty() { Exit::Done } else { Exit::Incomplete };
+            }
+            Err(error) => {
+                let RunError { kind, partial, failed, tally, .. } = *error;
+                self.exit = match (&kind, signal) {
+                    (FailureKind::Cancelled { .. }, Some(exit)) => exit,
+                    (kind, _) => Exit::of(kind),
+                };
+                self.failure = Some(kind);
+                self.report = partial;
+                self.failed = failed;
+                self.tally = tally;
+            }
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! A job: what a run file asks for, with its files listed and its programs found; ready to become a run.
+//!
+//! The command line makes it from a resolved run file, starts its agents on a node and runs its [`MapReduce`].
+//! [`files`] lists and splits, [`agents`] does parts, [`answer`] reads what agents say, [`merge`] puts it together.
+//!
+//! # Invariants
+//! - Nothing was started when a job cannot be prepared.
+//! - An agent that does not take part is named with its reason in [`Job::skipped`].
+//! - A job that is prepared again with the agents of the first time numbers its pieces of work alike, so that it can be resumed.
+
+mod agents;
+mod answer;
+mod files;
+mod merge;
+
+use std::{path::PathBuf, sync::Arc};
+
+use actors::{
+    agent::{AgentError, Launcher, Part, handle::StartError, probe},
+    assign::Strategy,
+    pattern::map_reduce::{Assignment, MapReduce, OnPartialFailure as OnFailure, Options, Retries},
+};
+use review::source::{self, Commits, SourceError};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+pub use files::Files;
+pub use merge::Merge;
+
+use crate::{
+    node::Node,
+    runfile::{
+        Agent, AgentKind, Argument, Assign, Catalogue, MapReduce as Pattern, OnPartialFailure,
+        Resolved, Workers,
+    },
+};
+
+/// The names that run files may use with this program.
+pub fn catalogue() -> Catalogue {
+    Catalogue {
+        builtins: Some(review::names().into_iter().map(str::to_owned).collect()),
+        actors: Some(Vec::new()),
+        reducers: Some(vec!["findings.merge".to_owned()]),
+    }
+}
+
+/// A run file's job.
+#[derive(Debug)]
+pub struct Job {
+    /// What takes part; kept with the run, so that it can be resumed alike.
+    pub cast: Cast,
+    /// The files.
+    pub files: Arc<Files>,
+    agents: Vec<Agent>,
+    pattern: Pattern,
+    deadline: std::time::Duration,
+    launcher: Launcher,
+}
+
+/// Who takes part in a run, and on what.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cast {
+    /// The agents, in the order of the pattern.
+    pub agents: Vec<String>,
+    /// The agents that do not take part, each with its reason.
+    pub skipped: Vec<SkippedAgent>,
+    /// The commits of a diff.
+    pub commits: Option<Commits>,
+}
+
+/// An agent that does not take part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SkippedAgent {
+    /// Its name in the run file.
+    pub agent: String,
+    /// Why, and what to do to have it.
+    pub reason: String,
+}
+
+/// Why a job cannot be prepared or started.
+#[derive(Debug, thiserror::Error)]
+pub enum JobError {
+    /// The files cannot be listed.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// A program is missing.
+    #[error(
+        "agent `{agent}`: program `{program}` was not found; install it, or set `agents.{agent}.optional = true`"
+    )]
+    NoProgram {
+        /// The agent.
+        agent: String,
+        /// Its program.
+        program: String,
+    },
+    /// The agents that the run began with are not those of now.
+    #[error("agent `{agent}` took part in this run and cannot now: {reason}")]
+    Changed {
+        /// The agent.
+        agent: String,
+        /// Why.
+        reason: String,
+    },
+    /// No agent is left.
+    #[error("no agent of `{pattern}` can take part: {reasons}")]
+    Nobody {
+        /// The pattern.
+        pattern: String,
+        /// Why, for each agent.
+        reasons: String,
+    },
+    /// An agent's command line is not possible.
+    #[error("agent `{agent}`: {source}")]
+    Agent {
+        /// The agent.
+        agent: String,
+        /// Why.
+        source: AgentError,
+    },
+    /// The program that runs this job has no such agent or pattern; a checked run file never names one.
+    #[error("this program has no `{name}`")]
+    Unknown {
+        /// The name.
+        name: String,
+    },
+    /// An agent could not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+}
+
+impl Job {
+    /// Finds out who takes part and lists the files; blocks on the file system, and on `git` for a diff.
+    ///
+    /// `before` is the cast of the run that is resumed, if it is.
+    ///
+    /// # Errors
+    /// [`JobError`], before anything was started.
+    pub fn prepare(
+        resolved: &Resolved,
+        launcher: &Launcher,
+        before: Option<&Cast>,
+    ) -> Result<Self, JobError> {
+        let name = &resolved.main;
+        let unknown = |name: &dyn ToString| JobError::Unknown { name: name.to_string() };
+        let pattern = resolved.map_reduce(name).ok_or_else(|| unknown(name))?.clone();
+        let mut agents = Vec::new();
+        for worker in pattern.workers.names() {
+            agents.push(resolved.agent(worker).ok_or_else(|| unknown(worker))?);
+        }
+        let mut cast = match before {
+            Some(cast) => as_before(&agents, cast)?,
+            None => cast(&agents)?,
+        };
+        agents.retain(|agent| cast.agents.iter().any(|name| name == agent.name.as_str()));
+        if agents.is_empty() {
+            let reasons = cast.skipped.iter().map(|one| format!("{}: {}", one.agent, one.reason));
+            let reasons = reasons.collect::<Vec<_>>().join("; ");
+            return Err(JobError::Nobody { pattern: name.to_string(), reasons });
+        }
+        let diff = match &cast.commits {
+            Some(commits) => Some(format!("{}..{}", commits.from, commits.to)),
+            None => pattern.split.diff.clone(),
+        };
+        let path = PathBuf::from(&pattern.split.path);
+        let source = source::list(&source::Options { path, diff })?;
+        cast.commits = source.commits.clone().or(cast.commits);
+        Ok(Self {
+            cast,
+            files: Arc::new(Files::new(source)),
+            agents: agents.into_iter().cloned().collect(),
+            deadline: resolved.deadline,
+            launcher: launcher.clone(),
+            pattern,
+        })
+    }
+
+    /// What the run is called in listings.
+    pub fn name(&self) -> &str {
+        self.pattern.name.as_str()
+    }
+
+    /// How long the run may take.
+    pub fn deadline(&self) -> std::time::Duration {
+        self.deadline
+    }
+
+    /// Starts the agents on `node` and describes the run.
+    ///
+    /// # Errors
+    /// [`JobError`] when an agent cannot start.
+    pub fn start(&self, node: &Node) -> Result<MapReduce<Part, Value, Merge>, JobError> {
+        let mut branches = Vec::new();
+        for agent in &self.agents {
+            branches.push(agents::start(agent, self, node)?);
+        }
+        let files = Arc::clone(&self.files);
+        let split = files::Split::new(&self.pattern, &self.agents, Arc::clone(&files));
+        let run = MapReduce::new(split, branches, move || Merge::new(&files));
+        Ok(run.options(self.options()))
+    }
+
+    fn options(&self) -> Options {
+        let Pattern {
+            name, workers, assign, retry, speculate, on_partial_failure, timeout, ..
+        } = &self.pattern;
+        let defaults = Options::default();
+        Options {
+            name: name.to_string(),
+            assignment: match (workers, assign) {
+                (Workers::AllOf(_), _) => Assignment::AllOf,
+                (Workers::AnyOf(_), Assign::RoundRobin) => Assignment::AnyOf(Strategy::RoundRobin),
+                (Workers::AnyOf(_), Assign::CapabilityMatch) => {
+                    Assignment::AnyOf(Strategy::CapabilityMatch)
+                }
+            },
+            retries: Retries {
+                attempts: retry.attempts.get(),
+                backoff_min: retry.backoff_min,
+                backoff_max: retry.backoff_max,
+            },
+            speculate: speculate.is_some(),
+            on_partial_failure: match on_partial_failure {
+                OnPartialFailure::Fail => OnFailure::Fail,
+                OnPartialFailure::Keep => OnFailure::Keep,
+                OnPartialFailure::RetryElsewhere => OnFailure::RetryElsewhere,
+            },
+            timeout: timeout.unwrap_or(defaults.timeout),
+        }
+    }
+}
+
+/// Says who can take part now.
+fn cast(agents: &[&Agent]) -> Result<Cast, JobError> {
+    let mut cast = Cast::default();
+    for agent in agents {
+        let name = agent.name.to_string();
+        match reason_to_skip(agent) {
+            None => cast.agents.push(name),
+            Some(Absence::Missing(program)) if !agent.optional => {
+                return Err(JobError::NoProgram { agent: name, program });
+            }
+            Some(absence) => {
+                cast.skipped.push(SkippedAgent { reason: absence.reason(&name), agent: name });
+            }
+        }
+    }
+    Ok(cast)
+}
+
+/// Takes the cast of a run that is resumed, if all of it can still take part.
+fn as_before(agents: &[&Agent], before: &Cast) -> Result<Cast, JobError> {
+    for name in &before.agents {
+        let changed = |reason| JobError::Changed { agent: name.clone(), reason };
+        let agent = agents.iter().find(|agent| agent.name.as_str() == name);
+        let agent = agent.ok_or_else(|| changed("it is not in the run file".to_owned()))?;
+        if let Some(absence) = reason_to_skip(agent) {
+            return Err(changed(absence.reason(name)));
+        }
+    }
+    Ok(before.clone())
+}
+
+/// Why an agent does not take part.
+enum Absence {
+    Untrusted,
+    Missing(String),
+}
+
+impl Absence {
+    fn reason(&self, agent: &str) -> String {
+        match self {
+            Self::Untrusted => format!(
+                "it runs the code that it looks at; `--set agents.{agent}.trusted=true` lets it"
+            ),
+            Self::Missing(program) => format!("program `{program}` was not found; install it"),
+        }
+    }
+}
+
+fn reason_to_skip(agent: &Agent) -> Option<Absence> {
+    if !agent.trusted {
+        return Some(Absence::Untrusted);
+    }
+    let program = match &agent.kind {
+        AgentKind::Builtin(_) | AgentKind::Actor(_) => return None,
+        AgentKind::Command(command) => match command.argv.first() {
+            Some(Argument::Text(program)) => program,
+            Some(Argument::Files) | None => return None,
+        },
+        AgentKind::Process(process) => process.argv.first()?,
+    };
+    probe(program).is_none().then(|| Absence::Missing(program.clone()))
+}

@@ -1,0 +1,59 @@
+//! Every bound of the product, with its unit; what a run file may hold is in [`runfile::limits`](crate::runfile::limits).
+
+use std::time::Duration;
+
+use runtime::limits::JOURNAL_RECORD_BYTES_MAX;
+
+/// The JSON of one agent's review of one part, in bytes; findings beyond it are counted, not kept.
+pub const ANSWER_BYTES_MAX: usize = 768 << 10;
+
+/// One record of a run's request, in bytes.
+pub const REQUEST_RECORD_BYTES: usize = 512 << 10;
+
+/// Ended runs whose files are kept; the oldest go when another begins.
+pub const RUNS_KEPT: usize = 200;
+
+/// Runs that one listing shows.
+pub const RUNS_LISTED_MAX: usize = 1_000;
+
+/// Events of a run that may wait for its display.
+pub const DISPLAY_EVENTS: usize = 65_536;
+
+/// The time between two drawings of the progress bars.
+pub const DRAW_EVERY: Duration = Duration::from_millis(100);
+
+/// The time between two lines of progress where there is no terminal.
+pub const LINE_EVERY: Duration = Duration::from_secs(5);
+
+/// Failed parts that are told while the run goes on; the report has all.
+pub const FAILURES_TOLD: usize = 10;
+
+/// Findings that the summary shows.
+pub const FINDINGS_SHOWN: usize = 20;
+
+/// Failed parts, and skipped files a reason, that the summary shows.
+pub const NAMES_SHOWN: usize = 10;
+
+/// The time that a cancelled run has to end before the program ends without it.
+pub const CANCEL_WAIT: Duration = Duration::from_millis(1_500);
+
+/// The time that `synod cancel` waits for the end of a run.
+pub const CANCEL_ANSWER_WAIT: Duration = Duration::from_secs(10);
+
+/// The time that a client of a run's socket has to say what it wants.
+pub const SOCKET_WORD_WAIT: Duration = Duration::from_secs(1);
+
+/// The longest word on a run's socket, in bytes.
+pub const SOCKET_WORD_BYTES_MAX: usize = 64;
+
+/// The time that a node has to stop when its run has ended.
+pub const STOP_WAIT: Duration = Duration::from_millis(500);
+
+/// Columns of the waterfall's time axis.
+pub const WATERFALL_COLUMNS: usize = 60;
+
+/// The slowest attempts that the waterfall names for each agent.
+pub const WATERFALL_PARTS: usize = 5;
+
+const _: () = assert!(ANSWER_BYTES_MAX < JOURNAL_RECORD_BYTES_MAX);
+const _: () = assert!(REQUEST_RECORD_BYTES < JOURNAL_RECORD_BYTES_MAX);
