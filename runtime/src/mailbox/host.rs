@@ -66,7 +66,9 @@ impl<M> Slot<M> {
             for lane in [&mut lanes.data, &mut *batch] {
                 shrink(lane);
             }
-            shrink(&mut lanes.control);
+            for lane in [&mut lanes.control, &mut *control] {
+                shrink(lane);
+            }
             lanes.park(cx.waker());
         }
         drop(lanes);
