@@ -8,7 +8,7 @@
 //! - Every lease is returned once: by [`Msg::Release`], or with its slot.
 //! - Demands are served in turn; a demand that no living slot can meet is denied, not kept.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use runtime::{
     actor::{Actor, ActorId, Down},
@@ -69,7 +69,11 @@ pub enum Grant {
         demand: DemandId,
         /// The places.
         leases: Vec<Lease>,
+        /// Whether nobody else waits: a place may then be used again and again before it is given back.
+        alone: bool,
     },
+    /// Somebody else waits now: places are to be given back as they become free.
+    Share,
     /// No living slot can meet the demand.
     Denied {
         /// Which demand.
@@ -106,7 +110,7 @@ pub struct Roster {
     spare: VecDeque<Demand>,
     /// Who has what, to be taken back when they end.
     leased: BTreeMap<LeaseId, (SlotId, ActorId)>,
-    owners: BTreeSet<ActorId>,
+    owners: BTreeMap<ActorId, Recipient<Grant>>,
     turns: u64,
     leases: u64,
 }
@@ -134,7 +138,12 @@ impl Actor for Roster {
                 self.deny_unmeetable(cx);
                 return;
             }
-            Msg::Demand(demand) => self.take_demand(demand, cx),
+            Msg::Demand(demand) => {
+                let owner = demand.owner.id();
+                self.take_demand(demand, cx);
+                self.serve(cx);
+                return self.ask_to_share(owner, cx);
+            }
             Msg::Release(leases) => self.release(&leases),
             Msg::Withdraw(owner, id) => {
                 self.keep(|demand| demand.owner.id() != owner || demand.id != id)
@@ -148,7 +157,7 @@ impl Actor for Roster {
 
 impl Roster {
     fn take_demand(&mut self, demand: Demand, cx: &mut Cx<Self>) {
-        if self.owners.insert(demand.owner.id()) {
+        if self.owners.insert(demand.owner.id(), demand.to.clone()).is_none() {
             cx.watch(&demand.owner, Msg::OwnerEnded);
         }
         if self.demands.len() + self.spare.len() >= DEMANDS_MAX {
@@ -159,6 +168,15 @@ impl Roster {
             queue.push_back(demand);
         } else {
             self.deny(&demand, cx);
+        }
+    }
+
+    /// Tells the others to give places back as they become free, if `owner` still waits for some.
+    fn ask_to_share(&self, owner: ActorId, cx: &mut Cx<Self>) {
+        if self.demands.iter().any(|demand| demand.owner.id() == owner) {
+            for (_, to) in self.owners.iter().filter(|(other, _)| **other != owner) {
+                cx.send(to, Grant::Share);
+            }
         }
     }
 
@@ -211,12 +229,13 @@ impl Roster {
         let mut without = 0;
         while without < demands.len() && self.slots.iter().any(Entry::is_free) {
             let Some(mut demand) = demands.pop_front() else { return };
+            let alone = demands.iter().all(|other| other.owner.id() == demand.owner.id());
             let leases = self.reserve(&mut demand, demands.is_empty());
             if leases.is_empty() {
                 without += 1;
             } else {
                 without = 0;
-                cx.send(&demand.to, Grant::Leases { demand: demand.id, leases });
+                cx.send(&demand.to, Grant::Leases { demand: demand.id, leases, alone });
             }
             if demand.count > 0 {
                 demands.push_back(demand);

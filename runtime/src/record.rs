@@ -4,12 +4,18 @@ use std::io;
 
 use serde::{Serialize, de::DeserializeOwned};
 
+/// What most records fit, so that writing one seldom moves it.
+const RECORD_BYTES_USUAL: usize = 128;
+
 /// Encodes a record.
 ///
 /// # Errors
 /// Why the value cannot be written as MessagePack.
 pub fn encode(record: &impl Serialize) -> Result<Vec<u8>, String> {
-    rmp_serde::to_vec_named(record).map_err(|error| format!("encode a record: {error}"))
+    let mut bytes = Vec::with_capacity(RECORD_BYTES_USUAL);
+    let mut serializer = rmp_serde::Serializer::new(&mut bytes).with_struct_map();
+    record.serialize(&mut serializer).map_err(|error| format!("encode a record: {error}"))?;
+    Ok(bytes)
 }
 
 /// Decodes a record.

@@ -42,7 +42,7 @@ use crate::{
     assign::{Need, SlotId, Strategy},
     limits::{PARTS_MAX, QUIESCENCE_WAIT, SPECULATION_PLACES, SPLIT_RECORD_BYTES, UNITS_MAX},
     pattern::{Completed, FailedPart, FailureKind, Outcome, RunError, Tally},
-    roster::{self, Demand, DemandId, Grant, Lease},
+    roster::{self, Demand, DemandId, Grant, Lease, LeaseId},
     system::AgentSystem,
 };
 
@@ -95,6 +95,9 @@ pub(crate) struct Coordinator<P, O, R: Reduce<O>> {
     began: bool,
     tail_timer: bool,
     spare_asked: bool,
+    /// Whether a place may be used again at once: nobody else waits for places.
+    keeps_places: bool,
+    lane_of_lease: BTreeMap<LeaseId, u32>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,6 +154,8 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
             began: false,
             tail_timer: false,
             spare_asked: false,
+            keeps_places: false,
+            lane_of_lease: BTreeMap::new(),
         }
     }
 }

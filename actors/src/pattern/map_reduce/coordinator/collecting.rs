@@ -11,6 +11,7 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
         cx: &mut In<P, O, R>,
     ) {
         let timed_out = matches!(outcome, Err(AskError::TimedOut(_)));
+        let answered = outcome.is_ok();
         match outcome {
             Ok(Ok(output)) => self.succeeded(lease, output, cx),
             Ok(Err(error)) => self.failed(lease, error, cx),
@@ -19,8 +20,21 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
         if timed_out {
             self.cancel_at(lease, cx);
         }
-        self.release(vec![lease], cx);
+        // A place whose agent has answered is free for the next unit, unless somebody else waits for places.
+        match self.next_at(lease, answered) {
+            Some(next) => self.attempt(next, lease, cx),
+            None => self.release(vec![lease], cx),
+        }
         self.go_on(cx);
+    }
+
+    /// The unit that goes on at a place, without asking the roster again.
+    fn next_at(&mut self, lease: Lease, answered: bool) -> Option<UnitId> {
+        if !answered || !self.keeps_places || self.phase != Phase::Running {
+            return None;
+        }
+        let lane = *self.lane_of_lease.get(&lease.id)?;
+        self.board.take_waiting(lane)
     }
 
     pub(super) fn succeeded(&mut self, lease: Lease, output: O, cx: &mut In<P, O, R>) {

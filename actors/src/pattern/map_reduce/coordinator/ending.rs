@@ -55,7 +55,10 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
         }
     }
 
-    pub(super) fn release(&self, leases: Vec<Lease>, cx: &mut In<P, O, R>) {
+    pub(super) fn release(&mut self, leases: Vec<Lease>, cx: &mut In<P, O, R>) {
+        for lease in &leases {
+            self.lane_of_lease.remove(&lease.id);
+        }
         if !leases.is_empty() {
             cx.send(self.brief.system.roster(), roster::Msg::Release(leases));
         }

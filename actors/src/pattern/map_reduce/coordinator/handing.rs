@@ -48,19 +48,30 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
 
     pub(super) fn take_grant(&mut self, grant: Grant, cx: &mut In<P, O, R>) {
         match grant {
-            Grant::Leases { demand, leases } => {
+            Grant::Leases { demand, leases, alone } => {
+                self.keeps_places = alone;
                 let mut unused = Vec::new();
                 for lease in leases {
                     match self.choose(demand, lease.slot, cx.now()) {
-                        Some(unit) if self.phase == Phase::Running => self.attempt(unit, lease, cx),
+                        Some(unit) if self.phase == Phase::Running => {
+                            if let (true, Ok(lane)) = (demand.0 < SPARE, u32::try_from(demand.0)) {
+                                self.lane_of_lease.insert(lease.id, lane);
+                            }
+                            self.attempt(unit, lease, cx);
+                        }
                         _ => unused.push(lease),
                     }
+                }
+                if demand.0 < SPARE && !unused.is_empty() {
+                    // Kept places have taken what this demand was for.
+                    cx.send(self.brief.system.roster(), roster::Msg::Withdraw(cx.id(), demand));
                 }
                 self.release(unused, cx);
                 if demand.0 < SPARE {
                     self.speculate(cx);
                 }
             }
+            Grant::Share => self.keeps_places = false,
             Grant::Denied { demand, why } => self.denied(demand, &why, cx),
         }
     }
@@ -83,19 +94,20 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
 
     /// Gives the unit to the slot of the lease.
     pub(super) fn attempt(&mut self, unit: UnitId, lease: Lease, cx: &mut In<P, O, R>) {
-        let found = self.branches.iter().position(|branch| branch.agent.slot(lease.slot).is_some());
-        let Some((branch, at)) = found.and_then(|at| Some((self.branches.get(at)?, at))) else {
-            return self.release(vec![lease], cx);
-        };
-        let input =
-            self.board.unit(unit).and_then(|unit| self.pieces.get(unit.piece as usize)).and_then(
-                |piece| match &branch.narrow {
-                    None => Some(piece.input.clone()),
-                    Some(narrow) => narrow(&piece.input),
-                },
-            );
-        let (Some(input), Some(slot)) = (input, branch.agent.slot(lease.slot).cloned()) else {
-            return self.release(vec![lease], cx);
+        let place = self.branches.iter().enumerate().find_map(|(at, branch)| {
+            branch.agent.slot(lease.slot).map(|slot| (at, branch, slot.clone()))
+        });
+        let piece = self.board.unit(unit).and_then(|unit| self.pieces.get(unit.piece as usize));
+        let input = place.as_ref().zip(piece).and_then(|((_, branch, _), piece)| {
+            branch
+                .narrow
+                .as_ref()
+                .map_or_else(|| Some(piece.input.clone()), |narrow| narrow(&piece.input))
+        });
+        let (Some((at, branch, slot)), Some(input)) = (place, input) else {
+            self.release(vec![lease], cx);
+            let reason = "the place that was found does not take this part".to_owned();
+            return self.give_up(unit, AgentError::Lost { reason }, cx);
         };
         let timeout =
             branch.timeout.unwrap_or(self.options.timeout).min(cx.now().until(self.deadline));
