@@ -2,7 +2,7 @@
 //!
 //! | workload | what happens |
 //! |---|---|
-//! | parts | 10,000 parts that do nothing, over 8 agents; results are summed and checked |
+//! | parts | 10,000 parts that do nothing, over 8 agents, 64 in flight at each; results are summed and checked |
 //! | durable_parts | the same with 4 parts an agent in flight, one record a part, on disk before its acknowledgement |
 //! | speed_up | parts of 10 ms of computing, by two agents beside one thread |
 //! | stragglers | 64 parts over 16 agents, 5 % of the attempts take ten times as long, in virtual time |
@@ -19,6 +19,8 @@ pub(crate) const PARTS: u64 = 10_000;
 /// Agents that share them.
 pub(crate) const AGENTS: usize = 8;
 
+/// Parts that an agent of `parts` has at a time; the floor's workers have up to 1,024.
+pub(crate) const QUEUE: u32 = 64;
 /// Parts that an agent of `durable_parts` has at a time.
 pub(crate) const IN_FLIGHT: u32 = 4;
 

@@ -14,7 +14,7 @@ use runtime::{
     node::Node,
 };
 
-use super::{AGENTS, IN_FLIGHT, PARTS, compute, stragglers};
+use super::{AGENTS, IN_FLIGHT, PARTS, QUEUE, compute, stragglers};
 use crate::clock::{WORKERS, Watch, on_workers, per_second};
 use crate::figure::{Outcome, Settings};
 
@@ -30,7 +30,7 @@ pub(crate) fn parts(settings: &Settings) -> Outcome {
     let repeats = settings.count(REPEATS);
     let time = on_workers(async move {
         let system = AgentSystem::start(Node::in_memory().context("open a node")?);
-        let agent = nothing(&system, 1)?;
+        let agent = nothing(&system, QUEUE)?;
         let watch = Watch::start();
         for _ in 0..repeats {
             run(&system, &agent).await?;
