@@ -109,6 +109,14 @@ pub enum JobError {
         /// Why, for each agent.
         reasons: String,
     },
+    /// No file is left.
+    #[error("there is nothing to do: of the {files} files of {} none is taken by an agent; look at `path`, `diff` and `accepts`", path.display())]
+    Nothing {
+        /// What was looked at.
+        path: PathBuf,
+        /// The files there.
+        files: usize,
+    },
     /// An agent's command line is not possible.
     #[error("agent `{agent}`: {source}")]
     Agent {
@@ -162,11 +170,15 @@ impl Job {
             None => pattern.split.diff.clone(),
         };
         let path = PathBuf::from(&pattern.split.path);
-        let source = source::list(&source::Options { path, diff })?;
+        let source = source::list(&source::Options { path: path.clone(), diff })?;
         cast.commits = source.commits.clone().or(cast.commits);
+        let files = Files::new(source);
+        if !agents.iter().any(|agent| files.has_work_for(agent)) {
+            return Err(JobError::Nothing { path, files: files.list().len() });
+        }
         Ok(Self {
             cast,
-            files: Arc::new(Files::new(source)),
+            files: Arc::new(files),
             agents: agents.into_iter().cloned().collect(),
             deadline: resolved.deadline,
             launcher: launcher.clone(),

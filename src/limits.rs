@@ -49,6 +49,10 @@ pub const SOCKET_WORD_BYTES_MAX: usize = 64;
 /// The time that a node has to stop when its run has ended.
 pub const STOP_WAIT: Duration = Duration::from_millis(500);
 
+/// The upper bounds of the buckets of every histogram of the metrics, in seconds.
+pub const METRIC_SECONDS: [f64; 12] =
+    [0.000_1, 0.001, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 300.0, 1_800.0];
+
 /// Columns of the waterfall's time axis.
 pub const WATERFALL_COLUMNS: usize = 60;
 

@@ -38,7 +38,7 @@ use super::{
 };
 use crate::{
     job::{Cast, Job, catalogue},
-    limits::{CANCEL_WAIT, DISPLAY_EVENTS, DRAW_EVERY, STOP_WAIT},
+    limits::{CANCEL_WAIT, DISPLAY_EVENTS, DRAW_EVERY, METRIC_SECONDS, STOP_WAIT},
     node::Node,
     runfile::{Problems, Resolved, RunRequest, limits::FILE_BYTES_MAX},
 };
@@ -231,7 +231,8 @@ async fn open(start: &Start, job: &Job, clock: Arc<SystemClock>) -> Result<Opene
     }
     let control =
         Control::open(&start.folder.socket(run)).map_err(|error| Failure::failed(&error))?;
-    let recorder = PrometheusBuilder::new().build_recorder();
+    let recorder = PrometheusBuilder::new().set_buckets(&METRIC_SECONDS);
+    let recorder = recorder.map_err(|error| Failure::failed(&error))?.build_recorder();
     let metrics = start.view.metrics.then(|| recorder.handle());
     let mut builder = Node::builder().clock(clock).journal(journal);
     if metrics.is_some() {

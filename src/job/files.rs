@@ -70,6 +70,12 @@ impl Files {
         fact.map_or(file, |fact| SourceFile { test: fact.test, ..file })
     }
 
+    /// Tells whether an agent takes any of the files.
+    pub(super) fn has_work_for(&self, agent: &Agent) -> bool {
+        let takes = takes(agent);
+        self.source.files.iter().any(|file| takes(&file.path))
+    }
+
     /// Every path that an agent takes.
     pub(super) fn taken_by(&self, takes: impl Fn(&str) -> bool) -> Vec<String> {
         let paths = self.source.files.iter().map(|file| &file.path);
@@ -114,7 +120,7 @@ impl Split {
             takes: Box::new(takes(agent)),
             capabilities: agent.capabilities.clone(),
         });
-        let any_whole = |agent: &Agent| agent.whole && !files.taken_by(takes(agent)).is_empty();
+        let any_whole = |agent: &Agent| agent.whole && files.has_work_for(agent);
         Self {
             takers: takers.collect(),
             by: pattern.split.by.iter().map(|by| by_of(*by)).collect(),

@@ -1,0 +1,56 @@
+//! What other processes of the program see and do beside a run.
+
+use rustix::process::Signal;
+
+use super::{cancel::hanging, place::Place};
+
+#[test]
+fn a_running_run_is_listed_shown_and_cancelled_from_beside() {
+    let (place, _pipe, running) = hanging(&["--json"]);
+    let listed = place.run(&["runs", "--json"]).json();
+    assert_eq!(listed[0]["state"], "running", "{listed}");
+    let run = listed[0]["run"].as_str().unwrap().to_owned();
+    let shown = place.run(&["show", &run[..13]]);
+    assert!(shown.out.contains("\nrunning\n") && shown.out.contains("a.txt"), "{}", shown.out);
+    let refused = place.run(&["resume", &run]);
+    assert_eq!(refused.code, 2, "{refused:?}");
+    assert!(refused.err.contains("is running in another process"), "{refused:?}");
+
+    let cancelled = place.run(&["cancel", "last"]);
+    assert_eq!(cancelled.code, 0, "{cancelled:?}");
+    let ended = running.end();
+    assert_eq!(ended.code, 130, "{ended:?}");
+    assert_eq!(ended.json()["run"], run);
+    assert_eq!(place.run(&["runs", "--json"]).json()[0]["outcome"], "cancelled");
+
+    let again = place.run(&["cancel", "last"]);
+    assert_eq!(again.code, 1);
+    assert!(again.err.contains("has ended already"), "{again:?}");
+}
+
+#[test]
+fn the_run_of_a_dead_process_is_interrupted_and_cannot_be_cancelled() {
+    let (place, pipe, running) = hanging(&[]);
+    running.signal(Signal::KILL);
+    running.end();
+    assert_eq!(pipe.drain(), [""; 0], "no program is left");
+    assert_eq!(place.run(&["runs", "--json"]).json()[0]["state"], "interrupted");
+    let refused = place.run(&["cancel", "last"]);
+    assert_eq!(refused.code, 1);
+    assert!(
+        refused.err.contains("the process of run") && refused.err.contains("synod resume"),
+        "{refused:?}"
+    );
+    let shown = place.run(&["show", "last"]);
+    assert!(shown.out.contains("interrupted; take it up again"), "{}", shown.out);
+}
+
+#[test]
+fn an_unknown_run_is_named_with_what_to_do() {
+    let place = Place::new(&[]);
+    for command in ["show", "cancel", "resume"] {
+        let ended = place.run(&[command, "0199"]);
+        assert_eq!(ended.code, 2, "{ended:?}");
+        assert!(ended.err.contains("there is no run `0199`") && ended.err.contains("synod runs"));
+    }
+}

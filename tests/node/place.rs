@@ -1,0 +1,213 @@
+//! A place of its own for each test: files to look at, a folder for runs, pipes to agents, and the program.
+
+use std::{
+    cell::Cell,
+    fs::{self, File},
+    io::{BufRead, BufReader, Read},
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    sync::mpsc::{Receiver, RecvTimeoutError, channel},
+    time::Duration,
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// No test waits longer for anything.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A folder with a tree to look at, a run file and the runs.
+pub(crate) struct Place {
+    folder: TempDir,
+}
+
+impl Place {
+    pub(crate) fn new(files: &[(&str, &str)]) -> Self {
+        let place = Self { folder: tempfile::tempdir().unwrap() };
+        fs::create_dir(place.path("tree")).unwrap();
+        for (name, text) in files {
+            let path = place.path("tree").join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        place
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Writes the run file: a head with the agents, and the pattern that all of them work on.
+    pub(crate) fn run_file(&self, agents: &[(&str, &str)], pattern: &str) {
+        let mut text = "synod = 1\nmain = \"review\"\n[agents]\n".to_owned();
+        for (name, agent) in agents {
+            text.push_str(&format!("{name} = {{ {agent} }}\n"));
+        }
+        let names: Vec<String> = agents.iter().map(|(name, _)| format!("{name:?}")).collect();
+        let tree = self.path("tree");
+        text.push_str(&format!("[map_reduce.review]\nall_of = [{}]\n", names.join(", ")));
+        text.push_str(&format!(
+            "split = {{ use = \"code.files\", path = {:?}, max_files = 1 }}\n{pattern}\n",
+            tree.to_str().unwrap()
+        ));
+        fs::write(self.path("run.toml"), text).unwrap();
+    }
+
+    /// The program with arguments, its runs in this place.
+    pub(crate) fn synod(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_synod"));
+        command.args(arguments).current_dir(self.folder.path());
+        command.env("SYNOD_DATA", self.path("data")).env_remove("SYNOD_LOG");
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    pub(crate) fn start(&self, arguments: &[&str]) -> Running {
+        Running::new(self.synod(arguments).spawn().unwrap())
+    }
+
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ended {
+        self.start(arguments).end()
+    }
+
+    /// Runs the run file and gives the document that it prints.
+    pub(crate) fn run_json(&self, more: &[&str]) -> (i32, Value) {
+        let arguments = [&["run", "run.toml", "--json"], more].concat();
+        let ended = self.run(&arguments);
+        (ended.code, ended.json())
+    }
+
+    /// Makes a named pipe; what programs write to it is read here.
+    pub(crate) fn pipe(&self, name: &str) -> Pipe {
+        let path = self.path(name);
+        assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+        Pipe::open(path)
+    }
+
+    /// Reads a pipe again whose end was seen.
+    pub(crate) fn pipe_again(&self, name: &str) -> Pipe {
+        Pipe::open(self.path(name))
+    }
+
+    /// The names of what is kept of runs.
+    pub(crate) fn kept(&self) -> Vec<String> {
+        let Ok(entries) = fs::read_dir(self.path("data/runs")) else { return Vec::new() };
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+}
+
+/// A process of the program.
+pub(crate) struct Running {
+    id: u32,
+    ended: Receiver<Output>,
+}
+
+impl Running {
+    fn new(child: Child) -> Self {
+        let id = child.id();
+        let (sender, ended) = channel();
+        std::thread::spawn(move || sender.send(child.wait_with_output().unwrap()));
+        Self { id, ended }
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(i32::try_from(self.id).unwrap()).unwrap();
+        kill_process(pid, signal).unwrap();
+    }
+
+    pub(crate) fn end(self) -> Ended {
+        self.end_within(PATIENCE)
+    }
+
+    pub(crate) fn end_within(self, patience: Duration) -> Ended {
+        let output = self.ended.recv_timeout(patience).expect("the program ends in time");
+        Ended {
+            code: output.status.code().unwrap_or(-1),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+/// How the program ended, and what it printed.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Ended {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}
+
+/// The reading end of a named pipe: lines, and its end once all writers are dead.
+pub(crate) struct Pipe {
+    path: PathBuf,
+    lines: Receiver<String>,
+    /// A writer of our own, so that the pipe has no end between two programs.
+    held: Cell<Option<File>>,
+}
+
+impl Pipe {
+    fn open(path: PathBuf) -> Self {
+        let held = File::options().read(true).write(true).open(&path).unwrap();
+        let (sender, lines) = channel();
+        let read = path.clone();
+        std::thread::spawn(move || {
+            for line in BufReader::new(File::open(read).unwrap()).lines() {
+                if sender.send(line.unwrap()).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { path, lines, held: Cell::new(Some(held)) }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Waits for a line.
+    pub(crate) fn line(&self) -> String {
+        self.lines.recv_timeout(PATIENCE).expect("a line comes in time")
+    }
+
+    /// Waits until no process holds the pipe, and gives what was written until then.
+    pub(crate) fn drain(&self) -> Vec<String> {
+        drop(self.held.take());
+        let mut lines = Vec::new();
+        loop {
+            match self.lines.recv_timeout(PATIENCE) {
+                Ok(line) => lines.push(line),
+                Err(RecvTimeoutError::Disconnected) => return lines,
+                Err(RecvTimeoutError::Timeout) => panic!("a process still holds the pipe"),
+            }
+        }
+    }
+}
+
+/// The findings of a document as `file:line rule`, sorted.
+pub(crate) fn findings(document: &Value) -> Vec<String> {
+    let findings = document["report"]["findings"].as_array().unwrap();
+    let text = |finding: &Value| {
+        let word = |key: &str| finding[key].as_str().unwrap().to_owned();
+        format!("{}:{} {}", word("file"), finding["line"], word("rule"))
+    };
+    let mut found: Vec<String> = findings.iter().map(text).collect();
+    found.sort();
+    found
+}
+
+/// A file that takes no room on the disk, however long it is.
+pub(crate) fn sparse(path: &Path, bytes: u64) {
+    File::create(path).unwrap().set_len(bytes).unwrap();
+}
+
+/// Whether this process may read a file; the superuser may read all.
+pub(crate) fn may_read(path: &Path) -> bool {
+    File::open(path).and_then(|mut file| file.read(&mut [0; 1])).is_ok()
+}

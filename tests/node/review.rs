@@ -1,0 +1,132 @@
+//! Runs that go well: true findings, reports, and what the other commands print.
+
+use std::{fs, process::Command};
+
+use super::place::{Place, findings};
+
+const TREE: [(&str, &str); 3] = [
+    ("src/lib.rs", "pub fn first(list: &[u8]) -> u8 {\n    *list.first().unwrap()\n}\n"),
+    ("notes.md", "All is well.\nThis is recieve end.\n"),
+    ("empty.txt", ""),
+];
+
+const AGENTS: [(&str, &str); 2] =
+    [("rust", "builtin = \"review.rust\""), ("typos", "builtin = \"review.typos\"")];
+
+#[test]
+fn a_review_of_a_small_tree_is_true() {
+    let place = Place::new(&TREE);
+    place.run_file(&AGENTS, "");
+    let (code, document) = place.run_json(&[]);
+    assert_eq!(code, 0);
+    assert_eq!(document["outcome"], "completed");
+    assert_eq!(document["exit_code"], 0);
+    let found = findings(&document);
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found[0].starts_with("notes.md:2 "), "{found:?}");
+    assert_eq!(found[1], "src/lib.rs:2 rust.unwrap");
+    assert_eq!(
+        document["report"]["findings"][0]["agents"][0].as_str().map(str::is_empty),
+        Some(false)
+    );
+}
+
+#[test]
+fn a_report_is_written_in_the_format_of_its_ending() {
+    let place = Place::new(&TREE);
+    place.run_file(&AGENTS, "");
+    for (name, begins) in [("out.md", "# "), ("out.html", "<!doctype html>"), ("out.sarif", "{")] {
+        let ended = place.run(&["run", "run.toml", "--report", name]);
+        assert_eq!(ended.code, 0, "{ended:?}");
+        assert!(ended.out.contains("2 findings"), "{}", ended.out);
+        let text = fs::read_to_string(place.path(name)).unwrap();
+        assert!(text.to_lowercase().starts_with(begins), "{text}");
+        assert!(text.contains("rust.unwrap"), "{text}");
+    }
+}
+
+#[test]
+fn findings_change_the_exit_code_only_if_that_is_asked_for() {
+    let place = Place::new(&TREE);
+    place.run_file(&AGENTS, "");
+    assert_eq!(place.run(&["run", "run.toml", "--fail-on", "note"]).code, 5);
+    assert_eq!(place.run(&["run", "run.toml", "--fail-on", "error"]).code, 0);
+}
+
+#[test]
+fn metrics_are_printed_with_the_names_and_labels_that_dashboards_know() {
+    let place = Place::new(&TREE);
+    place.run_file(&AGENTS, "");
+    let ended = place.run(&["run", "run.toml", "--metrics"]);
+    for line in [
+        "collaboration_tasks_total{pattern=\"map_reduce\",agents=\"2-4\",status=\"completed\"} 1",
+        "# TYPE agent_communication_latency_seconds histogram",
+        "# TYPE consensus_achievement_seconds histogram",
+        "synod_attempts_total{pattern=\"map_reduce\",outcome=\"done\"}",
+    ] {
+        assert!(ended.out.contains(line), "{line} is not in {}", ended.out);
+    }
+    for key in ["source=", "destination=", "message_type=", "topic=", "participants="] {
+        assert!(ended.out.contains(key), "{key}");
+    }
+}
+
+#[test]
+fn a_diff_is_reviewed_where_it_changed_something() {
+    let place = Place::new(&TREE);
+    let git = |arguments: &[&str]| {
+        let mut git = Command::new("git");
+        git.args(["-c", "user.name=a", "-c", "user.email=a@example.org", "-C"]);
+        assert!(git.arg(place.path("tree")).args(arguments).output().unwrap().status.success());
+    };
+    git(&["init", "--quiet"]);
+    git(&["add", "."]);
+    git(&["commit", "--quiet", "-m", "one"]);
+    let changed = format!(
+        "{}\npub fn last(list: &[u8]) -> u8 {{\n    *list.last().unwrap()\n}}\n",
+        TREE[0].1
+    );
+    fs::write(place.path("tree/src/lib.rs"), changed).unwrap();
+    git(&["commit", "--quiet", "-a", "-m", "two"]);
+    place.run_file(&AGENTS, "split.diff = \"HEAD~1..HEAD\"");
+    let text = fs::read_to_string(place.path("run.toml")).unwrap();
+    let text = text.replace("\nsplit.diff = \"HEAD~1..HEAD\"", "");
+    fs::write(place.path("run.toml"), text).unwrap();
+    let (code, document) = place.run_json(&["--set", "map_reduce.review.split.diff=HEAD~1..HEAD"]);
+    assert_eq!(code, 0);
+    assert_eq!(findings(&document), ["src/lib.rs:6 rust.unwrap"]);
+}
+
+#[test]
+fn every_command_says_what_it_is_for() {
+    let place = Place::new(&[]);
+    let checks: [(&[&str], &str); 7] = [
+        (&["--help"], "130  the run was cancelled by Ctrl-C"),
+        (&["run", "--help"], "--fail-on"),
+        (&["schema"], "\"$schema\""),
+        (&["completions", "bash"], "complete"),
+        (&["man"], ".TH"),
+        (&["runs"], "there are no runs"),
+        (&["runs", "--json"], "[]"),
+    ];
+    for (arguments, part) in checks {
+        let ended = place.run(arguments);
+        assert_eq!(ended.code, 0, "{ended:?}");
+        assert!(ended.out.contains(part), "{part} is not in {}", ended.out);
+    }
+}
+
+#[test]
+fn the_example_is_right() {
+    let place = Place::new(&[]);
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/code_review.toml");
+    let ended = place.run(&["check", example]);
+    assert_eq!(ended.code, 0, "{ended:?}");
+    fs::write(place.path("tree/lib.rs"), TREE[0].1).unwrap();
+    let ended = place.run(&["run", example, "--json", "--input", "path=tree"]);
+    assert_eq!(ended.code, 0, "{ended:?}");
+    let document = ended.json();
+    assert!(findings(&document).contains(&"lib.rs:2 rust.unwrap".to_owned()));
+    let skipped = document["skipped_agents"].as_array().unwrap();
+    assert!(skipped.iter().any(|one| one["agent"] == "clippy"), "{skipped:?}");
+}
