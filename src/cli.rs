@@ -94,27 +94,18 @@ fn cancel(options: &Cancel) -> Result<(), Failure> {
     let folder =
         Folder::open(options.data.folder.as_deref()).map_err(|error| Failure::failed(&error))?;
     let run = folder.find(&options.run).map_err(|error| Failure::usage(&error))?;
-    let ended = || history::is_ended(&folder.journal(run), run);
-    match control::cancel(&folder.socket(run), CANCEL_ANSWER_WAIT) {
-        Ok(()) => print(&format!("run {run} is cancelled; `synod show {run}` says what it did\n")),
-        Err(error) => Err(Failure::words(
-            Exit::Failed,
-            match error.kind() {
-                ErrorKind::NotFound | ErrorKind::ConnectionRefused if ended() => {
-                    format!("run {run} has ended already; `synod show {run}` says how")
-                }
-                ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
-                    format!(
-                        "the process of run {run} is gone; take it up again: synod resume {run}"
-                    )
-                }
-                ErrorKind::WouldBlock => {
-                    format!(
-                        "run {run} was told to end and has not ended within {CANCEL_ANSWER_WAIT:?}"
-                    )
-                }
-                _ => format!("cannot reach the process of run {run}: {error}"),
-            },
-        )),
-    }
+    let Err(error) = control::cancel(&folder.socket(run), CANCEL_ANSWER_WAIT) else {
+        return print(&format!("run {run} is cancelled; `synod show {run}` says what it did\n"));
+    };
+    let is_gone = matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused);
+    let words = if is_gone && history::is_ended(&folder.journal(run), run) {
+        format!("run {run} has ended already; `synod show {run}` says how")
+    } else if is_gone {
+        format!("the process of run {run} is gone; take it up again: synod resume {run}")
+    } else if error.kind() == ErrorKind::WouldBlock {
+        format!("run {run} was told to end and has not ended within {CANCEL_ANSWER_WAIT:?}")
+    } else {
+        format!("cannot reach the process of run {run}: {error}")
+    };
+    Err(Failure::words(Exit::Failed, words))
 }

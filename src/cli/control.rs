@@ -70,9 +70,11 @@ impl Control {
                     Ok(Ok(true)) if cancels.send(client).await.is_err() => return,
                     Ok(Ok(_)) => {}
                     Ok(Err(error)) => {
-                        tracing::debug!(%error, "a client of the run's socket was lost")
+                        tracing::debug!(%error, "a client of the run's socket was lost");
                     }
-                    Err(_elapsed) => tracing::debug!("a client of the run's socket said nothing"),
+                    Err(_elapsed) => {
+                        tracing::debug!("a client of the run's socket said nothing");
+                    }
                 }
             }
         };

@@ -45,16 +45,17 @@ struct Count {
 
 impl Count {
     fn take(&mut self, kind: EventKind) {
-        match kind {
-            EventKind::TaskAssigned => self.running += 1,
-            EventKind::TaskCompleted => self.done += 1,
-            EventKind::TaskFailed => self.failed += 1,
-            EventKind::TaskRetried => self.retried += 1,
-            _ => {}
-        }
-        if matches!(kind, EventKind::TaskCompleted | EventKind::TaskFailed | EventKind::TaskRetried)
-        {
+        let ends = [
+            (EventKind::TaskCompleted, &mut self.done),
+            (EventKind::TaskFailed, &mut self.failed),
+            (EventKind::TaskRetried, &mut self.retried),
+        ];
+        for (_, count) in ends.into_iter().filter(|(end, _)| *end == kind) {
+            *count += 1;
             self.running = self.running.saturating_sub(1);
+        }
+        if kind == EventKind::TaskAssigned {
+            self.running += 1;
         }
     }
 
@@ -127,9 +128,11 @@ impl Progress {
         let all = counted(units, "piece");
         match (done, self.bars.is_some()) {
             (0, true) => {}
-            (0, false) => self.screen.tell(&format!("{all} of work")),
+            (0, false) => {
+                self.screen.tell(&format!("{all} of work"));
+            }
             (done, _) => {
-                self.screen.tell(&format!("{all} of work, {done} done before and not run again"))
+                self.screen.tell(&format!("{all} of work, {done} done before and not run again"));
             }
         }
     }

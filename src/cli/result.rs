@@ -223,11 +223,11 @@ impl Finished {
                 counted(u64::from(part.attempts), "attempt")
             )
         });
-        section(&mut text, "Parts without a result", failed.collect());
+        section(&mut text, "Parts without a result", &failed.collect::<Vec<_>>());
         let agents = self.skipped_agents.iter().map(|one| format!("{}: {}", one.agent, one.reason));
-        section(&mut text, "Skipped agents", agents.collect());
+        section(&mut text, "Skipped agents", &agents.collect::<Vec<_>>());
         if let Some(report) = &self.report {
-            section(&mut text, "Skipped files", skipped_files(report));
+            section(&mut text, "Skipped files", &skipped_files(report));
         }
         text.push('\n');
         for fact in self.facts().iter().filter(|fact| !fact.starts_with("Incomplete")) {
@@ -266,7 +266,7 @@ fn findings(text: &mut String, findings: &[Finding]) {
     }
 }
 
-fn section(text: &mut String, title: &str, lines: Vec<String>) {
+fn section(text: &mut String, title: &str, lines: &[String]) {
     if lines.is_empty() {
         return;
     }

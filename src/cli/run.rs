@@ -164,7 +164,7 @@ async fn drive(start: Start) -> Result<Exit, Failure> {
     let mut finished = opened.finished(&start, &job);
     let exit = match conduct(&start, &job, &mut opened, &mut signals).await? {
         Ended::Outcome(outcome, signal) => {
-            finished.take(outcome, signal);
+            finished.take(*outcome, signal);
             finished.millis = opened.node.kernel().now().as_nanos() / 1_000_000;
             finished.metrics = opened.metrics.as_ref().map(PrometheusHandle::render);
             finished.show(&start.view)?
@@ -217,13 +217,11 @@ async fn open(start: &Start, job: &Job, clock: Arc<SystemClock>) -> Result<Opene
     let journal = on_thread(move || RedbJournal::open(&path)).await;
     let journal = journal
         .map_err(|error| Failure::words(Exit::Failed, format!("opening the journal {error}")))?;
-    let journal: Arc<dyn Journal> = Arc::new(journal.map_err(|error| match error {
-        OpenJournalError::Locked { .. } => Failure::words(
-            Exit::Usage,
-            format!("run {run} is running in another process; `synod show {run}` looks at it"),
-        ),
-        error => Failure::failed(&error),
-    })?);
+    let journal: Arc<dyn Journal> = match journal {
+        Ok(journal) => Arc::new(journal),
+        Err(OpenJournalError::Locked { .. }) => return Err(running_elsewhere(run)),
+        Err(error) => return Err(Failure::failed(&error)),
+    };
     if start.resumed.is_none() {
         write_request(&*journal, run, millis, start, job)
             .await
@@ -241,6 +239,11 @@ async fn open(start: &Start, job: &Job, clock: Arc<SystemClock>) -> Result<Opene
     let node = Node::of(builder.open().map_err(|error| Failure::failed(&error))?);
     seed_metrics(node.kernel().metrics());
     Ok(Opened { run, node, control, journal_path, metrics })
+}
+
+fn running_elsewhere(run: RunId) -> Failure {
+    let words = format!("run {run} is running in another process; `synod show {run}` looks at it");
+    Failure::words(Exit::Usage, words)
 }
 
 /// Registers the metrics that nothing of this kind of run counts, so that a scrape always finds them.
@@ -298,7 +301,7 @@ impl Opened {
 /// How a run left the stage.
 enum Ended {
     /// With an outcome, perhaps after a signal.
-    Outcome(Outcome<Report>, Option<Exit>),
+    Outcome(Box<Outcome<Report>>, Option<Exit>),
     /// Without one, because the user would not wait.
     Abandoned(Exit),
 }
@@ -319,7 +322,7 @@ async fn conduct(
     let builder = opened.node.run(pattern).id(opened.run).deadline(job.deadline());
     let handle = match builder.start().await {
         Ok(handle) => handle,
-        Err(rejected) => return Ok(Ended::Outcome(Err(rejected), None)),
+        Err(rejected) => return Ok(Ended::Outcome(Box::new(Err(rejected)), None)),
     };
     kernel.run_task(TaskKind::Service, Box::pin(serve));
     let mut progress = Progress::new(&start.screen, kernel.now());
@@ -332,7 +335,7 @@ async fn conduct(
     let ended = loop {
         let exit = tokio::select! {
             biased;
-            outcome = &mut outcome => break Ended::Outcome(outcome, cancelled),
+            outcome = &mut outcome => break Ended::Outcome(Box::new(outcome), cancelled),
             exit = signals.next() => exit,
             Some(client) = cancels.recv() => {
                 clients.push(client);

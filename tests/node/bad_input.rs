@@ -75,7 +75,7 @@ fn odd_files_are_named_and_the_others_reviewed() {
     fs::write(place.path("tree/binary.md"), b"recieve\0end").unwrap();
     sparse(&place.path("tree/large.md"), 200 << 20);
     let closed = place.path("tree/closed.md");
-    fs::set_permissions(&closed, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o000)).unwrap();
     place.run_file(&[TYPOS], "");
     let (code, document) = place.run_json(&[]);
     assert_eq!(code, 0);

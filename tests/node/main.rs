@@ -1,14 +1,15 @@
 //! The program `synod` as a real process: what it prints, how it ends, and what is left when it is killed.
+#![cfg(feature = "review")]
 
-#[cfg(feature = "review")]
+#[cfg(test)]
 mod bad_input;
-#[cfg(feature = "review")]
+#[cfg(test)]
 mod beside;
-#[cfg(feature = "review")]
+#[cfg(test)]
 mod cancel;
-#[cfg(feature = "review")]
+#[cfg(test)]
 mod crash;
-#[cfg(feature = "review")]
+#[cfg(test)]
 mod place;
-#[cfg(feature = "review")]
+#[cfg(test)]
 mod review;
