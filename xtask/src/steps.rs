@@ -119,7 +119,7 @@ impl Bench<'_> {
             Step::Fmt => self.log(step, cargo("fmt --all -- --check --color never"), ""),
             Step::Tidy => tidy::check(self.root),
             Step::Clippy => {
-                let lint = "clippy --locked --workspace --all-targets -- -D warnings";
+                let lint = "clippy --locked --workspace --all-features --all-targets -- -D warnings";
                 self.log(step, cargo(lint), "")
             }
             Step::Deny => self.log(step, self.deny(), ""),
@@ -131,13 +131,13 @@ impl Bench<'_> {
                 self.log(step, reader, "golden")
             }
             Step::DocTests => {
-                let mut tests = cargo("test --locked --workspace --doc");
+                let mut tests = cargo("test --locked --workspace --all-features --doc");
                 self.tools.prepare(&mut tests)?;
                 self.log(step, tests, "test result:")
             }
             Step::Examples => self.examples(step),
             Step::Docs => {
-                let mut docs = cargo("doc --locked --workspace --no-deps");
+                let mut docs = cargo("doc --locked --workspace --all-features --no-deps");
                 docs.env("RUSTDOCFLAGS", "-D warnings");
                 self.log(step, docs, "")
             }
@@ -177,13 +177,13 @@ impl Bench<'_> {
 
     fn nextest(&self) -> Result<Command> {
         let mut nextest = Command::new(self.tools.program("cargo-nextest"));
-        nextest.current_dir(self.root).args(["nextest", "run", "--locked", "--workspace"]);
+        nextest.current_dir(self.root).args(["nextest", "run", "--locked", "--workspace", "--all-features"]);
         self.tools.prepare(&mut nextest)?;
         Ok(nextest)
     }
 
     fn examples(&self, step: Step) -> Result<()> {
-        let build = "cargo build --locked --workspace --examples";
+        let build = "cargo build --locked --workspace --all-features --examples";
         self.log(step, shell::command(self.root, build), "")?;
         let describe = "cargo metadata --locked --no-deps --format-version 1";
         let metadata = shell::read(&mut shell::command(self.root, describe))?;
