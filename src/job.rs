@@ -231,6 +231,8 @@ impl Job {
                 backoff_max: retry.backoff_max,
             },
             speculate: speculate.is_some(),
+            speculate_after: speculate
+                .map_or(defaults.speculate_after, |speculate| speculate.after),
             on_partial_failure: match on_partial_failure {
                 OnPartialFailure::Fail => OnFailure::Fail,
                 OnPartialFailure::Keep => OnFailure::Keep,

@@ -170,11 +170,9 @@ async fn drive(start: Start) -> Result<Exit, Failure> {
             finished.show(&start.view)?
         }
         Ended::Abandoned(exit) => {
-            tell(&format!(
-                "the run did not end in time; take it up again: synod resume {}\n",
-                opened.run
-            ));
-            exit
+            let run = opened.run;
+            tell(&format!("the run did not end in time; take it up again: synod resume {run}\n"));
+            return Ok(exit);
         }
     };
     if let Err(error) = opened.node.kernel().stop(STOP_WAIT).await {
@@ -329,17 +327,17 @@ async fn conduct(
     let canceller = handle.canceller();
     let mut outcome = pin!(handle.outcome());
     let mut clients = Vec::new();
-    let mut cancelled = None;
+    let (mut cancelled, mut signalled) = (None, false);
     let mut give_up = pin!(tokio::time::sleep(job.deadline() + CANCEL_WAIT * 10));
     let mut draw = tokio::time::interval(DRAW_EVERY);
     let ended = loop {
-        let exit = tokio::select! {
+        let (exit, by_signal) = tokio::select! {
             biased;
             outcome = &mut outcome => break Ended::Outcome(Box::new(outcome), cancelled),
-            exit = signals.next() => exit,
+            exit = signals.next() => (exit, true),
             Some(client) = cancels.recv() => {
                 clients.push(client);
-                Exit::Cancelled
+                (Exit::Cancelled, false)
             }
             () = &mut give_up => break Ended::Abandoned(cancelled.unwrap_or(Exit::TimedOut)),
             _ = draw.tick() => {
@@ -348,9 +346,10 @@ async fn conduct(
                 continue;
             }
         };
-        if cancelled.is_some() && clients.is_empty() {
+        if by_signal && signalled {
             break Ended::Abandoned(exit);
         }
+        signalled |= by_signal;
         cancelled = Some(exit);
         give_up.as_mut().reset(tokio::time::Instant::now() + CANCEL_WAIT);
         canceller.cancel();

@@ -107,3 +107,28 @@ fn a_run_that_has_ended_is_only_put_together_again() {
     assert_eq!(resumed["tally"]["attempts"], 0);
     assert_eq!(log(&place).len(), PARTS);
 }
+
+#[test]
+fn agents_that_die_or_hang_change_nothing_but_the_time() {
+    let names: Vec<String> = (0..12).map(|number| format!("f{number:02}.txt")).collect();
+    let files: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "recieve\n")).collect();
+    let place = Place::new(&files);
+    // Of three attempts one is killed, one hangs until its time is over, and one does its work.
+    let script = "case $(( (SYNOD_PART + SYNOD_ATTEMPT) % 3 )) in 0) kill -9 $$;; 1) sleep 1000;; esac; \
+                  echo $1:1: warning: found";
+    let agent = format!(
+        "command = [\"sh\", \"-c\", {script:?}, \"agent\", \"{{files}}\"], reads = \"lines\", timeout = \"500ms\", concurrency = 4"
+    );
+    let typos = ("typos", "builtin = \"review.typos\"");
+    place.run_file(&[("agent", &agent), typos], "retry = { attempts = 4, backoff = \"1ms\" }");
+    let (code, disturbed) = place.run_json(&[]);
+    assert_eq!(code, 0, "{disturbed}");
+    assert_eq!(disturbed["tally"]["retries"], 12);
+
+    let calm = "command = [\"sh\", \"-c\", \"for f; do echo $f:1: warning: found; done\", \"agent\", \"{files}\"], reads = \"lines\"";
+    place.run_file(&[("agent", calm), typos], "");
+    let (code, sequential) = place.run_json(&["--set", "map_reduce.review.split.max_files=1000"]);
+    assert_eq!(code, 0, "{sequential}");
+    assert_eq!(sequential["tally"]["units"], 2);
+    assert_eq!(disturbed["report"], sequential["report"]);
+}

@@ -18,6 +18,8 @@ pub struct Options {
     pub retries: Retries,
     /// Whether an idle agent runs the longest-running part once more when nothing else is left to do.
     pub speculate: bool,
+    /// How long a part must have been running before it is run once more; never sooner than half of the others took.
+    pub speculate_after: Duration,
     /// What becomes of a run some of whose parts failed.
     pub on_partial_failure: OnPartialFailure,
     /// How long one attempt may take.
@@ -31,6 +33,7 @@ impl Default for Options {
             assignment: Assignment::AllOf,
             retries: Retries::default(),
             speculate: false,
+            speculate_after: Duration::ZERO,
             on_partial_failure: OnPartialFailure::Keep,
             timeout: ATTEMPT_TIMEOUT_DEFAULT,
         }

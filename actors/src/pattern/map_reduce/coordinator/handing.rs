@@ -87,7 +87,7 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
             let lane = u32::try_from(demand.0 - SPARE).ok()?;
             return self
                 .board
-                .straggler(lane, Some(slot), now, |unit| may_speculate(&self.pieces, unit));
+                .straggler(lane, Some(slot), now, |unit| self.may_speculate(unit, now));
         }
         self.board.take_waiting(u32::try_from(demand.0).ok()?)
     }
@@ -145,10 +145,7 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
         let now = cx.now();
         for lane in 0..self.lanes.len() {
             let lane = u32::try_from(lane).unwrap_or(u32::MAX);
-            if self
-                .board
-                .straggler(lane, None, now, |unit| may_speculate(&self.pieces, unit))
-                .is_some()
+            if self.board.straggler(lane, None, now, |unit| self.may_speculate(unit, now)).is_some()
             {
                 let count = u32::try_from(self.board.in_flight())
                     .unwrap_or(u32::MAX)
@@ -159,7 +156,9 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
         }
         if !self.spare_asked {
             self.tail_timer = true;
-            cx.after(median.max(Duration::from_millis(1)) / 2, Msg::Tail);
+            let look_again =
+                median.max(self.options.speculate_after).max(Duration::from_millis(1)) / 2;
+            cx.after(look_again, Msg::Tail);
         }
     }
 
@@ -177,8 +176,11 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
         }
         self.go_on(cx);
     }
-}
 
-fn may_speculate<P>(pieces: &[Piece<P>], unit: &Unit) -> bool {
-    pieces.get(unit.piece as usize).is_some_and(|piece| piece.speculate)
+    /// Whether a part may be run once more: it allows that, and its latest attempt has run for long enough.
+    fn may_speculate(&self, unit: &Unit, now: Moment) -> bool {
+        let allowed = self.pieces.get(unit.piece as usize).is_some_and(|piece| piece.speculate);
+        let latest = unit.running().iter().map(|attempt| attempt.since).max();
+        allowed && latest.is_some_and(|since| now.since(since) >= self.options.speculate_after)
+    }
 }
