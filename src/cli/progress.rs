@@ -161,6 +161,9 @@ impl Progress {
             }
             return;
         };
+        bars.total.set_length(self.units);
+        bars.total.set_position(self.total.done + self.total.failed);
+        bars.total.set_message(self.total.words());
         for (agent, count) in &self.agents {
             let bar = bars.agents.entry(agent.clone()).or_insert_with(|| {
                 let bar = ProgressBar::no_length().with_style(agent_style());
@@ -171,11 +174,6 @@ impl Progress {
             bar.set_message(count.words());
             bar.tick();
         }
-        if self.units > 0 {
-            bars.total.set_length(self.units);
-        }
-        bars.total.set_position(self.total.done + self.total.failed);
-        bars.total.set_message(self.total.words());
         bars.total.tick();
     }
 

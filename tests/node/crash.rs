@@ -132,3 +132,40 @@ fn agents_that_die_or_hang_change_nothing_but_the_time() {
     assert_eq!(sequential["tally"]["units"], 2);
     assert_eq!(disturbed["report"], sequential["report"]);
 }
+
+#[test]
+fn a_diff_that_was_killed_goes_on_with_its_own_commits() {
+    let place = Place::new(&[("a.txt", "one\n"), ("b.txt", "two\n")]);
+    place.git(&["init", "--quiet"]);
+    let commit = |text: &str| {
+        fs::write(place.path("tree/a.txt"), text).unwrap();
+        fs::write(place.path("tree/b.txt"), text).unwrap();
+        place.git(&["add", "."]);
+        place.git(&["commit", "--quiet", "-m", "next"]);
+    };
+    commit("one\n");
+    commit("one\ntwo\n");
+    let pipe = place.pipe("pipe");
+    let script = format!(
+        "exec 3> {}; if test $1 = b.txt && ! test -e {}; then echo hangs >&3; sleep 1000; fi; grep -n two $1 /dev/null",
+        pipe.path().display(),
+        place.path("go").display()
+    );
+    let agent = format!(
+        "command = [\"sh\", \"-c\", {script:?}, \"agent\", \"{{files}}\"], reads = \"lines\""
+    );
+    place.run_file(&[("agent", &agent)], "");
+    let running =
+        place.start(&["run", "run.toml", "--set", "map_reduce.review.split.diff=HEAD~1..HEAD"]);
+    assert_eq!(pipe.line(), "hangs");
+    running.signal(Signal::KILL);
+    running.end();
+    pipe.drain();
+    commit("two\n");
+    fs::write(place.path("go"), "").unwrap();
+    let pipe = place.pipe_again("pipe");
+    let document = place.run(&["resume", "last", "--json"]).json();
+    pipe.drain();
+    assert_eq!(document["tally"]["resumed"], 1, "{document}");
+    assert_eq!(findings(&document), ["a.txt:2 agent", "b.txt:2 agent"]);
+}

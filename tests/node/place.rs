@@ -54,6 +54,14 @@ impl Place {
         fs::write(self.path("run.toml"), text).unwrap();
     }
 
+    /// Runs git in the tree, which becomes a repository by `init`.
+    pub(crate) fn git(&self, arguments: &[&str]) {
+        let mut git = Command::new("git");
+        git.args(["-c", "user.name=a", "-c", "user.email=a@example.org", "-C"]);
+        let output = git.arg(self.path("tree")).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+    }
+
     /// The program with arguments, its runs in this place.
     pub(crate) fn synod(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_synod"));

@@ -1,6 +1,6 @@
 //! Runs that go well: true findings, reports, and what the other commands print.
 
-use std::{fs, process::Command};
+use std::fs;
 
 use super::place::{Place, findings};
 
@@ -74,24 +74,16 @@ fn metrics_are_printed_with_the_names_and_labels_that_dashboards_know() {
 #[test]
 fn a_diff_is_reviewed_where_it_changed_something() {
     let place = Place::new(&TREE);
-    let git = |arguments: &[&str]| {
-        let mut git = Command::new("git");
-        git.args(["-c", "user.name=a", "-c", "user.email=a@example.org", "-C"]);
-        assert!(git.arg(place.path("tree")).args(arguments).output().unwrap().status.success());
-    };
-    git(&["init", "--quiet"]);
-    git(&["add", "."]);
-    git(&["commit", "--quiet", "-m", "one"]);
+    place.git(&["init", "--quiet"]);
+    place.git(&["add", "."]);
+    place.git(&["commit", "--quiet", "-m", "one"]);
     let changed = format!(
         "{}\npub fn last(list: &[u8]) -> u8 {{\n    *list.last().unwrap()\n}}\n",
         TREE[0].1
     );
     fs::write(place.path("tree/src/lib.rs"), changed).unwrap();
-    git(&["commit", "--quiet", "-a", "-m", "two"]);
-    place.run_file(&AGENTS, "split.diff = \"HEAD~1..HEAD\"");
-    let text = fs::read_to_string(place.path("run.toml")).unwrap();
-    let text = text.replace("\nsplit.diff = \"HEAD~1..HEAD\"", "");
-    fs::write(place.path("run.toml"), text).unwrap();
+    place.git(&["commit", "--quiet", "-a", "-m", "two"]);
+    place.run_file(&AGENTS, "");
     let (code, document) = place.run_json(&["--set", "map_reduce.review.split.diff=HEAD~1..HEAD"]);
     assert_eq!(code, 0);
     assert_eq!(findings(&document), ["src/lib.rs:6 rust.unwrap"]);
