@@ -26,7 +26,9 @@ pub mod prelude {
         agent::{AgentError, Behaviour, CallContext, handle::Agent},
         pattern::{
             Completed, FailureKind, Outcome, RunError,
-            map_reduce::{Map, MapReduce, Piece, Reduce, map_reduce, sum},
+            map_reduce::{
+                Branch, Collect, Done, Map, MapReduce, Piece, Reduce, items, map_reduce, sum,
+            },
         },
     };
     pub use runtime::{

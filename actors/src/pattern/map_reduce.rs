@@ -75,6 +75,12 @@ pub trait Map<P>: Send + 'static {
 #[derive(Debug)]
 pub struct Items<P>(Vec<P>);
 
+/// Splits a list: each item is a part.
+pub fn items<P>(items: impl IntoIterator<Item = P>) -> Items<P> {
+    // One more than allowed, so that an endless iterator ends as a refusal.
+    Items(items.into_iter().take(PARTS_MAX + 1).collect())
+}
+
 impl<P: Send + 'static> Map<P> for Items<P> {
     fn map(&mut self) -> Result<Vec<Piece<P>>, String> {
         Ok(std::mem::take(&mut self.0).into_iter().map(Piece::new).collect())
@@ -131,9 +137,7 @@ pub fn map_reduce<P: Datum, O: Datum>(
     items: impl IntoIterator<Item = P>,
     agent: &Agent<P, O>,
 ) -> MapReduce<P, O, Collect> {
-    // One more than allowed, so that an endless iterator ends as a refusal.
-    let items = items.into_iter().take(PARTS_MAX + 1).collect();
-    MapReduce::new(Items(items), vec![Branch::whole(agent)], || Collect)
+    MapReduce::new(self::items(items), vec![Branch::whole(agent)], || Collect)
 }
 
 impl<P: Datum, O: Datum, R: Reduce<O>> MapReduce<P, O, R> {
