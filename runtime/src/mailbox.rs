@@ -99,6 +99,8 @@ pub struct Tally {
     pub kept: usize,
     /// Senders in line now.
     pub waiting: usize,
+    /// Watchers that have not heard of the end yet.
+    pub watchers: usize,
     /// Answers, timers and notices meant for an earlier incarnation, dropped.
     pub stale: u64,
 }
@@ -351,7 +353,8 @@ impl<M> Slot<M> {
     /// The counts as they stand.
     pub(crate) fn tally(&self) -> Tally {
         let lanes = self.lanes.lock();
-        Tally { kept: self.depth(&lanes), waiting: lanes.line.len(), ..lanes.tally }
+        let (kept, waiting) = (self.depth(&lanes), lanes.line.len());
+        Tally { kept, waiting, watchers: lanes.watchers.len(), ..lanes.tally }
     }
 
     /// Takes every queued data message, for a slot that nobody hosts: a mock or a probe.

@@ -232,6 +232,11 @@ impl Node {
         self.0.kernel.letters()
     }
 
+    /// How many deadlines, timers and sleeps wait for their moment.
+    pub fn pending_timers(&self) -> usize {
+        self.0.kernel.timers.pending()
+    }
+
     /// The present moment.
     pub fn now(&self) -> Moment {
         self.0.kernel.now()

@@ -62,6 +62,11 @@ impl Timers {
         drop(entry);
     }
 
+    /// How many entries wait.
+    pub(crate) fn pending(&self) -> usize {
+        self.wheel.lock().len()
+    }
+
     /// Runs everything that is due at `now`; returns whether anything is left to wait for.
     pub(crate) fn turn(&self, now: Moment) -> bool {
         let mut due = Vec::new();
