@@ -14,6 +14,7 @@ pub mod history;
 pub mod listing;
 pub mod logs;
 pub mod output;
+pub mod picture;
 pub mod progress;
 pub mod result;
 pub mod run;

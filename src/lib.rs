@@ -43,3 +43,9 @@ pub mod prelude {
 
     pub use crate::node::Node;
 }
+
+/// The README's code, compiled and run as it stands there.
+#[cfg(doctest)]
+#[cfg(feature = "review")]
+#[doc = include_str!("../README.md")]
+pub mod readme {}

@@ -53,6 +53,12 @@ pub const STOP_WAIT: Duration = Duration::from_millis(500);
 pub const METRIC_SECONDS: [f64; 12] =
     [0.000_1, 0.001, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 300.0, 1_800.0];
 
+/// The longest attempts of an agent that the picture of a run draws.
+pub const PICTURE_BARS: usize = 500;
+
+/// Rules that the summary counts by name.
+pub const RULES_SHOWN: usize = 10;
+
 /// Columns of the waterfall's time axis.
 pub const WATERFALL_COLUMNS: usize = 60;
 

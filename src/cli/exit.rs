@@ -87,6 +87,10 @@ mod tests {
         let mut codes: Vec<u8> = Exit::TABLE.iter().map(|(exit, _)| exit.code()).collect();
         codes.dedup();
         assert_eq!(codes, [0, 1, 2, 3, 4, 5, 130, 143]);
+        let page = include_str!("../../docs/CLI.md");
+        for (exit, meaning) in Exit::TABLE {
+            assert!(page.contains(&format!("| {} | {meaning} |", exit.code())), "{meaning}");
+        }
         assert!(Exit::help().contains("  130  the run was cancelled by Ctrl-C"));
     }
 }

@@ -108,6 +108,11 @@ pub struct Work {
     pub error: Option<String>,
 }
 
+/// Tells when a piece of work ended, in Unix milliseconds.
+pub fn end(work: &Work) -> i64 {
+    work.at.saturating_add(i64::try_from(work.micros / 1_000).unwrap_or(i64::MAX))
+}
+
 /// All that a journal says of its run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct History {

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     job::SkippedAgent,
-    limits::{FINDINGS_SHOWN, NAMES_SHOWN},
+    limits::{FINDINGS_SHOWN, NAMES_SHOWN, RULES_SHOWN},
 };
 
 /// A run that has ended.
@@ -50,6 +50,8 @@ pub struct Finished {
     pub tally: Tally,
     /// How long it took, in milliseconds.
     pub millis: u64,
+    /// The run as a picture, for a report that can show it.
+    pub picture: Option<String>,
     /// The node's metrics, if they are wanted.
     pub metrics: Option<String>,
 }
@@ -175,7 +177,7 @@ impl Finished {
             summary: self.facts(),
             failed: failed.collect(),
             skipped_agents: skipped.map(|one| (one.agent.clone(), one.reason.clone())).collect(),
-            waterfall: None,
+            waterfall: self.picture.clone(),
         }
     }
 
@@ -249,6 +251,9 @@ fn findings(text: &mut String, findings: &[Finding]) {
         (count(Severity::Error), count(Severity::Warning), count(Severity::Note));
     let counts = [counted(errors, "error"), counted(warnings, "warning"), counted(notes, "note")];
     writeln!(text, "{}: {}\n", counted(findings.len() as u64, "finding"), counts.join(", ")).ok();
+    if findings.len() > FINDINGS_SHOWN {
+        writeln!(text, "{}\n", rules(findings)).ok();
+    }
     for finding in findings.iter().take(FINDINGS_SHOWN) {
         let place = format!("{}:{}", finding.file, finding.line);
         let (place, message) = (clean(&place), clean(&finding.message));
@@ -264,6 +269,23 @@ fn findings(text: &mut String, findings: &[Finding]) {
         let more = findings.len() - FINDINGS_SHOWN;
         writeln!(text, "         and {more} more; `--report review.md` has all").ok();
     }
+}
+
+/// Counts findings by rule, the most frequent first.
+fn rules(findings: &[Finding]) -> String {
+    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+    for finding in findings {
+        *counts.entry(&finding.rule).or_default() += 1;
+    }
+    let mut counts: Vec<(&str, u64)> = counts.into_iter().collect();
+    counts.sort_by_key(|(rule, count)| (std::cmp::Reverse(*count), *rule));
+    let shown =
+        counts.iter().take(RULES_SHOWN).map(|(rule, count)| format!("{count} {}", clean(rule)));
+    let mut text = shown.collect::<Vec<_>>().join(", ");
+    if counts.len() > RULES_SHOWN {
+        write!(text, " and {} more rules", counts.len() - RULES_SHOWN).ok();
+    }
+    text
 }
 
 fn section(text: &mut String, title: &str, lines: &[String]) {

@@ -26,13 +26,14 @@ use runtime::{
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{
-    args::{Resume, Run, View},
+    args::{ReportFormat, Resume, Run, View},
     control::Control,
     exit::Exit,
     folder::Folder,
     history::{self, HistoryError, Request},
     logs::Screen,
     output::{Failure, tell},
+    picture,
     progress::Progress,
     result::Finished,
 };
@@ -166,6 +167,7 @@ async fn drive(start: Start) -> Result<Exit, Failure> {
         Ended::Outcome(outcome, signal) => {
             finished.take(*outcome, signal);
             finished.millis = opened.node.kernel().now().as_nanos() / 1_000_000;
+            finished.picture = picture(&start.view, &opened);
             finished.metrics = opened.metrics.as_ref().map(PrometheusHandle::render);
             finished.show(&start.view)?
         }
@@ -291,7 +293,20 @@ impl Opened {
             failed: Vec::new(),
             tally: Tally::default(),
             millis: 0,
+            picture: None,
             metrics: None,
+        }
+    }
+}
+
+/// Draws the run, if its report can show that.
+fn picture(view: &View, opened: &Opened) -> Option<String> {
+    view.report.as_ref().filter(|report| report.format == ReportFormat::Html)?;
+    match history::read(&**opened.node.kernel().journal(), opened.run) {
+        Ok(history) => picture::svg(&history.work),
+        Err(error) => {
+            tracing::warn!(%error, "the run cannot be drawn");
+            None
         }
     }
 }

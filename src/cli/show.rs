@@ -10,7 +10,7 @@ use super::{
     args::Show,
     control,
     folder::Folder,
-    history::{self, History, Work},
+    history::{self, History, Work, end},
     output::{Failure, clean, counted, print},
     result::outcome_word,
 };
@@ -197,11 +197,6 @@ fn waterfall(text: &mut String, history: &History) {
                 .ok();
         }
     }
-}
-
-/// When a piece of work ended, in Unix milliseconds.
-fn end(work: &Work) -> i64 {
-    work.at.saturating_add(i64::try_from(work.micros / 1_000).unwrap_or(i64::MAX))
 }
 
 fn seconds(millis: i64) -> String {

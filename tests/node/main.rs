@@ -9,6 +9,7 @@ mod beside;
 mod cancel;
 #[cfg(test)]
 mod crash;
+mod docs;
 #[cfg(test)]
 mod place;
 #[cfg(test)]

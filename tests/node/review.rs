@@ -42,6 +42,7 @@ fn a_report_is_written_in_the_format_of_its_ending() {
         let text = fs::read_to_string(place.path(name)).unwrap();
         assert!(text.to_lowercase().starts_with(begins), "{text}");
         assert!(text.contains("rust.unwrap"), "{text}");
+        assert_eq!(text.contains("<svg"), name == "out.html");
     }
 }
 
