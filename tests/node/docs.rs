@@ -19,7 +19,9 @@ fn blocks<'a>(text: &'a str, language: &str) -> Vec<&'a str> {
 fn the_readmes_first_code_is_the_example() {
     let example = fs::read_to_string("examples/code_review.rs").unwrap();
     assert_eq!(blocks(&readme(), "rust,no_run"), [example]);
-    assert!(readme().lines().count() > 50 && blocks(&readme(), "rust,no_run")[0].lines().count() < 60);
+    assert!(
+        readme().lines().count() > 50 && blocks(&readme(), "rust,no_run")[0].lines().count() < 60
+    );
 }
 
 #[test]
@@ -34,8 +36,10 @@ fn the_readmes_run_file_has_no_mistake() {
 #[test]
 fn the_readmes_exit_codes_are_the_programs() {
     let text = readme();
-    let rows: Vec<String> =
-        Exit::TABLE.iter().map(|(exit, meaning)| format!("| {} | {meaning} |", exit.code())).collect();
+    let rows: Vec<String> = Exit::TABLE
+        .iter()
+        .map(|(exit, meaning)| format!("| {} | {meaning} |", exit.code()))
+        .collect();
     for row in &rows {
         assert!(text.contains(row.as_str()), "the README lacks {row}");
     }
@@ -49,10 +53,20 @@ fn the_architecture_names_files_that_are_there() {
     let page = fs::read_to_string("docs/ARCHITECTURE.md").unwrap();
     assert!(page.lines().count() <= 300);
     let crates = ["protocol/src", "runtime/src", "actors/src", "review/src", "src", "xtask/src"];
-    let places = ["actors/src/agent", "actors/src/pattern/map_reduce", "actors/src/pattern/map_reduce/coordinator"];
+    let places = [
+        "actors/src/agent",
+        "actors/src/pattern/map_reduce",
+        "actors/src/pattern/map_reduce/coordinator",
+    ];
     for word in page.split('`').skip(1).step_by(2).filter(|word| word.ends_with(".rs")) {
         let found = fs::exists(word).unwrap()
-            || crates.iter().chain(&places).any(|place| fs::exists(format!("{place}/{word}")).unwrap());
-        assert!(found || word.contains('{'), "docs/ARCHITECTURE.md names {word}, which is not there");
+            || crates
+                .iter()
+                .chain(&places)
+                .any(|place| fs::exists(format!("{place}/{word}")).unwrap());
+        assert!(
+            found || word.contains('{'),
+            "docs/ARCHITECTURE.md names {word}, which is not there"
+        );
     }
 }

@@ -9,6 +9,7 @@ mod beside;
 mod cancel;
 #[cfg(test)]
 mod crash;
+#[cfg(test)]
 mod docs;
 #[cfg(test)]
 mod place;
