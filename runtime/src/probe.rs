@@ -1,6 +1,6 @@
 //! A probe: one actor on stage in a unit test, without a runtime, with time and dice in the test's hand.
 //!
-//! It runs the same [`Stage`](crate::stage::Stage) as production does; sends to real addresses land in their mailboxes, where
+//! It runs the same [`Stage`] as production does; sends to real addresses land in their mailboxes, where
 //! [`Addr::take`](crate::address::Addr::take) finds them. Its tasks run while it settles, its children are never stepped.
 
 use std::{
@@ -182,5 +182,133 @@ impl<A: Actor> DerefMut for Probe<A> {
 impl<A: Actor> fmt::Debug for Probe<A> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "Probe({}, exit: {:?})", self.slot.name, self.exit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ask::Reply, spawn::Spawn, work::TaskError};
+
+    /// Adds up what it is given, in every way an actor can be given something.
+    struct Sum {
+        total: u64,
+        target: Addr<u64>,
+    }
+
+    enum Msg {
+        Add(u64),
+        Later(u64),
+        Work(u64),
+        Ask(Addr<Question>),
+        Answered(Result<u64, AskError>),
+        Worked(Result<u64, TaskError>),
+        Spawn,
+        Tell(u64),
+        Panic,
+    }
+
+    struct Question(Reply<u64>);
+
+    impl Actor for Sum {
+        type Msg = Msg;
+
+        fn handle(&mut self, msg: Msg, cx: &mut Cx<Self>) {
+            match msg {
+                Msg::Add(n) => {
+                    self.total += n;
+                    cx.record(&n);
+                }
+                Msg::Later(n) => drop(cx.after(Duration::from_secs(n), Msg::Add(n))),
+                Msg::Work(n) => {
+                    cx.perform(std::future::ready(n), Msg::Worked);
+                    let mut polls = 0;
+                    let work = std::future::poll_fn(move |_| {
+                        polls += 1;
+                        if polls == 3 { Poll::Ready(n) } else { Poll::Pending }
+                    });
+                    cx.perform(work, Msg::Worked);
+                    cx.perform_blocking(move || n, Msg::Worked);
+                }
+                Msg::Ask(target) => {
+                    cx.ask(&target, Question, Duration::from_secs(5), Msg::Answered);
+                }
+                Msg::Answered(outcome) => self.total += outcome.unwrap_or(1_000),
+                Msg::Worked(outcome) => self.total += outcome.unwrap_or(1_000),
+                Msg::Spawn => {
+                    let target = self.target.clone();
+                    let child = cx.spawn(Spawn::named("child"), move || Sum {
+                        total: 0,
+                        target: target.clone(),
+                    });
+                    cx.send(&child, Msg::Add(1));
+                }
+                Msg::Tell(n) => {
+                    cx.send(&self.target, n);
+                    cx.send(&cx.me(), Msg::Add(n));
+                }
+                Msg::Panic => panic!("as asked"),
+            }
+        }
+    }
+
+    fn sum() -> Probe<Sum> {
+        Probe::new(Sum { total: 0, target: Addr::mock() })
+    }
+
+    #[test]
+    fn sends_land_in_mailboxes_and_messages_to_oneself_are_handled() {
+        let mut probe = sum();
+        probe.tell(Msg::Tell(3));
+        assert_eq!((probe.total, probe.target.take()), (3, vec![3]));
+        probe.addr().try_tell(Msg::Add(4)).unwrap();
+        probe.settle();
+        assert_eq!(probe.total, 7);
+        assert_eq!(probe.records(), [[3], [4]]);
+    }
+
+    #[test]
+    fn timers_go_off_when_time_passes() {
+        let mut probe = sum();
+        probe.tell(Msg::Later(2));
+        probe.advance(Duration::from_millis(1_999));
+        assert_eq!(probe.total, 0);
+        probe.advance(Duration::from_millis(1));
+        assert_eq!(probe.total, 2);
+    }
+
+    #[test]
+    fn tasks_run_while_the_probe_settles() {
+        let mut probe = sum();
+        probe.tell(Msg::Work(5));
+        assert_eq!(probe.total, 10);
+        probe.settle();
+        assert_eq!(probe.total, 15);
+    }
+
+    #[test]
+    fn an_ask_is_answered_or_times_out() {
+        let (mut probe, target) = (sum(), Addr::mock());
+        probe.tell(Msg::Ask(target.clone()));
+        probe.tell(Msg::Ask(target.clone()));
+        let mut questions = target.take().into_iter();
+        let (Question(first), Question(_kept)) =
+            (questions.next().unwrap(), questions.next().unwrap());
+        first.send(7);
+        probe.settle();
+        assert_eq!(probe.total, 7);
+        probe.advance(Duration::from_secs(5));
+        assert_eq!(probe.total, 1_007);
+    }
+
+    #[test]
+    fn children_are_not_stepped_and_an_ended_actor_takes_nothing() {
+        let mut probe = sum();
+        probe.tell(Msg::Spawn);
+        assert_eq!(probe.exit(), None);
+        probe.tell(Msg::Panic);
+        assert_eq!(probe.exit(), Some(&ExitReason::Crashed("as asked".into())));
+        probe.tell(Msg::Add(1));
+        assert_eq!(probe.total, 0);
     }
 }

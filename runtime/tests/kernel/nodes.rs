@@ -109,6 +109,8 @@ async fn a_stop_waits_for_work_and_drops_services_and_nothing_starts_afterwards(
 #[tokio::test]
 async fn a_node_without_handles_ends_its_actors_and_its_timers() {
     let log = Log::default();
+    let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let before = tasks();
     let (actor, alive) = {
         let node = Node::in_memory().unwrap();
         let alive = Arc::new(());
@@ -119,6 +121,8 @@ async fn a_node_without_handles_ends_its_actors_and_its_timers() {
     };
     assert_eq!(actor.stopped().await, ExitReason::Shutdown);
     until("the kernel is gone", || Arc::strong_count(&alive) == 1).await;
+    drop(actor);
+    until("no task is left", || tasks() == before).await;
 }
 
 /// Dice that tell whether their kernel still lives.
