@@ -35,7 +35,7 @@ pub const FINDINGS_SHOWN: usize = 20;
 pub const NAMES_SHOWN: usize = 10;
 
 /// The time that a cancelled run has to end before the program ends without it.
-pub const CANCEL_WAIT: Duration = Duration::from_millis(1_500);
+pub const CANCEL_WAIT: Duration = Duration::from_millis(1_400);
 
 /// The time that `synod cancel` waits for the end of a run.
 pub const CANCEL_ANSWER_WAIT: Duration = Duration::from_secs(10);
@@ -47,7 +47,7 @@ pub const SOCKET_WORD_WAIT: Duration = Duration::from_secs(1);
 pub const SOCKET_WORD_BYTES_MAX: usize = 64;
 
 /// The time that a node has to stop when its run has ended.
-pub const STOP_WAIT: Duration = Duration::from_millis(500);
+pub const STOP_WAIT: Duration = Duration::from_millis(300);
 
 /// The upper bounds of the buckets of every histogram of the metrics, in seconds.
 pub const METRIC_SECONDS: [f64; 12] =

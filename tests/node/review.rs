@@ -123,3 +123,72 @@ fn the_example_is_right() {
     let skipped = document["skipped_agents"].as_array().unwrap();
     assert!(skipped.iter().any(|one| one["agent"] == "clippy"), "{skipped:?}");
 }
+
+/// Reads the number and the first file out of each request, and finds something in the file.
+const HOUSE: &str = r#"
+echo began >> "$0.log"
+while read -r line; do
+    id=${line#*:}; id=${id%%,*}
+    file=${line#*\"files\":[\"}; file=${file%%\"*}
+    finding="{\"severity\":\"note\",\"file\":\"$file\",\"line\":1,\"rule\":\"house.rule\",\"message\":\"seen\"}"
+    echo "{\"id\":$id,\"result\":{\"findings\":[$finding]}}"
+done
+"#;
+
+#[test]
+fn a_long_running_program_does_part_after_part() {
+    let place = Place::new(&[("a.txt", "one\n"), ("b.txt", "two\n"), ("c.txt", "three\n")]);
+    fs::write(place.path("house.sh"), HOUSE).unwrap();
+    let program = place.path("house.sh");
+    place.run_file(&[("house", &format!("process = [\"sh\", {program:?}]"))], "");
+    let (code, document) = place.run_json(&[]);
+    assert_eq!(code, 0, "{document}");
+    assert_eq!(
+        findings(&document),
+        ["a.txt:1 house.rule", "b.txt:1 house.rule", "c.txt:1 house.rule"]
+    );
+    let began = || fs::read_to_string(place.path("house.sh.log")).unwrap().lines().count();
+    assert_eq!(began(), 1, "one program did all parts");
+    place.run_json(&["--set", "agents.house.concurrency=2"]);
+    assert_eq!(began(), 3, "two programs did all parts");
+}
+
+#[test]
+fn a_part_that_hangs_is_run_twice_where_that_is_asked_for() {
+    let place = Place::new(&[("a.txt", "one\n"), ("b.txt", "two\n"), ("c.txt", "three\n")]);
+    let script = "if test $1$SYNOD_ATTEMPT = b.txt1; then sleep 1000; fi; echo $1:1: note: seen";
+    let agent = format!(
+        "command = [\"sh\", \"-c\", {script:?}, \"agent\", \"{{files}}\"], reads = \"lines\", count = 2"
+    );
+    place.run_file(&[("agent", &agent)], "speculate = { after = \"200ms\" }");
+    let (code, document) = place.run_json(&[]);
+    assert_eq!(code, 0, "{document}");
+    assert_eq!(document["tally"]["speculative"], 1);
+    assert_eq!(findings(&document), ["a.txt:1 agent", "b.txt:1 agent", "c.txt:1 agent"]);
+}
+
+#[test]
+fn any_of_gives_each_file_to_one_agent_that_takes_it() {
+    let place =
+        Place::new(&[("a.txt", "one\n"), ("b.md", "two\n"), ("c.md", "three\n"), ("d.rs", "")]);
+    let says = |accepts: &str| {
+        let script = "for f; do echo $f:1: note: seen; done";
+        format!(
+            "command = [\"sh\", \"-c\", {script:?}, \"agent\", \"{{files}}\"], reads = \"lines\", accepts = {accepts}"
+        )
+    };
+    let (both, one) = (says("[\"*.txt\", \"*.md\"]"), says("\"*.md\""));
+    place.run_file(&[("both", &both), ("one", &one)], "");
+    let text = fs::read_to_string(place.path("run.toml")).unwrap();
+    let text =
+        text.replace("all_of", "any_of").replace("max_files = 1", "max_files = 9, by = \"size\"");
+    fs::write(place.path("run.toml"), text).unwrap();
+    let (code, document) = place.run_json(&[]);
+    assert_eq!(code, 0, "{document}");
+    assert_eq!(document["tally"]["units"], 2, "what one alone takes is never with what both take");
+    let files: Vec<String> = findings(&document)
+        .iter()
+        .map(|found| found.split(':').next().unwrap().to_owned())
+        .collect();
+    assert_eq!(files, ["a.txt", "b.md", "c.md"]);
+}
