@@ -99,8 +99,13 @@ pub(crate) fn inner(path: &str, code: &str) -> Vec<String> {
         return Vec::new();
     }
     let ours = ARROWS.iter().map(|(package, _)| *package).filter(|package| !package.is_empty());
-    // a module of the same name hides the crate
+    // a module of the same name hides the crate, and so does an import from the root
     let ours = ours.filter(|package| !code.contains(&format!("mod {package};")));
+    let imported = |package: &&str| {
+        let groups = code.split("use synod::").skip(1).filter_map(|rest| rest.split(';').next());
+        groups.into_iter().any(|group| group.contains(package))
+    };
+    let ours = ours.filter(|package| !imported(package));
     let found = ours.filter_map(|package| Some((package, named(code, package)?)));
     let say = |(package, at)| {
         let line = lexer::line(code, at);

@@ -1,7 +1,7 @@
 //! Synod's own side: bounded mailboxes, deadlines on every ask, counters on.
 use anyhow::{Context as _, Result, ensure};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
-use runtime::{
+use synod::runtime::{
     actor::Actor, address::Addr, ask::Reply, context::Cx, mailbox::Mailbox, mailbox::Overflow,
     node::Node, spawn::Spawn,
 };
@@ -62,7 +62,7 @@ fn fan(count: u64, senders: u64) -> Outcome {
                 for number in 0..each {
                     sink.tell(number).await?;
                 }
-                Ok::<_, runtime::address::TellError<u64>>(())
+                Ok::<_, synod::runtime::address::TellError<u64>>(())
             });
         }
         while let Some(sent) = tasks.join_next().await {

@@ -2,13 +2,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actors::{
+use synod::actors::{
     agent::Agent,
     pattern::map_reduce::{Options, map_reduce, sum},
     system::AgentSystem,
 };
 use anyhow::{Context as _, Result, ensure};
-use runtime::{
+use synod::runtime::{
     clock::{Clock, Moment},
     engine::local::RedbJournal,
     node::Node,
@@ -108,7 +108,7 @@ async fn straggling_run(seed: u64) -> Result<u64> {
     let node = Node::builder().clock(Arc::new(clock)).open().context("open a node")?;
     let system = AgentSystem::start(node);
     let agent = system
-        .agent("straggler", move |part: usize, call: actors::agent::CallContext| async move {
+        .agent("straggler", move |part: usize, call: synod::actors::agent::CallContext| async move {
             let attempt = usize::try_from(call.attempt).unwrap_or(1) - 1;
             let units = stragglers::draw(seed, part, attempt);
             tokio::time::sleep(UNIT * u32::try_from(units).unwrap_or(u32::MAX)).await;
