@@ -224,6 +224,12 @@ pub trait Target<T>: Clone + Send + 'static {
     /// Delivers `value`, or joins the line and returns what to wait for. Called by the kernel, not by actors.
     #[doc(hidden)]
     fn deliver(&self, value: T, from: ActorId) -> Delivery;
+
+    /// The name of the address, for the note of a dead letter.
+    #[doc(hidden)]
+    fn target_name(&self) -> Option<Arc<str>> {
+        None
+    }
 }
 
 /// What became of an actor's send. Made by the kernel.
@@ -250,8 +256,8 @@ impl fmt::Debug for Delivery {
 /// A message of an actor in line; it leaves the line when dropped.
 #[doc(hidden)]
 pub trait Placed: Send {
-    /// Ready when it was taken in, or with the message when it came back; otherwise wakes `waker` when it is.
-    fn poll_placed(&self, waker: &Waker) -> Poll<Result<(), Box<dyn Any + Send>>>;
+    /// Whether it has left the line, be it as a dead letter; otherwise wakes `waker` when it does.
+    fn is_settled(&self, waker: &Waker) -> bool;
 }
 
 struct Place<M: Send + 'static> {
@@ -260,8 +266,13 @@ struct Place<M: Send + 'static> {
 }
 
 impl<M: Send + 'static> Placed for Place<M> {
-    fn poll_placed(&self, waker: &Waker) -> Poll<Result<(), Box<dyn Any + Send>>> {
-        self.turn.poll(waker).map_err(|message| -> Box<dyn Any + Send> { Box::new(message) })
+    fn is_settled(&self, waker: &Waker) -> bool {
+        match self.turn.poll(waker) {
+            Poll::Pending => return false,
+            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Err(message)) => self.lose(message, AskError::Stopped),
+        }
+        true
     }
 }
 
@@ -269,8 +280,15 @@ impl<M: Send + 'static> Drop for Place<M> {
     fn drop(&mut self) {
         // Its sender has ended: nobody is left to wait.
         if let Some(message) = self.slot.leave(&self.turn) {
-            self.slot.kernel.dead_letter(AskError::Full, Box::new(message));
+            self.lose(message, AskError::Full);
         }
+    }
+}
+
+impl<M: Send + 'static> Place<M> {
+    fn lose(&self, message: M, why: AskError) {
+        let Slot { kernel, name, .. } = &*self.slot;
+        kernel.dead_letter::<M>(Some(Arc::clone(name)), why, Box::new(message));
     }
 }
 
@@ -278,15 +296,24 @@ impl<M: Send + 'static> Target<M> for Addr<M> {
     fn deliver(&self, value: M, from: ActorId) -> Delivery {
         deliver(&self.0, value, from)
     }
+
+    fn target_name(&self) -> Option<Arc<str>> {
+        Some(Arc::clone(&self.0.name))
+    }
 }
 
 impl<T: Send + 'static> Target<T> for Recipient<T> {
     fn deliver(&self, value: T, from: ActorId) -> Delivery {
         self.0.deliver(value, from)
     }
+
+    fn target_name(&self) -> Option<Arc<str>> {
+        Some(self.0.name())
+    }
 }
 
 trait Receive<T>: Send + Sync {
+    fn name(&self) -> Arc<str>;
     fn offer(&self, value: T) -> Result<(), AskError>;
     fn deliver(&self, value: T, from: ActorId) -> Delivery;
 }
@@ -297,6 +324,10 @@ struct Adapter<M, F> {
 }
 
 impl<M: Send + 'static, T, F: Fn(T) -> M + Send + Sync> Receive<T> for Adapter<M, F> {
+    fn name(&self) -> Arc<str> {
+        Arc::clone(&self.slot.name)
+    }
+
     fn offer(&self, value: T) -> Result<(), AskError> {
         self.slot.offer((self.into_message)(value)).map_err(|(_, closed)| closed.into())
     }

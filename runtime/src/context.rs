@@ -87,7 +87,16 @@ impl<A: Actor> Cx<A> {
     /// A message to oneself is handled before queued ones. What cannot be delivered becomes a dead letter.
     pub fn send<T: Send + 'static>(&mut self, target: &impl Target<T>, message: T) {
         let (target, from) = (target.clone(), self.slot.id);
-        self.effects.push(Effect::Send(Box::new(move || target.deliver(message, from))));
+        self.effects.push(Effect::Send(Box::new(move |kernel| {
+            match target.deliver(message, from) {
+                Delivery::Done => None,
+                Delivery::InLine(place) => Some(place),
+                Delivery::Refused(why, message) => {
+                    kernel.dead_letter::<T>(target.target_name(), why, message);
+                    None
+                }
+            }
+        })));
     }
 
     /// Answers an ask.
@@ -111,17 +120,17 @@ impl<A: Actor> Cx<A> {
     {
         let (target, slot, incarnation) =
             (target.clone(), Arc::clone(&self.slot), self.incarnation);
-        self.effects.push(Effect::Send(Box::new(move || {
+        self.effects.push(Effect::Send(Box::new(move |_| {
             let ask = ActorAsk::open(&slot, incarnation, within, into_message);
             let reply = Reply::new(Arc::<ActorAsk<T, A::Msg, F>>::clone(&ask));
             match target.deliver_question(question, reply, slot.id) {
                 Delivery::Refused(why, question) => {
                     ask.answer(Err(why));
                     drop(question);
-                    Delivery::Done
+                    None
                 }
-                Delivery::Done => Delivery::Done,
-                Delivery::InLine(place) => Delivery::InLine(place),
+                Delivery::Done => None,
+                Delivery::InLine(place) => Some(place),
             }
         })));
     }

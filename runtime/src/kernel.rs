@@ -141,9 +141,14 @@ impl Kernel {
     }
 
     /// Keeps note of a message that a send could not deliver, then drops it (which answers an ask in it).
-    pub(crate) fn dead_letter(&self, why: AskError, message: Box<dyn Any + Send>) {
+    pub(crate) fn dead_letter<M>(
+        &self,
+        to: Option<Arc<str>>,
+        why: AskError,
+        message: Box<dyn Any + Send>,
+    ) {
         self.metrics.dead_letters(1);
-        self.keep(DeadLetter { to: None, message: "message", why });
+        self.keep(DeadLetter { to, message: type_name::<M>(), why });
         contained("dropping a dead letter", || drop(message));
     }
 

@@ -14,25 +14,27 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    task::{Poll, Waker},
+    task::Waker,
 };
 
 use parking_lot::Mutex;
 use protocol::RunId;
 
 use crate::{
-    address::{Delivery, Placed},
-    ask::AskError,
+    address::Placed,
     belongings::Belongings,
     engine::journal::{Acknowledge, Append, JournalError, Sequence},
     kernel::Kernel,
     limits::{JOURNAL_APPEND_BYTES_MAX, JOURNAL_APPEND_RECORDS_MAX, OUTBOX_EFFECTS_MAX},
 };
 
+/// Sends something and returns its place where it has to stand in line.
+type Sending = Box<dyn FnOnce(&Kernel) -> Option<Box<dyn Placed>> + Send>;
+
 /// One effect of a step.
 pub(crate) enum Effect {
-    /// A message on its way; may have to stand in line.
-    Send(Box<dyn FnOnce() -> Delivery + Send>),
+    /// A message on its way.
+    Send(Sending),
     /// Anything that is done at once.
     Act(Box<dyn FnOnce(&mut Belongings) + Send>),
     /// A record for the journal.
@@ -142,10 +144,8 @@ impl Outbox {
     fn pump(&mut self, kernel: &Kernel, belongings: &mut Belongings, durable: Sequence) {
         loop {
             if let Some(placed) = &self.in_line {
-                match placed.poll_placed(&self.waker) {
-                    Poll::Pending => return,
-                    Poll::Ready(Ok(())) => {}
-                    Poll::Ready(Err(message)) => kernel.dead_letter(AskError::Stopped, message),
+                if !placed.is_settled(&self.waker) {
+                    return;
                 }
                 self.in_line = None;
             }
@@ -206,11 +206,7 @@ fn perform(
 ) -> Option<Box<dyn Placed>> {
     match effect {
         Effect::Act(act) => act(belongings),
-        Effect::Send(send) => match send() {
-            Delivery::Done => {}
-            Delivery::Refused(why, message) => kernel.dead_letter(why, message),
-            Delivery::InLine(placed) => return Some(placed),
-        },
+        Effect::Send(send) => return send(kernel),
         // `commit` takes records out; without a journal, `Cx::record` has failed the step.
         Effect::Record(_) => {}
     }

@@ -5,6 +5,7 @@
 
 use std::{
     collections::HashMap,
+    panic::AssertUnwindSafe,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -12,7 +13,7 @@ use std::{
 };
 
 use crate::work::{self, TaskError};
-use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, future::BoxFuture};
 use parking_lot::Mutex;
 use tokio::{runtime::Handle, sync::Notify, task::AbortHandle};
 
@@ -193,7 +194,9 @@ impl Executor for Tasks {
         let id = entry.id;
         let task = self.handle.spawn(async move {
             let _entry = entry;
-            work.await;
+            if let Err(panic) = AssertUnwindSafe(work).catch_unwind().await {
+                tracing::error!(?kind, panic = work::panic_text(&*panic), "task panicked");
+            }
         });
         let mut list = self.running.list.lock();
         let late = list.aborts.wants(kind);
@@ -210,7 +213,7 @@ impl Executor for Tasks {
         let entry = self.enter(kind);
         drop(self.handle.spawn_blocking(move || {
             let _entry = entry;
-            work();
+            work::contained("a blocking task", work);
         }));
     }
 }
