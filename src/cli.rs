@@ -6,6 +6,7 @@
 //! # Invariants
 //! - Every way to end is an [`Exit`]; `--help` lists them.
 
+pub mod agent;
 pub mod args;
 pub mod control;
 pub mod exit;
@@ -62,6 +63,7 @@ fn obey(command: Command, launcher: &Launcher, screen: &Screen) -> Result<Exit, 
         Command::Runs(options) => listing::list(&options)?,
         Command::Show(options) => show::show(&options)?,
         Command::Cancel(options) => cancel(&options)?,
+        Command::Agent { name } => agent::serve(&name)?,
         Command::Schema => {
             let schema = serde_json::to_string_pretty(&crate::runfile::schema());
             print(&(schema.map_err(|error| Failure::failed(&error))? + "\n"))?;

@@ -1,7 +1,7 @@
 //! A job: what a run file asks for, with its files listed and its programs found; ready to become a run.
 //!
 //! The command line makes it from a resolved run file, starts its agents on a node and runs its [`MapReduce`].
-//! [`files`] lists and splits, [`agents`] does parts, [`answer`] reads what agents say, [`merge`] puts it together.
+//! [`files`] lists and splits, [`agents`] does parts, [`reviewing`] those of built-in reviewers, [`answer`] reads what agents say, [`merge`] puts it together.
 //!
 //! # Invariants
 //! - Nothing was started when a job cannot be prepared.
@@ -12,6 +12,7 @@ mod agents;
 mod answer;
 mod files;
 mod merge;
+mod reviewing;
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -26,6 +27,7 @@ use serde_json::Value;
 
 pub use files::Files;
 pub use merge::Merge;
+pub use reviewing::answer_of;
 
 use crate::{
     node::Node,
@@ -304,4 +306,89 @@ fn reason_to_skip(agent: &Agent) -> Option<Absence> {
         AgentKind::Process(process) => process.argv.first()?,
     };
     probe(program).is_none().then(|| Absence::Missing(program.clone()))
+}
+
+#[cfg(test)]
+mod tests {
+    use actors::pattern::map_reduce::Map;
+
+    use super::*;
+    use crate::runfile::{RunRequest, Set};
+
+    const FILE: &str = r#"
+        synod = 1
+        main = "review"
+        agents.typos = { builtin = "review.typos", accepts = "*.md" }
+        agents.all = { command = ["sh"], reads = "lines", whole = true }
+        agents.gone = { command = ["no-such-program"], reads = "lines", optional = true }
+        map_reduce.review = { split = { use = "code.files", max_files = 2 }, all_of = ["typos", "all", "gone"] }
+    "#;
+
+    fn prepared(before: Option<&Cast>, overrides: &[&str]) -> Result<Job, JobError> {
+        let tree = tempfile::tempdir().unwrap();
+        for name in ["a.md", "b.md", "c.md", "d.rs"] {
+            std::fs::write(tree.path().join(name), "text\n").unwrap();
+        }
+        let path = format!("map_reduce.review.split.path={}", tree.path().display());
+        let overrides = overrides.iter().copied().chain([path.as_str()]);
+        let request = RunRequest {
+            name: "review.toml".to_owned(),
+            text: FILE.to_owned(),
+            overrides: overrides.map(|set| Set(set.to_owned())).collect(),
+            inputs: Vec::new(),
+        };
+        let resolved = request.resolve(&catalogue(), &|_| None).unwrap();
+        Job::prepare(&resolved, &Launcher::at("/bin/false"), before)
+    }
+
+    fn split(job: &Job) -> files::Split {
+        files::Split::new(&job.pattern, &job.agents, Arc::clone(&job.files))
+    }
+
+    #[test]
+    fn a_split_has_each_file_that_is_taken_once_and_one_part_with_all() {
+        let job = prepared(None, &[]).unwrap();
+        let mut split = split(&job);
+        let pieces = split.map().unwrap();
+        let parts: Vec<&[String]> =
+            pieces.iter().map(|piece| piece.input.files.as_slice()).collect();
+        assert_eq!(pieces[0].name, "all files");
+        let mut files = parts.concat();
+        files.sort();
+        assert_eq!(files, ["a.md", "b.md", "c.md"], "nobody takes d.rs alone");
+        assert!(parts.iter().all(|files| files.len() <= 2));
+        assert_eq!(split.validate(&pieces), Ok(()));
+    }
+
+    #[test]
+    fn a_split_that_loses_repeats_or_invents_a_file_is_refused() {
+        let job = prepared(None, &[]).unwrap();
+        let mut split = split(&job);
+        let pieces = split.map().unwrap();
+        let wrong: [fn(&mut Vec<String>); 4] = [
+            |files| drop(files.pop()),
+            |files| files.push("a.md".to_owned()),
+            |files| files.push("z.md".to_owned()),
+            |files| files.clear(),
+        ];
+        for wrong in wrong {
+            let mut pieces = pieces.clone();
+            wrong(&mut pieces[1].input.files);
+            assert!(split.validate(&pieces).is_err(), "{pieces:?}");
+        }
+    }
+
+    #[test]
+    fn a_run_is_taken_up_again_only_by_those_who_began_it() {
+        let first = prepared(None, &[]).unwrap();
+        assert_eq!(first.cast.agents, ["typos", "all"]);
+        assert_eq!(first.cast.skipped[0].agent, "gone");
+        assert_eq!(prepared(Some(&first.cast), &[]).unwrap().cast, first.cast);
+        let error = prepared(Some(&first.cast), &["agents.all.trusted=false"]).unwrap_err();
+        assert!(matches!(&error, JobError::Changed { agent, .. } if agent == "all"), "{error}");
+        let before = Cast { agents: vec!["gone".to_owned()], ..Cast::default() };
+        let error = prepared(Some(&before), &[]).unwrap_err().to_string();
+        assert!(error.contains("`gone` took part in this run and cannot now"), "{error}");
+        assert!(error.contains("`no-such-program` was not found"), "{error}");
+    }
 }

@@ -7,6 +7,9 @@ use runtime::limits::JOURNAL_RECORD_BYTES_MAX;
 /// The JSON of one agent's review of one part, in bytes; findings beyond it are counted, not kept.
 pub const ANSWER_BYTES_MAX: usize = 768 << 10;
 
+/// One request to `synod agent`, in bytes.
+pub const AGENT_REQUEST_BYTES_MAX: u64 = 16 << 20;
+
 /// One record of a run's request, in bytes.
 pub const REQUEST_RECORD_BYTES: usize = 512 << 10;
 

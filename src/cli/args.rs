@@ -43,6 +43,11 @@ pub enum Command {
     Show(Show),
     /// Cancels a run that another process runs
     Cancel(Cancel),
+    /// Serves one built-in agent over standard input and output, for a run file's `process`
+    Agent {
+        /// The built-in agent, as `review.rust`
+        name: String,
+    },
     /// Prints the JSON Schema of run files, for editors
     Schema,
     /// Prints a completion script for a shell

@@ -161,6 +161,9 @@ impl Progress {
             }
             return;
         };
+        if self.units == 0 {
+            return;
+        }
         bars.total.set_length(self.units);
         bars.total.set_position(self.total.done + self.total.failed);
         bars.total.set_message(self.total.words());
@@ -182,6 +185,38 @@ impl Progress {
         if let Some(bars) = self.bars {
             bars.agents.values().for_each(ProgressBar::finish_and_clear);
             bars.total.finish_and_clear();
+        }
+    }
+}
+
+/// Says on a terminal that something takes its time; dropping it takes the line away.
+#[derive(Debug)]
+pub struct Waiting(Option<ProgressBar>);
+
+impl Waiting {
+    /// Begins to say `what` is done.
+    pub fn new(screen: &Screen, what: &'static str) -> Self {
+        let bar = || {
+            let bar = ProgressBar::no_length().with_style(style("{spinner} {wide_msg} {elapsed}"));
+            let bar = screen.bars().add(bar);
+            bar.set_message(what);
+            bar
+        };
+        Self(stderr().is_terminal().then(bar))
+    }
+
+    /// Draws the line.
+    pub fn draw(&self) {
+        if let Some(bar) = &self.0 {
+            bar.tick();
+        }
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.0 {
+            bar.finish_and_clear();
         }
     }
 }

@@ -250,9 +250,12 @@ fn findings(text: &mut String, findings: &[Finding]) {
     let (errors, warnings, notes) =
         (count(Severity::Error), count(Severity::Warning), count(Severity::Note));
     let counts = [counted(errors, "error"), counted(warnings, "warning"), counted(notes, "note")];
-    writeln!(text, "{}: {}\n", counted(findings.len() as u64, "finding"), counts.join(", ")).ok();
+    writeln!(text, "{}: {}", counted(findings.len() as u64, "finding"), counts.join(", ")).ok();
     if findings.len() > FINDINGS_SHOWN {
-        writeln!(text, "{}\n", rules(findings)).ok();
+        writeln!(text, "{}", rules(findings)).ok();
+    }
+    if !findings.is_empty() {
+        text.push('\n');
     }
     for finding in findings.iter().take(FINDINGS_SHOWN) {
         let place = format!("{}:{}", finding.file, finding.line);

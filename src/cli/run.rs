@@ -34,7 +34,7 @@ use super::{
     logs::Screen,
     output::{Failure, tell},
     picture,
-    progress::Progress,
+    progress::{Progress, Waiting},
     result::Finished,
 };
 use crate::{
@@ -154,10 +154,7 @@ fn block_on(start: Start) -> Result<Exit, Failure> {
 async fn drive(start: Start) -> Result<Exit, Failure> {
     let mut signals = Signals::new().map_err(|error| Failure::failed(&error))?;
     let clock = Arc::new(SystemClock::new());
-    let job = tokio::select! {
-        job = prepare(&start) => job?,
-        exit = signals.next() => return Err(Failure::words(exit, "cancelled before anything was started")),
-    };
+    let job = prepare(&start, &mut signals).await?;
     for skipped in &job.cast.skipped {
         start.screen.tell(&format!("skipped: {}: {}", skipped.agent, skipped.reason));
     }
@@ -183,10 +180,24 @@ async fn drive(start: Start) -> Result<Exit, Failure> {
     Ok(exit)
 }
 
-async fn prepare(start: &Start) -> Result<Job, Failure> {
+/// Lists the files and finds the programs, on a thread of its own; shows that something happens.
+async fn prepare(start: &Start, signals: &mut Signals) -> Result<Job, Failure> {
     let (resolved, launcher) = (start.resolved.clone(), start.launcher.clone());
     let before = start.resumed.as_ref().map(|(_, cast)| cast.clone());
-    let prepared = on_thread(move || Job::prepare(&resolved, &launcher, before.as_ref())).await;
+    let listing = on_thread(move || Job::prepare(&resolved, &launcher, before.as_ref()));
+    let mut listing = pin!(listing);
+    let mut draw = tokio::time::interval(DRAW_EVERY);
+    let waiting = Waiting::new(&start.screen, "listing the files");
+    let prepared = loop {
+        tokio::select! {
+            prepared = &mut listing => break prepared,
+            exit = signals.next() => {
+                return Err(Failure::words(exit, "cancelled before anything was started"));
+            }
+            _ = draw.tick() => waiting.draw(),
+        }
+    };
+    drop(waiting);
     let prepared = prepared
         .map_err(|error| Failure::words(Exit::Failed, format!("listing the files {error}")))?;
     prepared.map_err(|error| Failure::usage(&error))

@@ -5,16 +5,15 @@ use std::{num::NonZeroUsize, pin::Pin, sync::Arc};
 use actors::{
     agent::{
         AgentError, Behaviour, CallContext, CommandAgent, Part, ProcessAgent, Program,
-        ProgramLimits, Progress, Reads,
+        ProgramLimits, Reads,
         handle::{Agent as Handle, AgentBuilder},
     },
     pattern::map_reduce::{Branch, Narrow},
 };
-use review::{Review, Reviewer, merge::Fold, source};
 use runtime::tasks::on_thread;
 use serde_json::Value;
 
-use super::{Files, Job, JobError, answer, files};
+use super::{Files, Job, JobError, answer, files, reviewing};
 use crate::{
     node::Node,
     runfile::{Agent, AgentKind, Argument, Command, Reads as RunFileReads, Sandbox},
@@ -57,20 +56,15 @@ fn narrow(agent: &Agent, files: &Arc<Files>) -> Narrow<Part> {
         } else {
             part.files.iter().filter(|path| takes(path)).cloned().collect()
         };
-        let root = files.root().to_owned();
-        (!taken.is_empty()).then(|| Part { files: taken, root, ..without_files(part) })
+        let (root, data) = (files.root().to_owned(), files.about(&taken));
+        (!taken.is_empty()).then(|| Part { files: taken, root, data, ..named(part) })
     })
 }
 
-fn without_files(part: &Part) -> Part {
-    Part {
-        id: part.id,
-        name: part.name.clone(),
-        kind: part.kind.clone(),
-        bytes: part.bytes,
-        data: part.data.clone(),
-        ..Part::default()
-    }
+/// A part without its files and what is said of them.
+fn named(part: &Part) -> Part {
+    let (name, kind) = (part.name.clone(), part.kind.clone());
+    Part { id: part.id, name, kind, bytes: part.bytes, ..Part::default() }
 }
 
 type Builder = AgentBuilder<Part, Value>;
@@ -80,7 +74,9 @@ fn builtin(agent: &Agent, name: &str, job: &Job, node: &Node) -> Result<Builder,
         review::reviewer(name).ok_or_else(|| JobError::Unknown { name: name.to_owned() })?;
     let (own_name, files) = (agent.name.to_string(), Arc::clone(&job.files));
     let work = move |part: Part, context: CallContext| {
-        review_part(&*reviewer, &own_name, &files, &part, &context)
+        let mut review = reviewing::review_part(&*reviewer, &part, &context)?;
+        review.findings.retain(|finding| files.concerns(finding));
+        answer::to_value(review.by(&own_name)).map_err(|error| error.to_string())
     };
     let builder = node.system().blocking_agent(agent.name.as_str(), work);
     Ok(builder.count(instances(agent)).concurrency(concurrency(agent)))
@@ -94,35 +90,6 @@ fn instances(agent: &Agent) -> usize {
 
 fn concurrency(agent: &Agent) -> u32 {
     u32::try_from(agent.concurrency.get()).unwrap_or(u32::MAX)
-}
-
-/// Reviews the files of a part, one after the other.
-fn review_part(
-    reviewer: &dyn Reviewer,
-    agent: &str,
-    files: &Files,
-    part: &Part,
-    context: &CallContext,
-) -> Result<Value, String> {
-    let mut fold = Fold::default();
-    for (done, path) in (0_u32..).zip(&part.files) {
-        if context.cancelled.is_set() {
-            return Err("cancelled".to_owned());
-        }
-        let review = match source::read(&part.root, path) {
-            Ok(bytes) => reviewer.review(&files.source_file(path, &bytes)),
-            Err(reason) => Review::skip(path, reason),
-        };
-        fold.add(review);
-        let share =
-            f64::from(done) / f64::from(u32::try_from(part.files.len()).unwrap_or(u32::MAX));
-        if let Some(progress) = Progress::new(share) {
-            context.progress.report(progress);
-        }
-    }
-    let mut review = fold.into_review();
-    review.findings.retain(|finding| files.concerns(finding));
-    answer::to_value(review.by(agent)).map_err(|error| error.to_string())
 }
 
 fn command_agent(

@@ -8,15 +8,16 @@ use std::{
 
 use actors::{
     agent::Part,
-    pattern::map_reduce::{Map, Piece},
+    pattern::map_reduce::{Map as Mapping, Piece},
     split::{self, By, Item, Limits},
 };
 use review::{
-    Finding, Skipped, SourceFile,
+    Finding, Skipped,
     source::{self, FileFact, Source},
 };
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
+use super::reviewing::TESTS;
 use crate::runfile::{Agent, Assign, MapReduce as Pattern, SplitBy, Workers};
 
 /// What [`Part::kind`] is for the one part that agents with `whole = true` get.
@@ -63,11 +64,21 @@ impl Files {
         }
     }
 
-    /// A file as a reviewer is given it.
-    pub(super) fn source_file<'a>(&self, path: &'a str, bytes: &'a [u8]) -> SourceFile<'a> {
-        let fact = self.positions.get(path).and_then(|at| self.source.files.get(*at));
-        let file = SourceFile::new(path, bytes);
-        fact.map_or(file, |fact| SourceFile { test: fact.test, ..file })
+    /// What agents may want to know of some files: those that only tests use, and in a diff the changed lines of each.
+    pub(super) fn about(&self, paths: &[String]) -> Value {
+        let facts = paths.iter().filter_map(|path| self.source.files.get(*self.positions.get(path)?));
+        let tests: Vec<&str> =
+            facts.clone().filter(|fact| fact.test).map(|fact| fact.path.as_str()).collect();
+        let changed: Map<String, Value> =
+            facts.filter_map(|fact| Some((fact.path.clone(), json!(fact.changed.as_ref()?)))).collect();
+        let mut about = Map::new();
+        if !tests.is_empty() {
+            about.insert(TESTS.to_owned(), json!(tests));
+        }
+        if !changed.is_empty() {
+            about.insert("changed".to_owned(), Value::Object(changed));
+        }
+        if about.is_empty() { Value::Null } else { Value::Object(about) }
     }
 
     /// Tells whether an agent takes any of the files.
@@ -179,8 +190,7 @@ impl Split {
             kind: kind.to_owned(),
             bytes: files.iter().map(|file| file.bytes).sum(),
             files: files.iter().map(|file| file.path.clone()).collect(),
-            root: PathBuf::new(),
-            data: changed(files),
+            ..Part::default()
         };
         let can = |taker: &Taker| {
             let takes = files.iter().any(|file| (taker.takes)(&file.path));
@@ -206,7 +216,7 @@ impl Split {
     }
 }
 
-impl Map<Part> for Split {
+impl Mapping<Part> for Split {
     fn map(&mut self) -> Result<Vec<Piece<Part>>, String> {
         let taken = self.taken();
         let parts = split::split(&self.items(&taken), &self.by, self.limits);
@@ -262,13 +272,4 @@ fn name(files: &[&FileFact]) -> String {
         [one] => one.path.clone(),
         [first, rest @ ..] => format!("{} and {} more", first.path, rest.len()),
     }
-}
-
-/// The changed lines of each file of a diff, for agents that want to know.
-fn changed(files: &[&FileFact]) -> Value {
-    let changed: serde_json::Map<String, Value> = files
-        .iter()
-        .filter_map(|file| Some((file.path.clone(), json!(file.changed.as_ref()?))))
-        .collect();
-    if changed.is_empty() { Value::Null } else { json!({ "changed": changed }) }
 }
