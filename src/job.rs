@@ -1,7 +1,8 @@
 //! A job: what a run file asks for, with its files listed and its programs found; ready to become a run.
 //!
 //! The command line makes it from a resolved run file, starts its agents on a node and runs its [`MapReduce`].
-//! [`files`] lists and splits, [`agents`] does parts, [`reviewing`] those of built-in reviewers, [`answer`] reads what agents say, [`merge`] puts it together.
+//! [`files`] lists and splits, [`agents`] does parts, [`reviewing`] those of built-in reviewers, [`answer`] reads what agents
+//! say, [`merge`] puts it together.
 //!
 //! # Invariants
 //! - Nothing was started when a job cannot be prepared.

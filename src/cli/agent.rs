@@ -72,7 +72,8 @@ fn next(input: &mut impl BufRead) -> Result<Option<Request>, Failure> {
         return Ok(None);
     }
     if read as u64 > AGENT_REQUEST_BYTES_MAX {
-        let words = format!("a request has more than {AGENT_REQUEST_BYTES_MAX} bytes; make smaller parts");
+        let words =
+            format!("a request has more than {AGENT_REQUEST_BYTES_MAX} bytes; make smaller parts");
         return Err(Failure::words(Exit::Failed, words));
     }
     let request = serde_json::from_slice(&line).map_err(|error| {

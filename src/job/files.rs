@@ -8,14 +8,14 @@ use std::{
 
 use actors::{
     agent::Part,
-    pattern::map_reduce::{Map as Mapping, Piece},
+    pattern::map_reduce::{Map, Piece},
     split::{self, By, Item, Limits},
 };
 use review::{
     Finding, Skipped,
     source::{self, FileFact, Source},
 };
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::reviewing::TESTS;
 use crate::runfile::{Agent, Assign, MapReduce as Pattern, SplitBy, Workers};
@@ -66,12 +66,14 @@ impl Files {
 
     /// What agents may want to know of some files: those that only tests use, and in a diff the changed lines of each.
     pub(super) fn about(&self, paths: &[String]) -> Value {
-        let facts = paths.iter().filter_map(|path| self.source.files.get(*self.positions.get(path)?));
+        let facts =
+            paths.iter().filter_map(|path| self.source.files.get(*self.positions.get(path)?));
         let tests: Vec<&str> =
             facts.clone().filter(|fact| fact.test).map(|fact| fact.path.as_str()).collect();
-        let changed: Map<String, Value> =
-            facts.filter_map(|fact| Some((fact.path.clone(), json!(fact.changed.as_ref()?)))).collect();
-        let mut about = Map::new();
+        let changed: serde_json::Map<String, Value> = facts
+            .filter_map(|fact| Some((fact.path.clone(), json!(fact.changed.as_ref()?))))
+            .collect();
+        let mut about = serde_json::Map::new();
         if !tests.is_empty() {
             about.insert(TESTS.to_owned(), json!(tests));
         }
@@ -216,7 +218,7 @@ impl Split {
     }
 }
 
-impl Mapping<Part> for Split {
+impl Map<Part> for Split {
     fn map(&mut self) -> Result<Vec<Piece<Part>>, String> {
         let taken = self.taken();
         let parts = split::split(&self.items(&taken), &self.by, self.limits);

@@ -52,12 +52,7 @@ pub(super) fn review_part(
     Ok(fold.into_review())
 }
 
-fn review_file(
-    reviewer: &dyn Reviewer,
-    part: &Part,
-    path: &str,
-    tests: &BTreeSet<&str>,
-) -> Review {
+fn review_file(reviewer: &dyn Reviewer, part: &Part, path: &str, tests: &BTreeSet<&str>) -> Review {
     match source::read(&part.root, path) {
         Ok(bytes) => {
             let file = SourceFile::new(path, &bytes);
