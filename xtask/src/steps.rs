@@ -119,7 +119,8 @@ impl Bench<'_> {
             Step::Fmt => self.log(step, cargo("fmt --all -- --check --color never"), ""),
             Step::Tidy => tidy::check(self.root),
             Step::Clippy => {
-                let lint = "clippy --locked --workspace --all-features --all-targets -- -D warnings";
+                let lint =
+                    "clippy --locked --workspace --all-features --all-targets -- -D warnings";
                 self.log(step, cargo(lint), "")
             }
             Step::Deny => self.log(step, self.deny(), ""),
@@ -177,7 +178,13 @@ impl Bench<'_> {
 
     fn nextest(&self) -> Result<Command> {
         let mut nextest = Command::new(self.tools.program("cargo-nextest"));
-        nextest.current_dir(self.root).args(["nextest", "run", "--locked", "--workspace", "--all-features"]);
+        nextest.current_dir(self.root).args([
+            "nextest",
+            "run",
+            "--locked",
+            "--workspace",
+            "--all-features",
+        ]);
         self.tools.prepare(&mut nextest)?;
         Ok(nextest)
     }
