@@ -243,6 +243,8 @@ fn what_was_meant_for_an_earlier_incarnation_is_dropped_and_counted() {
     slot.deliver(first, 1);
     slot.retire();
     slot.deliver(first, 2);
+    slot.notify(2);
+    assert_eq!(slot.tally().stale, 2);
     let second = slot.begin();
     slot.deliver(first, 3);
     slot.deliver(second, 4);
@@ -251,7 +253,7 @@ fn what_was_meant_for_an_earlier_incarnation_is_dropped_and_counted() {
     let cx = Context::from_waker(&bell);
     assert!(slot.poll_take(&cx, &mut control, &mut VecDeque::new(), true).is_ready());
     assert!(matches!(control.make_contiguous(), [Control::Message(4)]));
-    assert_eq!(slot.tally().stale, 3);
+    assert_eq!(slot.tally().stale, 4);
 }
 
 #[test]

@@ -12,7 +12,9 @@ use synod_runtime::{
     spawn::Spawn,
 };
 
-use crate::support::{Do, Log, Puppet, SOON, act, ask, blocked, handled, puppet, tell, until};
+use crate::support::{
+    Do, Log, Puppet, SOON, act, ask, blocked, handled, puppet, soon, tell, until,
+};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -38,7 +40,7 @@ async fn an_ask_ends_as_answered_dropped_or_stopped() {
     assert_eq!(ask(&actor, |_, _, to: Reply<u64>| drop(to)).await, Err(AskError::Dropped));
     let poison = ask(&actor, |_, _, _: Reply<u64>| panic!("as asked")).await;
     assert_eq!(poison, Err(AskError::Dropped));
-    assert_eq!(actor.stopped().await, ExitReason::Crashed("as asked".into()));
+    assert_eq!(soon(actor.stopped()).await, ExitReason::Crashed("as asked".into()));
     assert_eq!(ask(&actor, |_, cx, to| cx.reply(to, 7_u64)).await, Err(AskError::Stopped));
 }
 
@@ -95,7 +97,7 @@ async fn an_actors_ask_comes_back_as_a_message_whatever_its_outcome() {
     let (asker, target) = (puppet(&node, "asker", &log), puppet(&node, "target", &log));
     let ended = puppet(&node, "ended", &log);
     ended.stop();
-    ended.stopped().await;
+    soon(ended.stopped()).await;
     let question = keep(&kept);
     tell(&asker, move |_, cx| {
         let heard = |name: &'static str| {
@@ -135,7 +137,7 @@ async fn a_function_that_makes_a_message_crashes_its_own_actor_and_nobody_else()
         let answer = |to: Reply<u64>| act(move |_, cx| cx.reply(to, 7));
         cx.ask(&to, answer, SOON, |_| panic!("in the asker's function"));
     });
-    assert_eq!(asker.stopped().await, ExitReason::Crashed("in the asker's function".into()));
+    assert_eq!(soon(asker.stopped()).await, ExitReason::Crashed("in the asker's function".into()));
     handled(&target).await;
     // So too when the deadline calls it: the timers go on for everyone.
     let (asker, kept, to) = (puppet(&node, "asker", &log), Kept::default(), target.clone());
@@ -143,7 +145,7 @@ async fn a_function_that_makes_a_message_crashes_its_own_actor_and_nobody_else()
     tell(&asker, move |_, cx| {
         cx.ask(&to, question, Duration::from_millis(1), |_| panic!("in the deadline"));
     });
-    assert_eq!(asker.stopped().await, ExitReason::Crashed("in the deadline".into()));
+    assert_eq!(soon(asker.stopped()).await, ExitReason::Crashed("in the deadline".into()));
     node.sleep(Duration::from_millis(1)).await;
 }
 

@@ -12,7 +12,9 @@ use synod_runtime::{
     work::TaskError,
 };
 
-use crate::support::{Do, Log, Puppet, act, ask, blocked, handled, note, puppet, tell, until};
+use crate::support::{
+    Do, Log, Puppet, act, ask, blocked, handled, note, puppet, soon, tell, until,
+};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -62,7 +64,7 @@ async fn an_ended_actor_leaves_no_timer_and_no_watch_behind() {
             cx.watch(&target, |_| note("never"));
             cx.stop();
         });
-        actor.stopped().await;
+        soon(actor.stopped()).await;
     }
     assert_eq!(node.pending_timers(), 0);
     // Whoever gives up waiting leaves nothing either.
@@ -71,7 +73,7 @@ async fn an_ended_actor_leaves_no_timer_and_no_watch_behind() {
     }
     assert_eq!(watched.tally().watchers, 0);
     watched.stop();
-    watched.stopped().await;
+    soon(watched.stopped()).await;
     assert!(!log.has("never"));
 }
 
@@ -156,7 +158,7 @@ async fn tasks_have_ended_before_their_actor_has() {
             cx.perform(work, |_| note("never"));
             if round % 2 == 0 { cx.stop() } else { cx.crash("with a task") }
         });
-        actor.stopped().await;
+        soon(actor.stopped()).await;
         assert_eq!(gone.lines(), ["dropped"]);
     }
     assert!(!log.has("never"));
@@ -205,7 +207,7 @@ async fn children_end_before_their_parent_in_the_reverse_order_of_their_start() 
         handled(&node.find::<Do>(name).unwrap()).await;
     }
     parent.stop();
-    assert_eq!(parent.stopped().await, ExitReason::Shutdown);
+    assert_eq!(soon(parent.stopped()).await, ExitReason::Shutdown);
     assert_eq!(log.lines()[5..], ["second gone", "first gone"]);
     assert!(node.actors().is_empty());
 }
@@ -229,11 +231,11 @@ async fn a_child_that_hangs_holds_its_parent_no_longer_than_its_shutdown_time_an
         (node.find::<Do>("parent/sibling").unwrap(), node.find::<Do>("parent/stuck").unwrap());
     let release = blocked(&stuck).await;
     parent.stop();
-    assert_eq!(parent.stopped().await, ExitReason::Shutdown);
+    assert_eq!(soon(parent.stopped()).await, ExitReason::Shutdown);
     assert!(!stuck.is_stopped());
-    assert_eq!(sibling.stopped().await, ExitReason::Shutdown);
+    assert_eq!(soon(sibling.stopped()).await, ExitReason::Shutdown);
     drop(release);
-    assert_eq!(stuck.stopped().await, ExitReason::Shutdown);
+    assert_eq!(soon(stuck.stopped()).await, ExitReason::Shutdown);
 }
 
 #[tokio::test]
@@ -250,7 +252,7 @@ async fn messages_of_an_ended_actor_leave_the_lines_it_stood_in() {
     tell(&customer, move |_, cx| cx.send(&to, note("in line")));
     until("the customer waits", || window.tally().waiting == 1).await;
     customer.stop();
-    customer.stopped().await;
+    soon(customer.stopped()).await;
     assert_eq!(window.tally().waiting, 0);
     handled(&clerk).await;
 }

@@ -23,7 +23,7 @@ use synod_runtime::{
 };
 
 use crate::support::{
-    Do, Log, Puppet, SOON, act, ask, blocked, handled, note, puppet, tell, until,
+    Do, Log, Puppet, SOON, act, ask, blocked, handled, note, puppet, soon, tell, until,
 };
 
 const SHORT: Duration = Duration::from_millis(50);
@@ -66,7 +66,7 @@ async fn a_name_belongs_to_one_live_actor() {
     assert_eq!(node.find::<u64>("name"), None);
     assert_eq!(node.actors().len(), 2);
     first.stop();
-    first.stopped().await;
+    soon(first.stopped()).await;
     assert_eq!(node.find::<Do>("name"), None);
     assert_eq!(puppet(&node, "name", &log).name(), "name");
 }
@@ -80,9 +80,9 @@ async fn a_node_stops_within_its_deadline_though_an_actor_is_stuck() {
     let stop = tokio::time::timeout(SOON, node.stop(SHORT)).await.expect("the stop hangs");
     assert_eq!(stop, Ok(Stopped::Overrun));
     // What started before the stuck one is told all the same.
-    assert_eq!(early.stopped().await, ExitReason::Shutdown);
+    assert_eq!(soon(early.stopped()).await, ExitReason::Shutdown);
     drop(release);
-    assert_eq!(stuck.stopped().await, ExitReason::Shutdown);
+    assert_eq!(soon(stuck.stopped()).await, ExitReason::Shutdown);
 }
 
 #[tokio::test]
@@ -100,7 +100,7 @@ async fn a_stop_waits_for_work_and_drops_services_and_nothing_starts_afterwards(
     assert_eq!(node.close().await, Ok(Stopped::Clean));
     assert_eq!(log.lines(), ["work done"]);
     let late = puppet(&node, "late", &log);
-    assert_eq!(late.stopped().await, ExitReason::Shutdown);
+    assert_eq!(soon(late.stopped()).await, ExitReason::Shutdown);
     assert_eq!(ask(&late, |_, cx, to| cx.reply(to, ())).await, Err(AskError::Stopped));
     // Time goes on for whoever still holds the node.
     node.sleep(Duration::from_millis(1)).await;
@@ -119,7 +119,7 @@ async fn a_node_without_handles_ends_its_actors_and_its_timers() {
         puppet(&node_of_dice, "soon gone", &log);
         (puppet(&node, "actor", &log), alive)
     };
-    assert_eq!(actor.stopped().await, ExitReason::Shutdown);
+    assert_eq!(soon(actor.stopped()).await, ExitReason::Shutdown);
     until("the kernel is gone", || Arc::strong_count(&alive) == 1).await;
     drop(actor);
     until("no task is left", || tasks() == before).await;
@@ -220,9 +220,9 @@ async fn a_node_counts_into_its_own_recorder() {
     let release = blocked(&stuck).await;
     tell(&stuck, |_, _| {});
     parent.stop();
-    parent.stopped().await;
+    soon(parent.stopped()).await;
     drop(release);
-    stuck.stopped().await;
+    soon(stuck.stopped()).await;
     until("the letter is counted", || counts[0].of(DEAD_LETTERS) == 1).await;
     assert_eq!((counts[0].of(RESTARTS), counts[0].of(SHUTDOWN_OVERRUNS)), (1, 1));
     for name in [DEAD_LETTERS, RESTARTS, SHUTDOWN_OVERRUNS] {

@@ -14,7 +14,9 @@ use synod_runtime::{
     supervisor::{Restart, Supervisor},
 };
 
-use crate::support::{Do, HandJournal, Log, Puppet, act, ask, handled, note, puppet, tell, until};
+use crate::support::{
+    Do, HandJournal, Log, Puppet, act, ask, handled, note, puppet, soon, tell, until,
+};
 
 const RUN: RunId = RunId::from_u128(7);
 
@@ -108,7 +110,7 @@ async fn a_refused_record_ends_the_actor_and_what_waited_behind_it() {
     until("the second is with the journal", || journal.held() == 2).await;
     journal.acknowledge();
     journal.refuse();
-    let ExitReason::Journal(_) = writer.stopped().await else { panic!("not the journal's") };
+    let ExitReason::Journal(_) = soon(writer.stopped()).await else { panic!("not the journal's") };
     handled(&reader).await;
     assert_eq!(lines(&log), ["behind kept"]);
 }
@@ -129,7 +131,7 @@ async fn a_step_that_panics_or_cannot_record_leaves_no_effect_at_all() {
             cx.send(&to, note("never"));
             drop(child);
         });
-        let ExitReason::Crashed(_) = actor.stopped().await else { panic!("not crashed") };
+        let ExitReason::Crashed(_) = soon(actor.stopped()).await else { panic!("not crashed") };
         assert!(node.find::<Do>(&format!("{name}/child")).is_none(), "{name}");
     }
     handled(&reader).await;
@@ -148,7 +150,7 @@ async fn an_actor_that_ends_waits_for_its_records_and_lets_their_effects_leave()
     until("the record is with the journal", || journal.held() == 1).await;
     assert!(!writer.is_stopped());
     journal.acknowledge();
-    assert_eq!(writer.stopped().await, ExitReason::Normal);
+    assert_eq!(soon(writer.stopped()).await, ExitReason::Normal);
     handled(&reader).await;
     assert_eq!(lines(&log), ["last"]);
 }
@@ -189,9 +191,9 @@ async fn each_incarnation_gets_the_records_of_those_before_it_in_order() {
         cx.record(&"bad!");
         cx.stop();
     });
-    writer.stopped().await;
+    soon(writer.stopped()).await;
     let writer = node.spawn(Spawn::named("writer").journal(RUN), move || Puppet::new(&log));
-    let ExitReason::Journal(why) = writer.stopped().await else { panic!("read it") };
+    let ExitReason::Journal(why) = soon(writer.stopped()).await else { panic!("read it") };
     assert!(why.contains("record 2") && why.contains("unreadable"), "{why}");
 }
 
@@ -219,7 +221,7 @@ async fn two_writers_of_one_run_cannot_both_go_on() {
     })
     .await
     .unwrap_err();
-    let ExitReason::Journal(why) = writers[1].stopped().await else { panic!("both wrote") };
+    let ExitReason::Journal(why) = soon(writers[1].stopped()).await else { panic!("both wrote") };
     assert!(why.contains("another writer"), "{why}");
 }
 

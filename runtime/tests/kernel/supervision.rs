@@ -13,7 +13,9 @@ use synod_runtime::{
     supervisor::{Restart, Supervised, Supervisor},
 };
 
-use crate::support::{Do, Log, Puppet, act, ask, blocked, handled, note, puppet, tell, until};
+use crate::support::{
+    Do, Log, Puppet, act, ask, blocked, handled, note, puppet, soon, tell, until,
+};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -76,10 +78,10 @@ async fn one_restart_more_than_the_period_allows_ends_the_supervisor_and_every_c
     }
     clock.advance(MINUTE);
     crash(&one);
-    let ExitReason::Intensity(why) = top.stopped().await else { panic!("not given up") };
+    let ExitReason::Intensity(why) = soon(top.stopped()).await else { panic!("not given up") };
     assert!(why.contains("top/one") && why.contains("more than 3 restarts within 60s"), "{why}");
-    assert_eq!(one.stopped().await, ExitReason::Crashed("as asked".into()));
-    assert_eq!(two.stopped().await, ExitReason::Shutdown);
+    assert_eq!(soon(one.stopped()).await, ExitReason::Crashed("as asked".into()));
+    assert_eq!(soon(two.stopped()).await, ExitReason::Shutdown);
     assert_eq!((log.lines().len(), other.lines()), (7, vec!["start 1".to_owned()]));
 }
 
@@ -103,7 +105,7 @@ async fn a_child_is_started_again_as_its_kind_says() {
                 handled(&one).await;
                 assert_eq!(log.lines(), ["start 1", "start 2"]);
             } else {
-                let reason = one.stopped().await;
+                let reason = soon(one.stopped()).await;
                 assert_eq!(reason.is_failure(), fails, "{kind:?}: {reason}");
                 assert_eq!(log.lines(), ["start 1"]);
             }
@@ -131,7 +133,7 @@ async fn children_stop_in_the_reverse_order_of_their_start() {
     });
     handled(&watcher).await;
     top.stop();
-    assert_eq!(top.stopped().await, ExitReason::Shutdown);
+    assert_eq!(soon(top.stopped()).await, ExitReason::Shutdown);
     until("all were seen to end", || order.lines().len() == 11).await;
     let reversed: Vec<String> = (0..10).rev().map(|n| format!("top/{n}")).collect();
     assert_eq!(order.lines()[1..], reversed);
@@ -147,8 +149,8 @@ async fn a_stop_reaches_a_child_that_crashes_at_the_same_time() {
         let one = child(&top, "one");
         crash(&one);
         top.stop();
-        top.stopped().await;
-        one.stopped().await;
+        soon(top.stopped()).await;
+        soon(one.stopped()).await;
         assert!(node.actors().is_empty());
     }
 }
@@ -198,7 +200,7 @@ async fn a_parent_hears_of_each_end_of_a_child_and_decides() {
     until("the parent heard", || log.has("2 stopped by itself")).await;
     let child = one.child();
     tell(&parent, move |_, cx| cx.stop_child(&child));
-    assert_eq!(one.stopped().await, ExitReason::Normal);
+    assert_eq!(soon(one.stopped()).await, ExitReason::Normal);
     handled(&parent).await;
 }
 
@@ -227,6 +229,6 @@ async fn a_state_that_panics_when_dropped_takes_nobody_with_it() {
     let one = top.child::<()>("one").unwrap();
     one.tell(()).await.unwrap();
     one.tell(()).await.unwrap();
-    let ExitReason::Intensity(why) = top.stopped().await else { panic!("not restarted") };
+    let ExitReason::Intensity(why) = soon(top.stopped()).await else { panic!("not restarted") };
     assert!(why.contains("crashed: without"), "{why}");
 }

@@ -136,6 +136,11 @@ pub(crate) async fn blocked(puppet: &Addr<Do>) -> mpsc::Sender<()> {
     release
 }
 
+/// The outcome of `work`, which must come soon.
+pub(crate) async fn soon<T>(work: impl Future<Output = T>) -> T {
+    tokio::time::timeout(SOON, work).await.expect("it does not end")
+}
+
 /// Waits until `holds`, and fails when it does not hold soon.
 pub(crate) async fn until(what: &str, holds: impl Fn() -> bool) {
     let wait = async {
