@@ -26,11 +26,20 @@ pub enum Strategy {
     CapabilityMatch,
 }
 
+/// One agent of one node: two agents may share a name, never a number.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AgentKey {
+    /// What tells it from all others.
+    pub number: u32,
+    /// What people call it.
+    pub name: Arc<str>,
+}
+
 /// What a slot offers: the card of its agent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Card {
     /// The agent that the slot belongs to.
-    pub agent: Arc<str>,
+    pub agent: AgentKey,
     /// What the agent can do; `all` stands for everything.
     pub capabilities: BTreeSet<String>,
     /// Calls that the slot takes at a time, at least 1.
@@ -41,7 +50,7 @@ pub struct Card {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Need {
     /// The agents that may do it; empty means any.
-    pub agents: Vec<Arc<str>>,
+    pub agents: Vec<AgentKey>,
     /// The capabilities that the agent must have.
     pub capabilities: Vec<String>,
 }

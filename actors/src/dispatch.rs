@@ -20,7 +20,7 @@ use runtime::{
 };
 
 use crate::{
-    limits::{ACCEPT_WAIT, QUIESCENCE_WAIT, RUN_DEADLINE_DEFAULT},
+    limits::{ACCEPT_WAIT, PARTIAL_REDUCE_WAIT, QUIESCENCE_WAIT, RUN_DEADLINE_DEFAULT},
     pattern::{
         FailureKind, Outcome, RunError, Tally,
         map_reduce::{Brief, Coordinator, Datum, MapReduce, MapReduceParts, Msg, Reduce},
@@ -82,7 +82,7 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Pattern for MapReduce<P, O, R> {
                 Brief { system: system.clone(), run, within, counters: Arc::clone(&counters) };
             Coordinator::<P, O, R>::new(brief, &mut parts, outcome.take())
         };
-        let spawn = Spawn::named(format!("run/{run}")).journal(run);
+        let spawn = Spawn::named(coordinator_name(run)).journal(run);
         Coordination(Arc::new(node.spawn(spawn, birth)))
     }
 }
@@ -143,16 +143,23 @@ impl<P: Pattern> RunBuilder<P> {
     pub async fn start(self) -> Result<RunHandle<P::Output>, Box<RunError<P::Output>>> {
         let Self { system, pattern, within, run, key } = self;
         let node = system.node().clone();
+        let resumed = run.is_some();
         let run = run.unwrap_or_else(|| node.new_run());
+        // A run may be resumed as often as it takes, but not while it still goes on.
+        let name = coordinator_name(run);
+        if resumed && node.actors().iter().any(|actor| actor.name() == name) {
+            let why = format!("run {run} still goes on; wait for its end or cancel it first");
+            return Err(failed(run, FailureKind::Rejected { why }));
+        }
         let request = Request {
-            id: key.unwrap_or_else(|| MessageId::from_u128(run.as_u128())),
+            id: key.unwrap_or_else(|| MessageId::from_u128(node.new_run().as_u128())),
             time_left: Some(within),
         };
         let admitted = system
             .admission()
             .admit(&request, node.now())
             .map_err(|refusal| rejected(run, &refusal))?;
-        let patience = within + QUIESCENCE_WAIT + ACCEPT_WAIT;
+        let patience = within + QUIESCENCE_WAIT + PARTIAL_REDUCE_WAIT + ACCEPT_WAIT;
         let (outcome, promise) = node.promise(patience);
         let Coordination(steer) = pattern.launch(Launch { system, run, within, outcome });
         match steer.accepted(ACCEPT_WAIT).await {
@@ -239,6 +246,10 @@ impl<T: Send + 'static> fmt::Debug for RunHandle<T> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "RunHandle({})", self.run)
     }
+}
+
+fn coordinator_name(run: RunId) -> String {
+    format!("run/{run}")
 }
 
 fn rejected<T>(run: RunId, refusal: &protocol::Refusal) -> Box<RunError<T>> {

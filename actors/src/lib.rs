@@ -8,6 +8,7 @@
 pub mod agent;
 pub mod assign;
 pub mod dispatch;
+mod guard;
 pub mod limits;
 pub mod pattern;
 pub mod roster;

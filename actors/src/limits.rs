@@ -92,11 +92,32 @@ pub const RUN_DEADLINE_DEFAULT: Duration = Duration::from_secs(3600);
 /// The time that cancelled attempts have to end before the run ends without them.
 pub const QUIESCENCE_WAIT: Duration = Duration::from_secs(1);
 
-/// Bytes of parts in one record of a split, about; a part larger than a record is refused.
+/// The time that the results of a run which ended early have to be put together.
+pub const PARTIAL_REDUCE_WAIT: Duration = Duration::from_secs(2);
+
+/// Retries of one run that wait at the roster at a time; further ones wait in the run.
+pub const RETRIES_ASKED_MAX: usize = 64;
+
+/// The largest part, and the largest result of a part, in bytes of their records.
+pub const DATUM_BYTES_MAX: usize = runtime::limits::JOURNAL_RECORD_BYTES_MAX - 4_096;
+
+/// The longest text of an error that is kept, in bytes.
+pub const ERROR_BYTES_MAX: usize = 16 << 10;
+
+/// Failed parts that the record of a run's end names, in bytes, about; each has a record of its own before.
+pub const FAILED_RECORD_BYTES: usize = 512 << 10;
+
+/// Bytes of parts in one record of a split, about; a larger part has a record of its own.
 pub const SPLIT_RECORD_BYTES: usize = 256 << 10;
+
+/// The shortest time after which an attempt is looked at as a straggler.
+pub const STRAGGLER_TIME_MIN: Duration = Duration::from_millis(2);
 
 /// Speculative places that a run asks for at a time.
 pub const SPECULATION_PLACES: u32 = 16;
 
 /// The time in which a run's first record has to be durable.
 pub const ACCEPT_WAIT: Duration = Duration::from_secs(5);
+
+const _: () = assert!(SPLIT_RECORD_BYTES < DATUM_BYTES_MAX);
+const _: () = assert!(FAILED_RECORD_BYTES + 4 * ERROR_BYTES_MAX < DATUM_BYTES_MAX);

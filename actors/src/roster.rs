@@ -105,7 +105,7 @@ pub enum Msg {
 /// The roster's state.
 #[derive(Debug, Default)]
 pub struct Roster {
-    slots: Vec<Entry>,
+    slots: BTreeMap<SlotId, Entry>,
     demands: VecDeque<Demand>,
     spare: VecDeque<Demand>,
     /// Who has what, to be taken back when they end.
@@ -117,7 +117,6 @@ pub struct Roster {
 
 #[derive(Debug)]
 struct Entry {
-    id: SlotId,
     card: Card,
     cancel: Recipient<LeaseId>,
     leased: u32,
@@ -131,12 +130,12 @@ impl Actor for Roster {
         match msg {
             Msg::Join(id, card, slot, cancel) => {
                 cx.watch(&slot, move |down| Msg::Left(id, down));
-                self.slots.push(Entry { id, card, cancel, leased: 0, last_turn: self.turns });
+                let entry = Entry { card, cancel, leased: 0, last_turn: self.turns };
+                self.slots.insert(id, entry);
             }
             Msg::Left(id, _) => {
-                self.slots.retain(|entry| entry.id != id);
+                self.slots.remove(&id);
                 self.deny_unmeetable(cx);
-                return;
             }
             Msg::Demand(demand) => {
                 let owner = demand.owner.id();
@@ -146,7 +145,7 @@ impl Actor for Roster {
             }
             Msg::Release(leases) => self.release(&leases),
             Msg::Withdraw(owner, id) => {
-                self.keep(|demand| demand.owner.id() != owner || demand.id != id)
+                self.keep(|demand| demand.owner.id() != owner || demand.id != id);
             }
             Msg::Forget(owner) => self.keep(|demand| demand.owner.id() != owner),
             Msg::OwnerEnded(down) => self.take_back(down.actor, cx),
@@ -163,7 +162,7 @@ impl Roster {
         if self.demands.len() + self.spare.len() >= DEMANDS_MAX {
             let why = format!("{DEMANDS_MAX} demands wait already; try again later");
             cx.send(&demand.to, Grant::Denied { demand: demand.id, why });
-        } else if self.slots.iter().any(|entry| demand.need.is_met_by(&entry.card)) {
+        } else if self.can_meet(&demand.need) {
             let queue = if demand.spare { &mut self.spare } else { &mut self.demands };
             queue.push_back(demand);
         } else {
@@ -185,15 +184,17 @@ impl Roster {
         self.spare.retain(&which);
     }
 
+    /// Takes places back, but for those that were taken back when their owner ended: its last words may come after its end.
     fn release(&mut self, leases: &[Lease]) {
         for lease in leases {
-            self.leased.remove(&lease.id);
-            self.free(lease.slot);
+            if self.leased.remove(&lease.id).is_some() {
+                self.free(lease.slot);
+            }
         }
     }
 
     fn free(&mut self, slot: SlotId) {
-        if let Some(entry) = self.slots.iter_mut().find(|entry| entry.id == slot) {
+        if let Some(entry) = self.slots.get_mut(&slot) {
             entry.leased = entry.leased.saturating_sub(1);
         }
     }
@@ -207,7 +208,7 @@ impl Roster {
         self.leased = kept;
         let left: BTreeMap<LeaseId, (SlotId, ActorId)> = left;
         for (lease, (slot, _)) in left {
-            if let Some(entry) = self.slots.iter().find(|entry| entry.id == slot) {
+            if let Some(entry) = self.slots.get(&slot) {
                 cx.send(&entry.cancel, lease);
             }
             self.free(slot);
@@ -227,9 +228,10 @@ impl Roster {
     /// Goes round the demands for as long as anyone gets a place.
     fn serve_queue(&mut self, demands: &mut VecDeque<Demand>, cx: &mut Cx<Self>) {
         let mut without = 0;
-        while without < demands.len() && self.slots.iter().any(Entry::is_free) {
+        while without < demands.len() && self.slots.values().any(Entry::is_free) {
             let Some(mut demand) = demands.pop_front() else { return };
-            let alone = demands.iter().all(|other| other.owner.id() == demand.owner.id());
+            let others = demands.iter().chain(&self.demands);
+            let alone = others.map(|other| other.owner.id()).all(|id| id == demand.owner.id());
             let leases = self.reserve(&mut demand, demands.is_empty());
             if leases.is_empty() {
                 without += 1;
@@ -259,13 +261,13 @@ impl Roster {
         let candidates: Vec<_> = self
             .slots
             .iter()
-            .filter(|entry| {
-                entry.is_free() && demand.need.is_met_by(&entry.card) && !avoid.contains(&entry.id)
+            .filter(|(id, entry)| {
+                entry.is_free() && demand.need.is_met_by(&entry.card) && !avoid.contains(id)
             })
-            .map(Entry::candidate)
+            .map(|(id, entry)| entry.candidate(*id))
             .collect();
         let slot = demand.strategy.pick(&demand.need, &candidates)?;
-        let entry = self.slots.iter_mut().find(|entry| entry.id == slot)?;
+        let entry = self.slots.get_mut(&slot)?;
         self.turns += 1;
         self.leases += 1;
         entry.last_turn = self.turns;
@@ -277,26 +279,29 @@ impl Roster {
 
     /// The slots to avoid, unless they are all that is left.
     fn avoided<'a>(&self, demand: &'a Demand) -> &'a [SlotId] {
-        let other =
-            |entry: &Entry| demand.need.is_met_by(&entry.card) && !demand.avoid.contains(&entry.id);
-        if demand.avoid.is_empty() || self.slots.iter().any(other) { &demand.avoid } else { &[] }
+        let mut others = self.slots.iter().filter(|(id, _)| !demand.avoid.contains(id));
+        let some = others.any(|(_, entry)| demand.need.is_met_by(&entry.card));
+        if demand.avoid.is_empty() || some { &demand.avoid } else { &[] }
+    }
+
+    fn can_meet(&self, need: &Need) -> bool {
+        self.slots.values().any(|entry| need.is_met_by(&entry.card))
     }
 
     fn deny_unmeetable(&mut self, cx: &mut Cx<Self>) {
         let waiting =
             std::mem::take(&mut self.demands).into_iter().chain(std::mem::take(&mut self.spare));
-        let (kept, denied): (Vec<_>, Vec<_>) = waiting
-            .partition(|demand| self.slots.iter().any(|entry| demand.need.is_met_by(&entry.card)));
+        let (kept, denied): (Vec<_>, Vec<_>) =
+            waiting.partition(|demand| self.can_meet(&demand.need));
         (self.spare, self.demands) = kept.into_iter().partition(|demand| demand.spare);
         for demand in denied {
             self.deny(&demand, cx);
         }
-        self.serve(cx);
     }
 
     fn deny(&self, demand: &Demand, cx: &mut Cx<Self>) {
-        let wanted =
-            [demand.need.agents.join(" or "), demand.need.capabilities.join(", ")].join(" ");
+        let names: Vec<&str> = demand.need.agents.iter().map(|agent| &*agent.name).collect();
+        let wanted = [names.join(" or "), demand.need.capabilities.join(", ")].join(" ");
         let why =
             format!("no living agent slot for `{}` among {}", wanted.trim(), self.slots.len());
         cx.send(&demand.to, Grant::Denied { demand: demand.id, why });
@@ -308,12 +313,7 @@ impl Entry {
         self.leased < self.card.concurrency.max(1)
     }
 
-    fn candidate(&self) -> Candidate<'_> {
-        Candidate {
-            slot: self.id,
-            card: &self.card,
-            leased: self.leased,
-            last_turn: self.last_turn,
-        }
+    fn candidate(&self, slot: SlotId) -> Candidate<'_> {
+        Candidate { slot, card: &self.card, leased: self.leased, last_turn: self.last_turn }
     }
 }

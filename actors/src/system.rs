@@ -40,6 +40,7 @@ struct Inner {
     roster: Addr<roster::Msg>,
     admission: Admission,
     counters: Arc<Counters>,
+    agents: AtomicU32,
     slots: AtomicU32,
     instances: AtomicUsize,
 }
@@ -54,6 +55,7 @@ impl AgentSystem {
             node,
             roster,
             admission: Admission::new(),
+            agents: AtomicU32::new(0),
             slots: AtomicU32::new(0),
             instances: AtomicUsize::new(0),
         }))
@@ -133,6 +135,10 @@ impl AgentSystem {
         if let Err(error) = self.0.roster.try_tell(msg) {
             tracing::error!(%error, "the roster takes no more slots");
         }
+    }
+
+    pub(crate) fn next_agent(&self) -> u32 {
+        self.0.agents.fetch_add(1, Ordering::Relaxed)
     }
 
     pub(crate) fn next_slot(&self) -> SlotId {

@@ -26,7 +26,7 @@ use super::{
     slot::{self, Slot},
 };
 use crate::{
-    assign::{Card, SlotId},
+    assign::{AgentKey, Card, SlotId},
     limits::{AGENT_INSTANCES_MAX, AGENT_RESTART_PERIOD, AGENT_RESTARTS, SLOT_MAILBOX},
     roster,
     system::AgentSystem,
@@ -36,7 +36,8 @@ use crate::{
 pub struct Agent<I, O>(Arc<Group<I, O>>);
 
 struct Group<I, O> {
-    name: Arc<str>,
+    key: AgentKey,
+    /// By ascending id.
     slots: Vec<(SlotId, Addr<slot::Msg<I, O>>)>,
     supervisors: Vec<Supervised>,
     turn: AtomicUsize,
@@ -45,7 +46,12 @@ struct Group<I, O> {
 impl<I: Send + 'static, O: Send + 'static> Agent<I, O> {
     /// The agent's name.
     pub fn name(&self) -> &Arc<str> {
-        &self.0.name
+        &self.0.key.name
+    }
+
+    /// What tells it from other agents of its name.
+    pub(crate) fn key(&self) -> &AgentKey {
+        &self.0.key
     }
 
     /// How many instances were started.
@@ -79,7 +85,7 @@ impl<I: Send + 'static, O: Send + 'static> Agent<I, O> {
     /// An agent without instances: asks of it end as [`AskError::Stopped`]. For tests of actors that hold one.
     pub fn mock() -> Self {
         Self(Arc::new(Group {
-            name: "mock".into(),
+            key: AgentKey { number: u32::MAX, name: "mock".into() },
             slots: Vec::new(),
             supervisors: Vec::new(),
             turn: AtomicUsize::new(0),
@@ -88,7 +94,8 @@ impl<I: Send + 'static, O: Send + 'static> Agent<I, O> {
 
     /// The address of one instance.
     pub(crate) fn slot(&self, id: SlotId) -> Option<&Addr<slot::Msg<I, O>>> {
-        self.0.slots.iter().find(|(slot, _)| *slot == id).map(|(_, addr)| addr)
+        let at = self.0.slots.binary_search_by_key(&id, |(slot, _)| *slot).ok()?;
+        self.0.slots.get(at).map(|(_, addr)| addr)
     }
 
     fn next_slot(&self) -> Option<&Addr<slot::Msg<I, O>>> {
@@ -118,7 +125,7 @@ impl<I, O> Clone for Agent<I, O> {
 
 impl<I, O> fmt::Debug for Agent<I, O> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "Agent({}, {} instances)", self.0.name, self.0.slots.len())
+        write!(out, "Agent({}, {} instances)", self.0.key.name, self.0.slots.len())
     }
 }
 
@@ -202,15 +209,15 @@ impl<I: Send + 'static, O: Send + 'static> AgentBuilder<I, O> {
         if self.count == 0 || self.count > AGENT_INSTANCES_MAX {
             return Err(StartError::Count { name: self.name, count: self.count });
         }
-        let name: Arc<str> = self.name.as_str().into();
+        let key = AgentKey { number: self.system.next_agent(), name: self.name.as_str().into() };
         let card = Card {
-            agent: Arc::clone(&name),
+            agent: key.clone(),
             capabilities: self.capabilities.iter().cloned().collect(),
             concurrency: self.concurrency,
         };
         let (mut slots, mut supervisors) = (Vec::new(), Vec::new());
         for instance in 0..self.count {
-            let supervised = self.start_instance(instance);
+            let supervised = self.start_instance(instance, &key.name);
             for child in supervised.children() {
                 let Some(slot) = child.addr::<slot::Msg<I, O>>() else { continue };
                 let (id, cancel) = (self.system.next_slot(), slot.recipient(slot::Msg::Cancel));
@@ -220,18 +227,20 @@ impl<I: Send + 'static, O: Send + 'static> AgentBuilder<I, O> {
             }
             supervisors.push(supervised);
         }
-        Ok(Agent(Arc::new(Group { name, slots, supervisors, turn: AtomicUsize::new(0) })))
+        Ok(Agent(Arc::new(Group { key, slots, supervisors, turn: AtomicUsize::new(0) })))
     }
 
-    fn start_instance(&self, instance: usize) -> Supervised {
+    fn start_instance(&self, instance: usize, name: &Arc<str>) -> Supervised {
         let behaviour = (self.make)(instance);
-        let concurrency = self.concurrency;
+        let (concurrency, name) = (self.concurrency, Arc::clone(name));
+        let latency = self.system.counters().latency.clone();
         let spawn = Spawn::named("slot").mailbox(Mailbox::new(SLOT_MAILBOX, Overflow::Wait));
         let number = self.system.next_instance();
         let supervisor = Supervisor::one_for_one(format!("agent/{}/{number}", self.name))
             .intensity(self.restarts.0, self.restarts.1)
             .child_with(spawn, Restart::Permanent, move || {
                 Slot::new(Arc::clone(&behaviour), concurrency)
+                    .of(Arc::clone(&name), latency.clone())
             });
         self.system.node().supervise(supervisor)
     }

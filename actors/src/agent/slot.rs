@@ -5,7 +5,8 @@
 //!
 //! # Invariants
 //! - Every piece of work is answered once; a slot that ends drops its replies, which answers them too.
-//! - A direct call never takes a place that the roster has given to somebody.
+//! - A direct call never takes a place that the roster has given to somebody, and ends soon after its asker has given it up.
+//! - Work that nobody waits for any more is not begun.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -17,9 +18,14 @@ use protocol::TaskId;
 use runtime::{
     actor::Actor,
     ask::Reply,
+    clock::Moment,
     context::{Cx, Task},
+    events::EventKind,
+    telemetry::metrics::Histogram,
     work::TaskError,
 };
+
+use serde_json::json;
 
 use super::call::{AgentError, Behaviour, CallContext, Cancelled, ProgressSink};
 use crate::{limits::CALLS_QUEUED_MAX, roster::LeaseId};
@@ -32,6 +38,8 @@ pub struct Work<I, O> {
     pub task: TaskId,
     /// Which attempt at it, from 1.
     pub attempt: u32,
+    /// When it was sent.
+    pub sent: Moment,
     /// What the agent gets.
     pub input: I,
     /// Where the agent's progress goes.
@@ -56,6 +64,8 @@ pub enum Msg<I, O> {
 pub struct Slot<I, O> {
     agent: Arc<dyn Behaviour<I, O>>,
     concurrency: usize,
+    name: Arc<str>,
+    latency: Histogram,
     next: u64,
     running: BTreeMap<u64, Running<O>>,
     calls: VecDeque<(I, Reply<Result<O, AgentError>>)>,
@@ -72,23 +82,53 @@ impl<I, O> Slot<I, O> {
     /// A slot that calls `agent`, at most `concurrency` direct calls at a time.
     pub fn new(agent: Arc<dyn Behaviour<I, O>>, concurrency: u32) -> Self {
         let concurrency = usize::try_from(concurrency.max(1)).unwrap_or(usize::MAX);
-        Self { agent, concurrency, next: 0, running: BTreeMap::new(), calls: VecDeque::new() }
+        Self {
+            agent,
+            concurrency,
+            name: "".into(),
+            latency: Histogram::noop(),
+            next: 0,
+            running: BTreeMap::new(),
+            calls: VecDeque::new(),
+        }
+    }
+
+    /// Tells the slot its agent's name, and where the time goes that work takes to reach it, in seconds.
+    #[must_use]
+    pub fn of(mut self, name: Arc<str>, latency: Histogram) -> Self {
+        (self.name, self.latency) = (name, latency);
+        self
     }
 }
 
 impl<I: Send + 'static, O: Send + 'static> Actor for Slot<I, O> {
     type Msg = Msg<I, O>;
 
+    fn start(&mut self, cx: &mut Cx<Self>) {
+        let incarnation = cx.incarnation();
+        if incarnation > 1 {
+            let name = &self.name;
+            cx.publish(
+                EventKind::AgentRestarted,
+                None,
+                || json!({ "agent": **name, "restarts": incarnation - 1 }),
+            );
+        }
+    }
+
     fn handle(&mut self, msg: Msg<I, O>, cx: &mut Cx<Self>) {
         match msg {
+            Msg::Work(Work { reply, .. }) if !reply.is_wanted() => {}
             Msg::Work(work) => {
-                let Work { lease, task, attempt, input, progress, reply } = work;
+                let Work { lease, task, attempt, sent, input, progress, reply } = work;
+                self.latency.record(cx.now().since(sent).as_secs_f64());
                 let context =
                     CallContext { task, attempt, progress, cancelled: Cancelled::default() };
-                self.begin(Some(lease), context, input, reply, cx);
+                self.begin(Some(lease), context, (input, reply), cx);
             }
             Msg::Cancel(lease) => self.cancel(lease, cx),
             Msg::Call(input, reply) => {
+                self.drop_unwanted(cx);
                 if self.calls.len() >= CALLS_QUEUED_MAX {
                     let reason = format!(
                         "{CALLS_QUEUED_MAX} calls wait for this agent already; try again later"
@@ -109,8 +149,7 @@ impl<I: Send + 'static, O: Send + 'static> Slot<I, O> {
         &mut self,
         lease: Option<LeaseId>,
         context: CallContext,
-        input: I,
-        reply: Reply<Result<O, AgentError>>,
+        (input, reply): (I, Reply<Result<O, AgentError>>),
         cx: &mut Cx<Self>,
     ) {
         let call = self.next;
@@ -129,13 +168,23 @@ impl<I: Send + 'static, O: Send + 'static> Slot<I, O> {
         }
     }
 
+    /// Cancels direct calls whose askers have given them up, so that none hangs in the way of the next.
+    fn drop_unwanted(&mut self, cx: &mut Cx<Self>) {
+        self.calls.retain(|(_, reply)| reply.is_wanted());
+        let running = self.running.values();
+        for call in running.filter(|call| call.lease.is_none() && !call.reply.is_wanted()) {
+            call.cancelled.set();
+            cx.cancel(&call.task);
+        }
+    }
+
     fn next_call(&mut self, cx: &mut Cx<Self>) {
         while self.running.values().filter(|running| running.lease.is_none()).count()
             < self.concurrency
         {
             let Some((input, reply)) = self.calls.pop_front() else { return };
             let task = TaskId::from_u128(u128::from(cx.random()) << 64 | u128::from(cx.random()));
-            self.begin(None, CallContext::new(task), input, reply, cx);
+            self.begin(None, CallContext::new(task), (input, reply), cx);
         }
     }
 

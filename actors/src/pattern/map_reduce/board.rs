@@ -32,7 +32,7 @@ const SAMPLE: usize = 255;
 pub(super) struct Unit {
     /// Its part.
     pub(super) piece: u32,
-    /// Its agent under `all_of`; under `any_of` 0 until somebody did it.
+    /// Its agent under `all_of`; under `any_of` the first that takes it, then whoever tried it last.
     pub(super) branch: u32,
     /// The lane that it waits in.
     pub(super) lane: u32,
@@ -161,9 +161,9 @@ impl Board {
     }
 
     /// Takes what a journal says of a unit: it failed.
-    pub(super) fn restore_failed(&mut self, id: UnitId, attempts: u32) -> bool {
+    pub(super) fn restore_failed(&mut self, id: UnitId, branch: u32, attempts: u32) -> bool {
         if let Some(unit) = self.units.get_mut(id.0 as usize) {
-            unit.attempts = attempts;
+            (unit.branch, unit.attempts) = (branch, attempts);
         }
         self.finish(id, State::Failed)
     }
@@ -178,16 +178,22 @@ impl Board {
         }
     }
 
-    /// Begins an attempt at a unit that is not final.
-    pub(super) fn begin(&mut self, id: UnitId, lease: Lease, now: Moment) -> Option<Attempt> {
+    /// Begins an attempt of the agent `branch` at a unit that is not final.
+    pub(super) fn begin(
+        &mut self,
+        id: UnitId,
+        branch: u32,
+        lease: Lease,
+        now: Moment,
+    ) -> Option<Attempt> {
         let unit = self.units.get_mut(id.0 as usize)?;
-        unit.attempts += 1;
-        let attempt = Attempt { number: unit.attempts, lease, since: now };
+        let attempt = Attempt { number: unit.attempts + 1, lease, since: now };
         match &mut unit.state {
             State::Waiting | State::Resting => unit.state = State::Running(vec![attempt]),
             State::Running(attempts) => attempts.push(attempt),
             State::Done | State::Failed => return None,
         }
+        (unit.attempts, unit.branch) = (attempt.number, branch);
         self.running.insert(lease.id, (id, lease.slot));
         Some(attempt)
     }
@@ -299,10 +305,8 @@ impl Board {
         if matches!(unit.state, State::Done | State::Failed) {
             return false;
         }
-        match state {
-            State::Done => self.done += 1,
-            _ => self.failed += 1,
-        }
+        let count = if matches!(state, State::Done) { &mut self.done } else { &mut self.failed };
+        *count += 1;
         unit.state = state;
         true
     }

@@ -3,7 +3,7 @@
 //! Started by [`dispatch`](crate::dispatch). Asks the roster for places and the slots for results; its journal is the run's.
 //!
 //! # Invariants
-//! - It ends in exactly one outcome, at the latest [`QUIESCENCE_WAIT`] after its deadline.
+//! - It ends in exactly one outcome, at the latest [`QUIESCENCE_WAIT`] and [`PARTIAL_REDUCE_WAIT`] after its deadline.
 //! - A lease is given back once, behind the record of what came of it.
 //! - After the phase `Running` nothing new is started.
 
@@ -13,12 +13,15 @@ mod handing;
 mod splitting;
 mod telling;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
 use protocol::{RunId, TaskId, Value};
 use runtime::{
     actor::Actor,
-    address::Recipient,
     ask::{AskError, Reply},
     clock::Moment,
     context::{Cx, Task},
@@ -34,13 +37,21 @@ use super::{
     board::{Attempt, Board, Unit, Verdict},
     telling::Counters,
 };
+use ending::clip;
+use telling::About;
+
 use crate::{
     agent::{
         call::{AgentError, ProgressSink},
         slot::{self, Work},
     },
-    assign::{Need, SlotId, Strategy},
-    limits::{PARTS_MAX, QUIESCENCE_WAIT, SPECULATION_PLACES, SPLIT_RECORD_BYTES, UNITS_MAX},
+    assign::{AgentKey, Need, SlotId, Strategy},
+    guard::guarded,
+    limits::{
+        DATUM_BYTES_MAX, ERROR_BYTES_MAX, FAILED_RECORD_BYTES, PARTIAL_REDUCE_WAIT, PARTS_MAX,
+        QUIESCENCE_WAIT, RETRIES_ASKED_MAX, SPECULATION_PLACES, SPLIT_RECORD_BYTES,
+        STRAGGLER_TIME_MIN, UNITS_MAX,
+    },
     pattern::{Completed, FailedPart, FailureKind, Outcome, RunError, Tally},
     roster::{self, Demand, DemandId, Grant, Lease, LeaseId},
     system::AgentSystem,
@@ -92,9 +103,14 @@ pub(crate) struct Coordinator<P, O, R: Reduce<O>> {
     outcome: Option<Reply<Outcome<R::Output>>>,
     span: tracing::Span,
     phase_span: tracing::Span,
-    began: bool,
+    began: Option<Vec<String>>,
     tail_timer: bool,
-    spare_asked: bool,
+    /// Places for speculation that were asked for and not granted yet, by lane.
+    spare: BTreeMap<u32, u32>,
+    /// Retries that wait at the roster, and those that wait for their turn to do so.
+    singles: usize,
+    retrying: VecDeque<UnitId>,
+    unnamed: Arc<str>,
     /// Whether a place may be used again at once: nobody else waits for places.
     keeps_places: bool,
     lane_of_lease: BTreeMap<LeaseId, u32>,
@@ -111,8 +127,8 @@ enum Phase {
 
 /// What the journal said before the split was known to be whole.
 enum Restored<O> {
-    Done(u32, O),
-    Failed(u32, u32, AgentError),
+    Done { unit: u32, agent: u32, output: O },
+    Failed { unit: u32, agent: u32, attempts: u32, error: AgentError },
 }
 
 /// Demands are numbered: lanes first, then speculation by lane, then single units.
@@ -151,9 +167,12 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
             outcome,
             phase_span: tracing::Span::none(),
             span,
-            began: false,
+            began: None,
             tail_timer: false,
-            spare_asked: false,
+            spare: BTreeMap::new(),
+            singles: 0,
+            retrying: VecDeque::new(),
+            unnamed: "".into(),
             keeps_places: false,
             lane_of_lease: BTreeMap::new(),
         }
@@ -180,14 +199,17 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Actor for Coordinator<P, O, R> {
 
     fn replay(&mut self, record: &[u8]) -> Result<(), String> {
         match runtime::record::decode::<Record<P, O>>(record)? {
-            Record::Began { .. } => self.began = true,
-            Record::Split { pieces, last } => {
+            Record::Began { agents, .. } => self.began = Some(agents),
+            Record::Split { pieces, from, last } => {
+                self.pieces.truncate(from as usize);
                 self.pieces.extend(pieces);
                 self.split_done = last;
             }
-            Record::Done { unit, output, .. } => self.restored.push(Restored::Done(unit, output)),
-            Record::Failed { unit, attempts, error, .. } => {
-                self.restored.push(Restored::Failed(unit, attempts, error));
+            Record::Done { unit, agent, output, .. } => {
+                self.restored.push(Restored::Done { unit, agent, output });
+            }
+            Record::Failed { unit, agent, attempts, error, .. } => {
+                self.restored.push(Restored::Failed { unit, agent, attempts, error });
             }
             // The run was ended by its deadline or its owner and is now taken up again.
             Record::Ended(_) => {}
@@ -198,17 +220,7 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Actor for Coordinator<P, O, R> {
     fn start(&mut self, cx: &mut Cx<Self>) {
         self.deadline = cx.now() + self.brief.within;
         cx.after(self.brief.within, Msg::Deadline);
-        if !self.began {
-            let agents =
-                self.branches.iter().map(|branch| branch.agent.name().to_string()).collect();
-            let name = self.options.name.clone();
-            cx.record(&Record::<P, O>::Began {
-                at: millis(cx),
-                pattern: "map_reduce".to_owned(),
-                name,
-                agents,
-            });
-        }
+        let refused = self.begin_run(cx);
         let name = self.options.name.clone();
         self.publish(
             EventKind::RunStarted,
@@ -216,11 +228,13 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Actor for Coordinator<P, O, R> {
             || json!({ "pattern": "map_reduce", "name": name }),
         );
         self.enter(SpanPhase::Map);
-        if self.split_done {
-            self.begin_units(cx);
-        } else {
-            self.pieces.clear();
-            self.split(cx);
+        match refused {
+            Err(why) => self.stop_early(FailureKind::Split { why }, cx),
+            Ok(()) if self.split_done => self.begin_units(cx),
+            Ok(()) => {
+                self.pieces.clear();
+                self.split(cx);
+            }
         }
     }
 
@@ -234,7 +248,7 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Actor for Coordinator<P, O, R> {
             Msg::Split(split) => self.take_split(split, cx),
             Msg::Granted(grant) => self.take_grant(grant, cx),
             Msg::Finished(unit, lease, outcome) => self.finished(unit, lease, outcome, cx),
-            Msg::Retry(unit) => self.demand_single(unit, cx),
+            Msg::Retry(unit) => self.retry(unit, cx),
             Msg::Tail => {
                 self.tail_timer = false;
                 self.speculate(cx);
@@ -246,6 +260,12 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Actor for Coordinator<P, O, R> {
             Msg::Quiesced => self.reduce(cx),
             Msg::Reduced(outcome) => self.reduced(outcome, cx),
         }
+    }
+}
+
+impl<P, O, R: Reduce<O>> Drop for Coordinator<P, O, R> {
+    fn drop(&mut self) {
+        self.brief.counters.abandoned(self.board.in_flight());
     }
 }
 

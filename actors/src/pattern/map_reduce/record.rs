@@ -27,6 +27,8 @@ pub enum Record<P, O> {
     Split {
         /// The parts.
         pieces: Vec<Piece<P>>,
+        /// The number of the first; a split that a crash cut short begins anew at 0.
+        from: u32,
         /// Whether these were the last.
         last: bool,
     },
@@ -75,7 +77,7 @@ pub struct Ended {
     pub at: i64,
     /// Why it did not complete; none if it did.
     pub failure: Option<FailureKind>,
-    /// Parts without a result.
+    /// Parts without a result: the first of them, as many as one record holds.
     pub failed: Vec<FailedPart>,
     /// Counts.
     pub tally: Tally,

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use runtime::telemetry::metrics::{
-    ATTEMPT_SECONDS, ATTEMPTS, Counter, Gauge, Histogram, IN_FLIGHT, Metrics, TASKS, band,
+    ATTEMPT_SECONDS, ATTEMPTS, COMMUNICATION, Counter, Gauge, Histogram, IN_FLIGHT, Metrics, TASKS,
+    band,
 };
 
 use crate::{agent::call::AgentError, pattern::FailureKind};
@@ -14,6 +15,8 @@ pub(crate) struct Counters {
     metrics: Metrics,
     in_flight: Gauge,
     seconds: Histogram,
+    /// From the handing out of work to its begin at the slot.
+    pub(crate) latency: Histogram,
     done: Counter,
     late: Counter,
     failed: Counter,
@@ -31,6 +34,14 @@ impl Counters {
         Self {
             in_flight: metrics.gauge(IN_FLIGHT, &[("pattern", "map_reduce")]),
             seconds: metrics.histogram(ATTEMPT_SECONDS, &[("pattern", "map_reduce")]),
+            latency: metrics.histogram(
+                COMMUNICATION,
+                &[
+                    ("source", "coordinator"),
+                    ("destination", "agent"),
+                    ("message_type", "task_assignment"),
+                ],
+            ),
             done: attempts("done"),
             late: attempts("late"),
             failed: attempts("failed"),
@@ -51,6 +62,12 @@ impl Counters {
         self.in_flight.decrement(1.0);
         self.done.increment(1);
         self.seconds.record(took.as_secs_f64());
+    }
+
+    /// Attempts that nobody will hear of any more.
+    pub(crate) fn abandoned(&self, attempts: usize) {
+        let attempts = u32::try_from(attempts).unwrap_or(u32::MAX);
+        self.in_flight.decrement(f64::from(attempts));
     }
 
     pub(crate) fn late(&self) {

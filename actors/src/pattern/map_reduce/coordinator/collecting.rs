@@ -30,7 +30,9 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
 
     /// The unit that goes on at a place, without asking the roster again.
     fn next_at(&mut self, lease: Lease, answered: bool) -> Option<UnitId> {
-        if !answered || !self.keeps_places || self.phase != Phase::Running {
+        // A retry must not wait for as long as there are fresh units.
+        let keep = self.keeps_places && self.singles == 0;
+        if !answered || !keep || self.phase != Phase::Running {
             return None;
         }
         let lane = *self.lane_of_lease.get(&lease.id)?;
@@ -38,18 +40,27 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
     }
 
     pub(super) fn succeeded(&mut self, lease: Lease, output: O, cx: &mut In<P, O, R>) {
+        if let Err(error) = check_output(&output) {
+            return self.failed(lease, error, cx);
+        }
+        if self.phase == Phase::Reducing {
+            // Whatever the run comes to is made without it by now.
+            if self.board.fail(lease.id).is_some() {
+                self.brief.counters.late();
+            }
+            return;
+        }
         let now = cx.now();
         let Some((unit, attempt, verdict)) = self.board.succeed(lease.id, now) else { return };
         let Verdict::Accepted(others) = verdict else { return self.brief.counters.late() };
         let took = now.since(attempt.since);
         self.brief.counters.done(took);
-        let branch = self.branch_of(lease.slot);
-        let (part, agent) = self.whose(unit, branch);
+        let branch = self.branch_at(unit, lease.slot);
         cx.record(&DoneRecord {
             record: "done",
             unit: unit.0,
-            part,
-            agent,
+            part: self.board.unit(unit).map_or(0, |unit| unit.piece),
+            agent: u32::try_from(branch).unwrap_or(u32::MAX),
             attempt: attempt.number,
             slot: lease.slot.0,
             at: millis(cx) - i64::try_from(took.as_millis()).unwrap_or(0),
@@ -59,19 +70,17 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
         for other in others {
             self.cancel_at(other.lease, cx);
         }
-        self.publish_unit(
-            EventKind::TaskCompleted,
-            unit,
-            branch.map(|at| (at, &attempt)),
-            cx,
-            |data| {
-                data.insert(
-                    "micros".to_owned(),
-                    json!(u64::try_from(took.as_micros()).unwrap_or(u64::MAX)),
-                );
-            },
-        );
-        self.keep(unit, branch, output);
+        let about =
+            About { kind: EventKind::TaskCompleted, unit, attempt: Some((branch, &attempt)) };
+        self.publish_unit(about, cx, |data| {
+            data.insert(
+                "micros".to_owned(),
+                json!(u64::try_from(took.as_micros()).unwrap_or(u64::MAX)),
+            );
+        });
+        if let Err(why) = self.keep(unit, branch, output) {
+            self.stop_early(FailureKind::Reduce { why }, cx);
+        }
     }
 
     pub(super) fn failed(&mut self, lease: Lease, error: AgentError, cx: &mut In<P, O, R>) {
@@ -88,16 +97,11 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
         if never || !self.options.retries.allows(attempts) {
             return self.give_up(unit, error, cx);
         }
-        let branch = self.branch_of(lease.slot);
-        self.publish_unit(
-            EventKind::TaskRetried,
-            unit,
-            branch.map(|at| (at, &attempt)),
-            cx,
-            |data| {
-                data.insert("error".to_owned(), json!(error.to_string()));
-            },
-        );
+        let branch = self.branch_at(unit, lease.slot);
+        let about = About { kind: EventKind::TaskRetried, unit, attempt: Some((branch, &attempt)) };
+        self.publish_unit(about, cx, |data| {
+            data.insert("error".to_owned(), json!(error.to_string()));
+        });
         let wait = self.options.retries.wait(attempts, cx.random());
         cx.after(wait, Msg::Retry(unit));
     }
@@ -107,8 +111,9 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
         if !self.board.give_up(unit) {
             return;
         }
-        let attempts = self.board.unit(unit).map_or(0, |unit| unit.attempts);
-        let (part, agent) = self.whose(unit, None);
+        let error = clipped(error);
+        let Some(state) = self.board.unit(unit) else { return };
+        let (part, agent, attempts) = (state.piece, state.branch, state.attempts);
         cx.record(&Record::<P, O>::Failed {
             unit: unit.0,
             part,
@@ -118,7 +123,8 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
             error: error.clone(),
         });
         self.note_failure(unit, attempts, &error);
-        self.publish_unit(EventKind::TaskFailed, unit, None, cx, |data| {
+        let about = About { kind: EventKind::TaskFailed, unit, attempt: None };
+        self.publish_unit(about, cx, |data| {
             data.insert("error".to_owned(), json!(error.to_string()));
         });
         if self.options.on_partial_failure == OnPartialFailure::Fail {
@@ -127,31 +133,31 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
         }
     }
 
-    /// The part and the agent of a unit, as the journal numbers them; the agent that did it, if that is known.
-    fn whose(&self, unit: UnitId, branch: Option<usize>) -> (u32, u32) {
-        let state = self.board.unit(unit);
-        let own = state.map_or(0, |unit| unit.branch);
-        let agent = branch.and_then(|branch| u32::try_from(branch).ok()).unwrap_or(own);
-        (state.map_or(0, |unit| unit.piece), agent)
-    }
-
     /// Absorbs a result, or keeps it for the end.
-    pub(super) fn keep(&mut self, unit: UnitId, branch: Option<usize>, output: O) {
-        let Some(state) = self.board.unit(unit) else { return };
-        let branch = branch.unwrap_or(state.branch as usize);
-        let agent = self
-            .branches
-            .get(branch)
-            .map_or_else(|| "".into(), |branch| Arc::clone(branch.agent.name()));
-        let name = self.pieces.get(state.piece as usize).map_or("", |piece| &piece.name).into();
-        let done = Done { part: state.piece, name, agent, output };
-        let kept = match &mut self.reducer {
-            Some(reducer) => reducer.absorb(done),
-            None => Some(done),
+    ///
+    /// # Errors
+    /// The reducer panicked; it is not used any more.
+    pub(super) fn keep(&mut self, unit: UnitId, branch: usize, output: O) -> Result<(), String> {
+        let Some(state) = self.board.unit(unit) else { return Ok(()) };
+        let name = match self.pieces.get(state.piece as usize) {
+            Some(piece) if !piece.name.is_empty() => piece.name.as_str().into(),
+            _ => Arc::clone(&self.unnamed),
         };
-        if let Some(done) = kept {
-            self.kept.insert(unit.0, done);
+        let agent = self.branches.get(branch).map_or(&self.unnamed, |branch| branch.agent.name());
+        let done = Done { part: state.piece, name, agent: Arc::clone(agent), output };
+        let kept = match &mut self.reducer {
+            Some(reducer) => guarded("the reducer's `absorb`", || reducer.absorb(done)),
+            None => Ok(None),
+        };
+        match kept {
+            Ok(Some(done)) => drop(self.kept.insert(unit.0, done)),
+            Ok(None) => {}
+            Err(why) => {
+                self.reducer = None;
+                return Err(why);
+            }
         }
+        Ok(())
     }
 
     pub(super) fn note_failure(&mut self, unit: UnitId, attempts: u32, error: &AgentError) {
@@ -185,6 +191,28 @@ struct DoneRecord<'a, O> {
 fn lost(error: AskError) -> AgentError {
     match error {
         AskError::TimedOut(after) => AgentError::TimedOut { after },
-        other => AgentError::Lost { reason: other.to_string() },
+        other @ (AskError::Dropped | AskError::Stopped | AskError::Full | AskError::Failed(_)) => {
+            AgentError::Lost { reason: other.to_string() }
+        }
     }
+}
+
+/// Whether a result fits a record; one that does not is never accepted.
+fn check_output<O: serde::Serialize>(output: &O) -> Result<(), AgentError> {
+    match runtime::record::size(output) {
+        Ok(size) if size > DATUM_BYTES_MAX => {
+            Err(AgentError::TooMuchOutput { limit: DATUM_BYTES_MAX })
+        }
+        Ok(_) => Ok(()),
+        Err(reason) => Err(AgentError::Refused { reason }),
+    }
+}
+
+/// An error whose text fits a record.
+fn clipped(error: AgentError) -> AgentError {
+    let message = error.to_string();
+    if message.len() <= ERROR_BYTES_MAX {
+        return error;
+    }
+    AgentError::Failed { message: clip(message) }
 }

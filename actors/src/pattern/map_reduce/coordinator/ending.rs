@@ -18,6 +18,15 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
 
     /// Ends the run before all is done: running attempts are cancelled and given a moment to end.
     pub(super) fn stop_early(&mut self, kind: FailureKind, cx: &mut In<P, O, R>) {
+        let kind = match kind {
+            FailureKind::Split { why } => FailureKind::Split { why: clip(why) },
+            FailureKind::Reduce { why } => FailureKind::Reduce { why: clip(why) },
+            other @ (FailureKind::Rejected { .. }
+            | FailureKind::Parts { .. }
+            | FailureKind::TimedOut { .. }
+            | FailureKind::Cancelled { .. }
+            | FailureKind::NodeLost { .. }) => other,
+        };
         match self.phase {
             Phase::Splitting => {
                 self.ending = Some(kind);
@@ -72,10 +81,13 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
         self.phase = Phase::Reducing;
         self.enter(SpanPhase::Reduce);
         let Some(reducer) = self.reducer.take() else { return self.end(None, cx) };
-        let results = std::mem::take(&mut self.kept).into_values().collect();
+        let results: Vec<_> = std::mem::take(&mut self.kept).into_values().collect();
         let missing: Vec<FailedPart> = self.failures.values().cloned().collect();
         let early = self.ending.as_ref().map(ToString::to_string);
-        let work = move || put_together(reducer, results, &missing, early.as_deref());
+        if early.is_some() {
+            cx.after(PARTIAL_REDUCE_WAIT, Msg::Deadline);
+        }
+        let work = move || put_together(reducer, &results, &missing, early.as_deref());
         self.reducing = Some(cx.perform_blocking(work, Msg::Reduced));
     }
 
@@ -87,11 +99,11 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
         let value = match outcome {
             Ok(Ok(value)) => Some(value),
             Ok(Err(why)) => {
-                self.ending.get_or_insert(FailureKind::Reduce { why });
+                self.ending.get_or_insert(FailureKind::Reduce { why: clip(why) });
                 None
             }
             Err(error) => {
-                self.ending.get_or_insert(FailureKind::Reduce { why: error.to_string() });
+                self.ending.get_or_insert(FailureKind::Reduce { why: clip(error.to_string()) });
                 None
             }
         };
@@ -106,7 +118,7 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
         let ended = Ended {
             at: millis(cx),
             failure: failure.clone(),
-            failed: failed.clone(),
+            failed: fitting(&failed),
             tally: tally.clone(),
         };
         cx.record(&Record::<P, O>::Ended(ended));
@@ -129,18 +141,43 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
     }
 }
 
+/// The first failures, as many as one record holds.
+fn fitting(failed: &[FailedPart]) -> Vec<FailedPart> {
+    let mut bytes = 0;
+    let fits = |part: &&FailedPart| {
+        bytes += part.name.len() + part.agent.len() + part.error.len() + FAILED_PART_BYTES;
+        bytes <= FAILED_RECORD_BYTES
+    };
+    failed.iter().take_while(fits).cloned().collect()
+}
+
+/// What a failed part takes in a record besides its texts, at the most.
+const FAILED_PART_BYTES: usize = 64;
+
+/// A text that fits a record.
+pub(super) fn clip(mut text: String) -> String {
+    if text.len() > ERROR_BYTES_MAX {
+        text.truncate(text.floor_char_boundary(ERROR_BYTES_MAX));
+        text.push('…');
+    }
+    text
+}
+
 /// Reduces, partially if parts are missing or the reduction fails; a panic counts as failing.
 fn put_together<O, R: Reduce<O>>(
     mut reducer: R,
-    results: Vec<Done<O>>,
+    results: &[Done<O>],
     missing: &[FailedPart],
     early: Option<&str>,
 ) -> Result<R::Output, String> {
-    if missing.is_empty() && early.is_none() {
-        match reducer.reduce(&results) {
+    let failure = if missing.is_empty() && early.is_none() {
+        match guarded("the reducer", || reducer.reduce(results)).flatten() {
             Ok(value) => return Ok(value),
-            Err(why) => return reducer.reduce_partial(&results, missing, Some(&why)),
+            Err(why) => Some(why),
         }
-    }
-    reducer.reduce_partial(&results, missing, early)
+    } else {
+        None
+    };
+    let why = failure.as_deref().or(early);
+    guarded("the reducer", || reducer.reduce_partial(results, missing, why)).flatten()
 }

@@ -5,51 +5,49 @@ use super::*;
 impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
     pub(super) fn demand(&self, id: DemandId, lane: u32, count: u32, cx: &mut In<P, O, R>) {
         let (Some(need), true) = (self.lanes.get(lane as usize), count > 0) else { return };
-        let strategy = match self.options.assignment {
-            Assignment::AllOf => Strategy::RoundRobin,
-            Assignment::AnyOf(strategy) => strategy,
-        };
-        let demand = Demand {
-            id,
-            need: need.clone(),
-            strategy,
-            count,
-            avoid: Vec::new(),
-            spare: (SPARE..SINGLE).contains(&id.0),
-            to: self.grants(cx),
-            owner: cx.me().child(),
-        };
+        let spare = (SPARE..SINGLE).contains(&id.0);
+        let demand = self.demand_for(id, need.clone(), cx);
+        let demand = Demand { count, spare, ..demand };
         cx.send(self.brief.system.roster(), roster::Msg::Demand(demand));
     }
 
-    pub(super) fn demand_single(&self, unit: UnitId, cx: &mut In<P, O, R>) {
-        if self.phase != Phase::Running || !self.board.is_open(unit) {
-            return;
-        }
-        let Some(state) = self.board.unit(unit) else { return };
-        let Some(need) = self.lanes.get(state.lane as usize) else { return };
-        let elsewhere = self.options.on_partial_failure == OnPartialFailure::RetryElsewhere;
+    /// A demand for one place.
+    fn demand_for(&self, id: DemandId, need: Need, cx: &In<P, O, R>) -> Demand {
         let strategy = match self.options.assignment {
             Assignment::AllOf => Strategy::RoundRobin,
             Assignment::AnyOf(strategy) => strategy,
         };
-        let demand = Demand {
-            id: DemandId(SINGLE + u64::from(unit.0)),
-            need: need.clone(),
-            strategy,
-            count: 1,
-            avoid: if elsewhere { state.tried.clone() } else { Vec::new() },
-            spare: false,
-            to: self.grants(cx),
-            owner: cx.me().child(),
-        };
-        cx.send(self.brief.system.roster(), roster::Msg::Demand(demand));
+        let (to, owner) = (cx.me().recipient(Msg::Granted), cx.me().child());
+        Demand { id, need, strategy, count: 1, avoid: Vec::new(), spare: false, to, owner }
+    }
+
+    /// Asks for a place for a unit whose attempt failed; some of them at a time.
+    pub(super) fn retry(&mut self, unit: UnitId, cx: &mut In<P, O, R>) {
+        self.retrying.push_back(unit);
+        self.demand_singles(cx);
+    }
+
+    fn demand_singles(&mut self, cx: &mut In<P, O, R>) {
+        while self.phase == Phase::Running && self.singles < RETRIES_ASKED_MAX {
+            let Some(unit) = self.retrying.pop_front() else { return };
+            let Some(state) = self.board.unit(unit).filter(|_| self.board.is_open(unit)) else {
+                continue;
+            };
+            let Some(need) = self.lanes.get(state.lane as usize) else { continue };
+            let elsewhere = self.options.on_partial_failure == OnPartialFailure::RetryElsewhere;
+            let avoid = if elsewhere { state.tried.clone() } else { Vec::new() };
+            let id = DemandId(SINGLE + u64::from(unit.0));
+            let demand = Demand { avoid, ..self.demand_for(id, need.clone(), cx) };
+            self.singles += 1;
+            cx.send(self.brief.system.roster(), roster::Msg::Demand(demand));
+        }
     }
 
     pub(super) fn take_grant(&mut self, grant: Grant, cx: &mut In<P, O, R>) {
         match grant {
             Grant::Leases { demand, leases, alone } => {
                 self.keeps_places = alone;
+                self.note_granted(demand, leases.len());
                 let mut unused = Vec::new();
                 for lease in leases {
                     match self.choose(demand, lease.slot, cx.now()) {
@@ -62,17 +60,39 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
                         _ => unused.push(lease),
                     }
                 }
-                if demand.0 < SPARE && !unused.is_empty() {
-                    // Kept places have taken what this demand was for.
-                    cx.send(self.brief.system.roster(), roster::Msg::Withdraw(cx.id(), demand));
+                if demand.0 < SINGLE && !unused.is_empty() {
+                    self.withdraw(demand, cx);
                 }
                 self.release(unused, cx);
-                if demand.0 < SPARE {
-                    self.speculate(cx);
-                }
+                self.demand_singles(cx);
+                self.speculate(cx);
             }
             Grant::Share => self.keeps_places = false,
             Grant::Denied { demand, why } => self.denied(demand, &why, cx),
+        }
+    }
+
+    /// Notes which demands wait no more, or for less.
+    fn note_granted(&mut self, demand: DemandId, places: usize) {
+        if demand.0 >= SINGLE {
+            self.singles = self.singles.saturating_sub(places);
+        } else if let Some(lane) = spare_lane(demand)
+            && let Some(left) = self.spare.get_mut(&lane)
+        {
+            *left = left.saturating_sub(u32::try_from(places).unwrap_or(u32::MAX));
+            if *left == 0 {
+                self.spare.remove(&lane);
+            }
+        }
+    }
+
+    /// Takes a demand back whose places are of no use any more: kept places have done its units, or nobody straggles. Looks for
+    /// stragglers again later, not at once, since the same place would come back at once.
+    fn withdraw(&mut self, demand: DemandId, cx: &mut In<P, O, R>) {
+        cx.send(self.brief.system.roster(), roster::Msg::Withdraw(cx.id(), demand));
+        if let Some(lane) = spare_lane(demand) {
+            self.spare.remove(&lane);
+            self.look_again(cx);
         }
     }
 
@@ -83,7 +103,6 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
             return self.board.is_open(unit).then_some(unit);
         }
         if demand.0 >= SPARE {
-            self.spare_asked = false;
             let lane = u32::try_from(demand.0 - SPARE).ok()?;
             return self
                 .board
@@ -94,35 +113,61 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
 
     /// Gives the unit to the slot of the lease.
     pub(super) fn attempt(&mut self, unit: UnitId, lease: Lease, cx: &mut In<P, O, R>) {
-        let place = self.branches.iter().enumerate().find_map(|(at, branch)| {
-            branch.agent.slot(lease.slot).map(|slot| (at, branch, slot.clone()))
-        });
-        let piece = self.board.unit(unit).and_then(|unit| self.pieces.get(unit.piece as usize));
-        let input = place.as_ref().zip(piece).and_then(|((_, branch, _), piece)| {
-            branch
-                .narrow
-                .as_ref()
-                .map_or_else(|| Some(piece.input.clone()), |narrow| narrow(&piece.input))
-        });
-        let (Some((at, branch, slot)), Some(input)) = (place, input) else {
-            self.release(vec![lease], cx);
-            let reason = "the place that was found does not take this part".to_owned();
-            return self.give_up(unit, AgentError::Lost { reason }, cx);
+        let (at, input) = match self.input_at(unit, lease.slot) {
+            Ok(found) => found,
+            Err(reason) => {
+                self.release(vec![lease], cx);
+                return self.give_up(unit, AgentError::Refused { reason }, cx);
+            }
         };
-        let timeout =
-            branch.timeout.unwrap_or(self.options.timeout).min(cx.now().until(self.deadline));
+        let own = self.branches.get(at).and_then(|branch| {
+            let timeout = branch.timeout.unwrap_or(self.options.timeout);
+            Some((branch.agent.slot(lease.slot)?.clone(), timeout))
+        });
+        let (Some((slot, timeout)), Ok(branch)) = (own, u32::try_from(at)) else {
+            return self.release(vec![lease], cx);
+        };
+        // The deadline ends an attempt by a cancel; should the slot not answer that either, the ask ends behind it, so that a run out of
+        // time is never taken for one whose parts failed.
+        let timeout = timeout.min(cx.now().until(self.deadline) + 2 * QUIESCENCE_WAIT);
         let before = self.board.unit(unit).map_or(0, |unit| unit.running().len());
-        let Some(attempt) = self.board.begin(unit, lease, cx.now()) else {
+        let sent = cx.now();
+        let Some(attempt) = self.board.begin(unit, branch, lease, sent) else {
             return self.release(vec![lease], cx);
         };
         self.count_attempt(attempt, before);
         let (task, number, progress) =
             (self.task_id(unit), attempt.number, self.progress(unit, cx));
         let question = move |reply| {
-            slot::Msg::Work(Work { lease: lease.id, task, attempt: number, input, progress, reply })
+            let (lease, attempt) = (lease.id, number);
+            slot::Msg::Work(Work { lease, task, attempt, sent, input, progress, reply })
         };
         cx.ask(&slot, question, timeout, move |outcome| Msg::Finished(unit, lease, outcome));
-        self.publish_unit(EventKind::TaskAssigned, unit, Some((at, &attempt)), cx, |_| {});
+        let about = About { kind: EventKind::TaskAssigned, unit, attempt: Some((at, &attempt)) };
+        self.publish_unit(about, cx, |_| {});
+    }
+
+    /// The branch for which a slot does a unit, and what of the part it gets.
+    fn input_at(&self, unit: UnitId, slot: SlotId) -> Result<(usize, P), String> {
+        let state = self.board.unit(unit);
+        let piece = state.and_then(|unit| self.pieces.get(unit.piece as usize));
+        let (Some(state), Some(piece)) = (state, piece) else {
+            return Err("the part is not known".to_owned());
+        };
+        let own = state.branch as usize;
+        let any = match self.options.assignment {
+            Assignment::AllOf => 0..0,
+            Assignment::AnyOf(_) => 0..self.branches.len(),
+        };
+        for at in std::iter::once(own).chain(any) {
+            let Some(branch) = self.branches.get(at) else { continue };
+            if branch.agent.slot(slot).is_some()
+                && let Some(input) = narrowed(branch, &piece.input)?
+            {
+                return Ok((at, input));
+            }
+        }
+        Err("the place that was found does not take this part".to_owned())
     }
 
     pub(super) fn count_attempt(&mut self, attempt: Attempt, running_before: usize) {
@@ -138,10 +183,10 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
     /// Asks for spare places, or sets a timer for when somebody will have run long enough.
     pub(super) fn speculate(&mut self, cx: &mut In<P, O, R>) {
         let idle = self.phase == Phase::Running && self.options.speculate && self.board.is_tail();
-        if !idle || self.spare_asked || self.tail_timer || self.board.in_flight() == 0 {
+        let asked = !self.spare.is_empty() || self.tail_timer;
+        if !idle || asked || self.board.in_flight() == 0 || self.board.median().is_none() {
             return;
         }
-        let Some(median) = self.board.median() else { return };
         let now = cx.now();
         for lane in 0..self.lanes.len() {
             let lane = u32::try_from(lane).unwrap_or(u32::MAX);
@@ -150,25 +195,37 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
                 let count = u32::try_from(self.board.in_flight())
                     .unwrap_or(u32::MAX)
                     .min(SPECULATION_PLACES);
-                self.spare_asked = true;
+                self.spare.insert(lane, count);
                 self.demand(DemandId(SPARE + u64::from(lane)), lane, count, cx);
             }
         }
-        if !self.spare_asked {
+        if self.spare.is_empty() {
+            self.look_again(cx);
+        }
+    }
+
+    /// Looks for stragglers again after half of the time that makes one.
+    fn look_again(&mut self, cx: &mut In<P, O, R>) {
+        if !self.tail_timer {
             self.tail_timer = true;
-            let look_again =
-                median.max(self.options.speculate_after).max(Duration::from_millis(1)) / 2;
-            cx.after(look_again, Msg::Tail);
+            let median = self.board.median().unwrap_or_default();
+            let long = median.max(self.options.speculate_after).max(STRAGGLER_TIME_MIN);
+            cx.after(long / 2, Msg::Tail);
         }
     }
 
     pub(super) fn denied(&mut self, demand: DemandId, why: &str, cx: &mut In<P, O, R>) {
         let error = AgentError::Lost { reason: why.to_owned() };
+        self.note_granted(demand, 1);
         if demand.0 >= SINGLE {
             if let Ok(unit) = u32::try_from(demand.0 - SINGLE) {
                 self.give_up(UnitId(unit), error, cx);
             }
-        } else if demand.0 < SPARE {
+            self.demand_singles(cx);
+        } else if let Some(lane) = spare_lane(demand) {
+            self.spare.remove(&lane);
+            self.look_again(cx);
+        } else {
             let lane = u32::try_from(demand.0).unwrap_or(u32::MAX);
             while let Some(unit) = self.board.take_waiting(lane) {
                 self.give_up(unit, error.clone(), cx);
@@ -182,5 +239,18 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
         let allowed = self.pieces.get(unit.piece as usize).is_some_and(|piece| piece.speculate);
         let latest = unit.running().iter().map(|attempt| attempt.since).max();
         allowed && latest.is_some_and(|since| now.since(since) >= self.options.speculate_after)
+    }
+}
+
+/// The lane of a demand for speculation.
+fn spare_lane(demand: DemandId) -> Option<u32> {
+    if (SPARE..SINGLE).contains(&demand.0) { u32::try_from(demand.0 - SPARE).ok() } else { None }
+}
+
+/// What a branch takes of a part.
+fn narrowed<P: Clone, O>(branch: &Branch<P, O>, input: &P) -> Result<Option<P>, String> {
+    match &branch.narrow {
+        None => Ok(Some(input.clone())),
+        Some(narrow) => guarded("a branch's `narrow`", || narrow(input)),
     }
 }

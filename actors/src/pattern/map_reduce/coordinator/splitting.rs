@@ -1,8 +1,32 @@
 //! Splitting: the task into parts, the parts into units, the journal's knowledge into the board.
 
+use std::collections::HashMap;
+
 use super::*;
 
 impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
+    /// Records that the run began; a run that is taken up again must have the agents that it began with, by which units are numbered.
+    pub(super) fn begin_run(&self, cx: &mut In<P, O, R>) -> Result<(), String> {
+        let agents: Vec<String> =
+            self.branches.iter().map(|branch| branch.agent.name().to_string()).collect();
+        match &self.began {
+            Some(began) if *began != agents => {
+                return Err(format!(
+                    "the run began with the agents {began:?}, not {agents:?}; resume it with the same agents in the same order"
+                ));
+            }
+            Some(_) => {}
+            None => {
+                let (pattern, name) = ("map_reduce".to_owned(), self.options.name.clone());
+                cx.record(&Record::<P, O>::Began { at: millis(cx), pattern, name, agents });
+            }
+        }
+        if self.branches.is_empty() {
+            return Err("there is no agent to do the parts".to_owned());
+        }
+        Ok(())
+    }
+
     pub(super) fn split(&mut self, cx: &mut In<P, O, R>) {
         let Some(mut map) = self.map.take() else {
             let why =
@@ -44,9 +68,10 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
     pub(super) fn record_split(&self, cx: &mut In<P, O, R>) -> Result<(), String> {
         let mut rest = self.pieces.as_slice();
         loop {
-            let (chunk, after) = rest.split_at(chunk_length(rest)?);
+            let from = u32::try_from(self.pieces.len() - rest.len()).unwrap_or(u32::MAX);
+            let (pieces, after) = rest.split_at(chunk_length(rest)?);
             rest = after;
-            cx.record(&SplitRecord { record: "split", pieces: chunk, last: rest.is_empty() });
+            cx.record(&SplitRecord { record: "split", pieces, from, last: rest.is_empty() });
             if rest.is_empty() {
                 return Ok(());
             }
@@ -61,7 +86,9 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
         };
         self.board = Board::new(units, self.lanes.len());
         for restored in std::mem::take(&mut self.restored) {
-            self.restore(restored);
+            if let Err(why) = self.restore(restored) {
+                return self.stop_early(FailureKind::Reduce { why }, cx);
+            }
         }
         self.board.forget_final();
         self.tally.units = self.board.len();
@@ -81,34 +108,33 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
     /// Every unit as (part, branch, lane), in the order of the split; the same at each resume.
     pub(super) fn units(&mut self) -> Result<Vec<(u32, u32, u32)>, String> {
         let mut units = Vec::new();
-        let mut lanes: Vec<Need> = Vec::new();
+        let mut lanes = Lanes::default();
         for (piece, part) in self.pieces.iter().zip(0_u32..) {
-            let takers: Vec<u32> = (0..)
-                .zip(&self.branches)
-                .filter(|(_, branch)| takes(branch, piece))
-                .map(|(id, _)| id)
-                .collect();
+            let mut takers: Vec<u32> = Vec::new();
+            for (branch, id) in self.branches.iter().zip(0..) {
+                if takes(branch, piece)? {
+                    takers.push(id);
+                }
+            }
             match self.options.assignment {
                 Assignment::AllOf => {
                     for branch in takers {
                         let need =
-                            Need { agents: self.agent_names(&[branch]), capabilities: Vec::new() };
-                        units.push((part, branch, lane_of(&mut lanes, need)));
+                            Need { agents: self.agent_keys(&[branch]), capabilities: Vec::new() };
+                        units.push((part, branch, lanes.find(need)));
                     }
                 }
                 Assignment::AnyOf(_) => {
-                    let need = Need {
-                        agents: self.agent_names(&takers),
-                        capabilities: piece.needs.clone(),
-                    };
-                    if takers.is_empty() {
+                    let Some(first) = takers.first() else {
                         return Err(format!("no agent takes {}", self.piece_name(part)));
-                    }
-                    units.push((part, 0, lane_of(&mut lanes, need)));
+                    };
+                    let capabilities = piece.needs.clone();
+                    let need = Need { agents: self.agent_keys(&takers), capabilities };
+                    units.push((part, *first, lanes.find(need)));
                 }
             }
         }
-        self.lanes = lanes;
+        self.lanes = lanes.needs;
         if units.len() > UNITS_MAX {
             return Err(format!(
                 "{} pieces of work are more than {UNITS_MAX}; make larger parts",
@@ -118,19 +144,23 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
         Ok(units)
     }
 
-    pub(super) fn restore(&mut self, restored: Restored<O>) {
+    pub(super) fn restore(&mut self, restored: Restored<O>) -> Result<(), String> {
         match restored {
-            Restored::Done(unit, output) => {
+            Restored::Done { unit, agent, output } => {
                 if self.board.restore_done(UnitId(unit)) {
-                    self.keep(UnitId(unit), None, output);
+                    return self.keep(UnitId(unit), agent as usize, output);
                 }
             }
-            Restored::Failed(unit, attempts, error) => {
-                if self.board.restore_failed(UnitId(unit), attempts) {
+            // A run that fails with its first failed part is taken up again to try that part again.
+            Restored::Failed { .. }
+                if self.options.on_partial_failure == OnPartialFailure::Fail => {}
+            Restored::Failed { unit, agent, attempts, error } => {
+                if self.board.restore_failed(UnitId(unit), agent, attempts) {
                     self.note_failure(UnitId(unit), attempts, &error);
                 }
             }
         }
+        Ok(())
     }
 }
 
@@ -139,19 +169,31 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
 struct SplitRecord<'a, P> {
     record: &'static str,
     pieces: &'a [Piece<P>],
+    from: u32,
     last: bool,
 }
 
-fn takes<P, O>(branch: &Branch<P, O>, piece: &Piece<P>) -> bool {
-    branch.narrow.as_ref().is_none_or(|narrow| narrow(&piece.input).is_some())
+fn takes<P, O>(branch: &Branch<P, O>, piece: &Piece<P>) -> Result<bool, String> {
+    branch.narrow.as_ref().map_or(Ok(true), |narrow| {
+        guarded("a branch's `narrow`", || narrow(&piece.input).is_some())
+    })
 }
 
-fn lane_of(lanes: &mut Vec<Need>, need: Need) -> u32 {
-    let at = lanes.iter().position(|lane| *lane == need).unwrap_or_else(|| {
-        lanes.push(need);
-        lanes.len() - 1
-    });
-    u32::try_from(at).unwrap_or(u32::MAX)
+/// The different needs of units, in the order in which they came up.
+#[derive(Default)]
+struct Lanes {
+    needs: Vec<Need>,
+    at: HashMap<Need, u32>,
+}
+
+impl Lanes {
+    fn find(&mut self, need: Need) -> u32 {
+        let next = u32::try_from(self.needs.len()).unwrap_or(u32::MAX);
+        *self.at.entry(need).or_insert_with_key(|need| {
+            self.needs.push(need.clone());
+            next
+        })
+    }
 }
 
 /// What holds for every split: there are parts, not too many.
@@ -169,7 +211,14 @@ fn check_split<P>(pieces: &[Piece<P>]) -> Result<(), String> {
 fn chunk_length<P: Datum>(pieces: &[Piece<P>]) -> Result<usize, String> {
     let mut bytes = 0;
     for (piece, at) in pieces.iter().zip(0..) {
-        bytes += runtime::record::size(piece)?;
+        let size = runtime::record::size(piece)?;
+        if size > DATUM_BYTES_MAX {
+            return Err(format!(
+                "the part `{}` takes {size} bytes, {DATUM_BYTES_MAX} are possible; make smaller parts, or name files instead of holding them",
+                piece.name
+            ));
+        }
+        bytes += size;
         if bytes > SPLIT_RECORD_BYTES {
             return Ok(at.max(1));
         }

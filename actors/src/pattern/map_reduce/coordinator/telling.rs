@@ -2,6 +2,14 @@
 
 use super::*;
 
+/// What an event of a unit is about: with its attempt and the branch that makes it, where there is one.
+#[derive(Clone, Copy)]
+pub(super) struct About<'a> {
+    pub(super) kind: EventKind,
+    pub(super) unit: UnitId,
+    pub(super) attempt: Option<(usize, &'a Attempt)>,
+}
+
 impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
     pub(super) fn enter(&mut self, phase: SpanPhase) {
         self.phase_span = trace::phase(&self.span, phase, self.branches.len());
@@ -18,12 +26,11 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
 
     pub(super) fn publish_unit(
         &self,
-        kind: EventKind,
-        unit: UnitId,
-        attempt: Option<(usize, &Attempt)>,
+        about: About<'_>,
         cx: &mut In<P, O, R>,
         more: impl FnOnce(&mut serde_json::Map<String, Value>),
     ) {
+        let About { kind, unit, attempt } = about;
         self.publish(kind, cx, || {
             let state = self.board.unit(unit);
             let branch = attempt
@@ -68,21 +75,23 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
         }
     }
 
-    pub(super) fn agent_names(&self, branches: &[u32]) -> Vec<Arc<str>> {
-        let named = branches.iter().filter_map(|branch| self.branches.get(*branch as usize));
-        named.map(|branch| Arc::clone(branch.agent.name())).collect()
+    pub(super) fn agent_keys(&self, branches: &[u32]) -> Vec<AgentKey> {
+        let taken = branches.iter().filter_map(|branch| self.branches.get(*branch as usize));
+        taken.map(|branch| branch.agent.key().clone()).collect()
     }
 
-    pub(super) fn branch_of(&self, slot: SlotId) -> Option<usize> {
-        self.branches.iter().position(|branch| branch.agent.slot(slot).is_some())
+    /// The branch for which a unit runs at a slot: under `all_of` its own, under `any_of` that of the slot.
+    pub(super) fn branch_at(&self, unit: UnitId, slot: SlotId) -> usize {
+        let own = self.board.unit(unit).map_or(0, |unit| unit.branch as usize);
+        let has = |branch: &Branch<P, O>| branch.agent.slot(slot).is_some();
+        if self.branches.get(own).is_some_and(has) {
+            return own;
+        }
+        self.branches.iter().position(has).unwrap_or(own)
     }
 
     /// One id for all attempts at a unit, so that effects can be told apart by it: the run's id with the unit's number mixed in.
     pub(super) fn task_id(&self, unit: UnitId) -> TaskId {
         TaskId::from_u128(self.brief.run.as_u128() ^ u128::from(unit.0))
-    }
-
-    pub(super) fn grants(&self, cx: &In<P, O, R>) -> Recipient<Grant> {
-        cx.me().recipient(Msg::Granted)
     }
 }
