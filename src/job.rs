@@ -15,7 +15,7 @@ mod files;
 mod merge;
 mod reviewing;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use actors::{
     agent::{AgentError, Launcher, Part, handle::StartError, probe},
@@ -212,6 +212,18 @@ impl Job {
         let split = files::Split::new(&self.pattern, &self.agents, Arc::clone(&files));
         let run = MapReduce::new(split, branches, move || Merge::new(&files));
         Ok(run.options(self.options()))
+    }
+
+    /// Counts each agent's pieces of work among the parts of the split; nothing where any of several agents does a part.
+    pub fn shares(&self, parts: &[Part]) -> BTreeMap<String, u64> {
+        let shared = matches!(self.pattern.workers, Workers::AnyOf(_));
+        let agents = self.agents.iter().filter(|_| !shared);
+        let share = |agent: &Agent| {
+            let narrow = agents::narrow(agent, &self.files);
+            let count = parts.iter().filter(|part| narrow(part).is_some()).count();
+            (agent.name.to_string(), count as u64)
+        };
+        agents.map(share).collect()
     }
 
     fn options(&self) -> Options {

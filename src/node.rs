@@ -51,9 +51,16 @@ impl Node {
     /// # Cancel safety
     /// Dropping the future opens nothing, or opens and closes.
     pub async fn open(folder: impl Into<PathBuf>) -> Result<Self, OpenError> {
+        if tokio::runtime::Handle::try_current().is_err() {
+            return Err(OpenError::NoRuntime);
+        }
         let folder = folder.into();
+        let path = folder.clone();
         let opened = on_thread(move || open_journal(&folder)).await;
-        let journal = opened.map_err(|_| OpenError::NoRuntime)??;
+        let journal = opened.map_err(|error| OpenJournalError::Io {
+            path,
+            source: std::io::Error::other(error.to_string()),
+        })??;
         runtime::node::Node::builder().journal(std::sync::Arc::new(journal)).open().map(Self::of)
     }
 
@@ -142,4 +149,38 @@ fn open_journal(folder: &Path) -> Result<RedbJournal, OpenJournalError> {
     std::fs::create_dir_all(folder)
         .map_err(|source| OpenJournalError::Io { path: folder.to_owned(), source })?;
     RedbJournal::open(&path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_node_makes_its_folder_and_keeps_others_out_of_it() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path().join("a/b");
+        let node = Node::open(&folder).await.unwrap();
+        assert!(folder.join("synod.redb").exists());
+        let second = Node::open(&folder).await.unwrap_err();
+        assert!(second.to_string().contains("another process has it open"), "{second}");
+        node.kernel().close().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_agent_fails_with_any_error_or_text() {
+        let node = Node::in_memory().unwrap();
+        let parse = node.agent("parse", |text: String, _cx| async move {
+            if text.is_empty() {
+                return Err("nothing to parse".into());
+            }
+            Ok(text.parse::<u64>()?)
+        });
+        let parse = parse.start().unwrap();
+        let within = std::time::Duration::from_secs(60);
+        assert_eq!(parse.ask("7".to_owned(), within).await, Ok(7));
+        for (text, says) in [("", "nothing to parse"), ("x", "invalid digit")] {
+            let error = parse.ask(text.to_owned(), within).await.unwrap_err();
+            assert!(error.to_string().contains(says), "{error}");
+        }
+    }
 }

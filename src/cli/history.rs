@@ -7,7 +7,10 @@
 
 use std::path::{Path, PathBuf};
 
-use actors::pattern::map_reduce::{Ended, Piece, Record};
+use actors::{
+    agent::Part,
+    pattern::map_reduce::{Ended, Piece, Record},
+};
 use protocol::RunId;
 use runtime::{
     engine::{
@@ -195,6 +198,33 @@ pub fn read(journal: &dyn Journal, run: RunId) -> Result<History, HistoryError> 
     }
 }
 
+/// Reads the parts of a run's split.
+///
+/// # Errors
+/// [`HistoryError`] when they cannot be read.
+pub fn parts(journal: &dyn Journal, run: RunId) -> Result<Vec<Part>, HistoryError> {
+    let mut parts = Vec::new();
+    let mut from = 0;
+    loop {
+        let page = journal.read(run, from, JOURNAL_READ_RECORDS_MAX)?;
+        for bytes in &page {
+            from += 1;
+            let record: Record<Part, IgnoredValue> =
+                record::decode(bytes).map_err(|why| HistoryError::Record { run, why })?;
+            if let Record::Split { pieces, from, last } = record {
+                parts.truncate(usize::try_from(from).unwrap_or(usize::MAX));
+                parts.extend(pieces.into_iter().map(|piece| piece.input));
+                if last {
+                    return Ok(parts);
+                }
+            }
+        }
+        if page.is_empty() {
+            return Ok(parts);
+        }
+    }
+}
+
 /// Tells whether a journal says that its run ended.
 pub fn is_ended(path: &Path, run: RunId) -> bool {
     let Ok(journal) = open(path) else { return false };
@@ -245,7 +275,8 @@ impl History {
                 self.name = name;
                 names.agents = agents;
             }
-            Record::Split { pieces, .. } => {
+            Record::Split { pieces, from, .. } => {
+                names.parts.truncate(usize::try_from(from).unwrap_or(usize::MAX));
                 let name = |(number, piece): (usize, Piece<IgnoredValue>)| {
                     if piece.name.is_empty() { format!("part {number}") } else { piece.name }
                 };

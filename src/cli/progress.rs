@@ -23,6 +23,7 @@ pub struct Progress {
     total: Count,
     units: u64,
     agents: BTreeMap<String, Count>,
+    shares: Option<BTreeMap<String, u64>>,
     told: usize,
     last_line: Moment,
     changed: bool,
@@ -85,10 +86,21 @@ impl Progress {
             total: Count::default(),
             units: 0,
             agents: BTreeMap::new(),
+            shares: None,
             told: 0,
             last_line: now,
             changed: false,
         }
+    }
+
+    /// Whether there are bars that want to know what each agent has to do.
+    pub fn wants_shares(&self) -> bool {
+        self.bars.is_some() && self.units > 0 && self.shares.is_none()
+    }
+
+    /// Takes the pieces of work of each agent.
+    pub fn share(&mut self, shares: BTreeMap<String, u64>) {
+        self.shares = Some(shares);
     }
 
     /// Takes what the event bus says.
@@ -168,12 +180,15 @@ impl Progress {
         bars.total.set_position(self.total.done + self.total.failed);
         bars.total.set_message(self.total.words());
         for (agent, count) in &self.agents {
+            let share = self.shares.as_ref().and_then(|shares| shares.get(agent)).copied();
             let bar = bars.agents.entry(agent.clone()).or_insert_with(|| {
-                let bar = ProgressBar::no_length().with_style(agent_style());
+                let bar = ProgressBar::no_length().with_style(agent_style(share));
                 let bar = self.screen.bars().insert_before(&bars.total, bar);
                 bar.set_prefix(agent.clone());
+                bar.set_length(share.unwrap_or_default());
                 bar
             });
+            bar.set_position(count.done + count.failed);
             bar.set_message(count.words());
             bar.tick();
         }
@@ -197,7 +212,7 @@ impl Waiting {
     /// Begins to say `what` is done.
     pub fn new(screen: &Screen, what: &'static str) -> Self {
         let bar = || {
-            let bar = ProgressBar::no_length().with_style(style("{spinner} {wide_msg} {elapsed}"));
+            let bar = ProgressBar::no_length().with_style(style(WAITING));
             let bar = screen.bars().add(bar);
             bar.set_message(what);
             bar
@@ -222,13 +237,18 @@ impl Drop for Waiting {
 }
 
 fn total_style() -> ProgressStyle {
-    style("{bar:30} {pos}/{len} {percent}% {elapsed} eta {eta} {wide_msg}")
-        .progress_chars("█▉▊▋▌▍▎▏ ")
+    style(TOTAL_BAR).progress_chars("█▉▊▋▌▍▎▏ ")
 }
 
-fn agent_style() -> ProgressStyle {
-    style("{spinner} {prefix:20!} {wide_msg}")
+/// A bar where the agent's share is known.
+fn agent_style(share: Option<u64>) -> ProgressStyle {
+    style(if share.is_some() { AGENT_BAR } else { AGENT_LINE }).progress_chars("█▉▊▋▌▍▎▏ ")
 }
+
+const TOTAL_BAR: &str = "{bar:30} {pos}/{len} {percent}% {elapsed} eta {eta} {wide_msg}";
+const AGENT_BAR: &str = "{spinner} {prefix:16!} {bar:12} {pos}/{len} {wide_msg}";
+const AGENT_LINE: &str = "{spinner} {prefix:16!} {wide_msg}";
+const WAITING: &str = "{spinner} {wide_msg} {elapsed}";
 
 /// Every template here is right; a wrong one would show the default.
 fn style(template: &str) -> ProgressStyle {
@@ -259,11 +279,8 @@ mod tests {
 
     #[test]
     fn every_template_is_right() {
-        for template in [
-            "{bar:30} {pos}/{len} {percent}% {elapsed} eta {eta} {wide_msg}",
-            "{spinner} {prefix:20!} {wide_msg}",
-        ] {
-            assert!(ProgressStyle::with_template(template).is_ok());
+        for template in [TOTAL_BAR, AGENT_BAR, AGENT_LINE, WAITING] {
+            assert!(ProgressStyle::with_template(template).is_ok(), "{template}");
         }
     }
 }

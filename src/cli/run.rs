@@ -4,7 +4,13 @@
 //! - Nothing is started, and no file is made, when the run file, its inputs or its programs are wrong.
 //! - The first signal cancels the run, which then ends with what it has within [`CANCEL_WAIT`]; the second ends the program.
 
-use std::{io::Read as _, path::Path, path::PathBuf, pin::pin, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    io::Read as _,
+    path::{Path, PathBuf},
+    pin::pin,
+    sync::Arc,
+};
 
 use actors::{
     agent::Launcher,
@@ -238,8 +244,12 @@ async fn open(start: &Start, job: &Job, clock: Arc<SystemClock>) -> Result<Opene
             .await
             .map_err(|error| Failure::failed(&error))?;
     }
-    let control =
-        Control::open(&start.folder.socket(run)).map_err(|error| Failure::failed(&error))?;
+    let socket = start.folder.socket(run);
+    let control = Control::open(&socket).map_err(|error| {
+        let words =
+            format!("cannot open {}, which `synod cancel` needs: {error}", socket.display());
+        Failure::words(Exit::Failed, words)
+    })?;
     let recorder = PrometheusBuilder::new().set_buckets(&METRIC_SECONDS);
     let recorder = recorder.map_err(|error| Failure::failed(&error))?.build_recorder();
     let metrics = start.view.metrics.then(|| recorder.handle());
@@ -368,6 +378,9 @@ async fn conduct(
             () = &mut give_up => break Ended::Abandoned(cancelled.unwrap_or(Exit::TimedOut)),
             _ = draw.tick() => {
                 take_all(&mut events, &mut progress);
+                if progress.wants_shares() {
+                    progress.share(shares(job, opened.node.kernel(), opened.run));
+                }
                 progress.draw(kernel.now());
                 continue;
             }
@@ -383,6 +396,17 @@ async fn conduct(
     take_all(&mut events, &mut progress);
     progress.end();
     Ok(ended)
+}
+
+/// What each agent has to do, for its bar.
+fn shares(job: &Job, kernel: &runtime::node::Node, run: RunId) -> BTreeMap<String, u64> {
+    match history::parts(&**kernel.journal(), run) {
+        Ok(parts) => job.shares(&parts),
+        Err(error) => {
+            tracing::warn!(%error, "the parts of the run cannot be counted");
+            BTreeMap::new()
+        }
+    }
 }
 
 fn take_all(events: &mut Subscription, progress: &mut Progress) {

@@ -43,7 +43,7 @@ pub(super) fn start(
 }
 
 /// Cuts a part down to the files that an agent takes, and says where they are.
-fn narrow(agent: &Agent, files: &Arc<Files>) -> Narrow<Part> {
+pub(super) fn narrow(agent: &Agent, files: &Arc<Files>) -> Narrow<Part> {
     let (takes, files) = (files::takes(agent), Arc::clone(files));
     let all = if agent.whole { files.taken_by(&takes) } else { Vec::new() };
     let whole = agent.whole;

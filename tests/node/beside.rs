@@ -54,3 +54,21 @@ fn an_unknown_run_is_named_with_what_to_do() {
         assert!(ended.err.contains("there is no run `0199`") && ended.err.contains("synod runs"));
     }
 }
+
+#[test]
+fn a_file_that_is_no_journal_is_listed_with_its_problem_and_hides_no_other() {
+    let place = Place::new(&[("a.md", "fine\n")]);
+    place.run_file(&[("typos", "builtin = \"review.typos\"")], "");
+    assert_eq!(place.run(&["run", "run.toml"]).code, 0);
+    let broken = "00000000-0000-7000-8000-000000000001";
+    std::fs::write(place.path("data/runs").join(format!("{broken}.redb")), "no journal").unwrap();
+    let listed = place.run(&["runs", "--json"]).json();
+    assert_eq!(listed[0]["outcome"], "completed", "{listed}");
+    assert_eq!(listed[1]["run"], broken, "{listed}");
+    assert!(listed[1]["problem"].as_str().unwrap().contains("not a journal"), "{listed}");
+    for command in ["show", "resume"] {
+        let ended = place.run(&[command, broken]);
+        assert_eq!(ended.code, 1, "{ended:?}");
+        assert!(ended.err.contains("not a journal"), "{ended:?}");
+    }
+}

@@ -117,13 +117,14 @@ fn agents_that_die_or_hang_change_nothing_but_the_time() {
     let script = "case $(( (SYNOD_PART + SYNOD_ATTEMPT) % 3 )) in 0) kill -9 $$;; 1) sleep 1000;; esac; \
                   echo $1:1: warning: found";
     let agent = format!(
-        "command = [\"sh\", \"-c\", {script:?}, \"agent\", \"{{files}}\"], reads = \"lines\", timeout = \"500ms\", concurrency = 4"
+        "command = [\"sh\", \"-c\", {script:?}, \"agent\", \"{{files}}\"], reads = \"lines\", timeout = \"1s\", concurrency = 4"
     );
     let typos = ("typos", "builtin = \"review.typos\"");
-    place.run_file(&[("agent", &agent), typos], "retry = { attempts = 4, backoff = \"1ms\" }");
+    place.run_file(&[("agent", &agent), typos], "retry = { attempts = 20, backoff = \"1ms\" }");
     let (code, disturbed) = place.run_json(&[]);
     assert_eq!(code, 0, "{disturbed}");
-    assert_eq!(disturbed["tally"]["retries"], 12);
+    // A busy machine may add some that did not do their work in time.
+    assert!(disturbed["tally"]["retries"].as_u64().unwrap() >= 12, "{disturbed}");
 
     let calm = "command = [\"sh\", \"-c\", \"for f; do echo $f:1: warning: found; done\", \"agent\", \"{files}\"], reads = \"lines\"";
     place.run_file(&[("agent", calm), typos], "");
