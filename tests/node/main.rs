@@ -2,6 +2,8 @@
 #![cfg(feature = "review")]
 
 #[cfg(test)]
+mod agent;
+#[cfg(test)]
 mod bad_input;
 #[cfg(test)]
 mod beside;
@@ -11,6 +13,8 @@ mod cancel;
 mod crash;
 #[cfg(test)]
 mod docs;
+#[cfg(test)]
+mod large;
 #[cfg(test)]
 mod place;
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::{Result, bail, ensure};
 use clap::Args;
 
+use crate::large_tree;
 use crate::shell::{self, Watch};
 
 /// Which long runs to make.
@@ -30,12 +31,23 @@ struct Soak {
     cargo: &'static str,
 }
 
-const SOAKS: &[Soak] = &[Soak {
-    name: "frames",
-    shows: "1,000,000 random and mutated frames decode or refuse, without a panic and within 16 MiB",
-    variables: &[("SYNOD_FRAMES", "1000000")],
-    cargo: "test --release -p synod-protocol --test mutation",
-}];
+const SOAKS: &[Soak] = &[
+    Soak {
+        name: "frames",
+        shows: "1,000,000 random and mutated frames decode or refuse, without a panic and within 16 MiB",
+        variables: &[("SYNOD_FRAMES", "1000000")],
+        cargo: "test --release -p synod-protocol --test mutation",
+    },
+    Soak {
+        name: "review",
+        shows: "the review of thousands of files finds what one sequential run finds, while agents panic, hang and are killed",
+        variables: &[("SYNOD_LARGE_TREE", LARGE_TREE)],
+        cargo: "test --release -p synod --test node large::",
+    },
+];
+
+/// Stands for the folder of the large tree, which is unpacked first.
+const LARGE_TREE: &str = "LARGE_TREE";
 
 /// Runs the chosen ones and says how long each took.
 ///
@@ -62,8 +74,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
             continue;
         }
         let watch = Watch::start();
-        let mut cargo = shell::command(root, &format!("cargo {}", soak.cargo));
-        let result = shell::read(cargo.envs(soak.variables.iter().copied()));
+        let result = soak.run(root);
         let seconds = watch.time().as_secs_f64();
         match result.and_then(|text| closing(&text)) {
             Ok(lines) => shell::say(&format!("{lines}\n   {seconds:.1} s")),
@@ -71,6 +82,20 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
         }
     }
     if failed.is_empty() { Ok(()) } else { bail!("long runs failed:\n{}", failed.join("\n")) }
+}
+
+impl Soak {
+    /// Runs its tests with its variables and gives what they print.
+    fn run(&self, root: &Path) -> Result<String> {
+        let mut cargo = shell::command(root, &format!("cargo {}", self.cargo));
+        for (key, value) in self.variables {
+            match *value {
+                LARGE_TREE => cargo.env(key, large_tree::unpack(root)?),
+                value => cargo.env(key, value),
+            };
+        }
+        shell::read(&mut cargo)
+    }
 }
 
 /// Finds the closing lines of tests that ran; a run without a test shows nothing and so fails.

@@ -1,8 +1,9 @@
 //! What a figure is: who takes part in which workload, and what is expected.
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
+use synod::review::Finding;
 
 /// A result, or why there is none; a workload that breaks is an error beside that.
 pub(crate) type Outcome = Result<Result<f64, String>>;
@@ -72,22 +73,38 @@ impl Contender {
 
 /// How much is measured.
 pub(crate) struct Settings {
-    short: bool,
+    pub(crate) short: bool,
     /// the large tree that is reviewed
     pub(crate) tree: Option<PathBuf>,
     /// records that the durable workload had in one commit when it ran last, on average
     pub(crate) records_per_commit: Cell<u32>,
+    /// what the first review of the tree found
+    findings: OnceCell<Vec<Finding>>,
 }
 
 impl Settings {
     /// Chooses the short or the full form.
     pub(crate) fn new(short: bool, tree: Option<PathBuf>) -> Self {
-        Self { short, tree, records_per_commit: Cell::new(32) }
+        Self { short, tree, records_per_commit: Cell::new(32), findings: OnceCell::new() }
     }
 
     /// Tells how often each contender runs.
     pub(crate) fn rounds(&self) -> usize {
         if self.short { 3 } else { 9 }
+    }
+
+    /// Compares what a review of the tree found with what the first one did.
+    ///
+    /// # Errors
+    /// When they differ.
+    pub(crate) fn agree(&self, findings: Vec<Finding>) -> Result<()> {
+        let (count, first) = (findings.len(), self.findings.get_or_init(|| findings.clone()));
+        ensure!(
+            *first == findings,
+            "one review found {}, another {count}, not the same",
+            first.len()
+        );
+        Ok(())
     }
 
     /// Scales a count: an eighth of it in the short form.
