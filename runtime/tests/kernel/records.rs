@@ -15,7 +15,7 @@ use synod_runtime::{
 };
 
 use crate::support::{
-    Do, HandJournal, Log, Puppet, act, ask, handled, note, puppet, soon, tell, until,
+    Do, HandJournal, Log, Puppet, act, ask, blocked, handled, note, puppet, soon, tell, until,
 };
 
 const RUN: RunId = RunId::from_u128(7);
@@ -251,13 +251,15 @@ impl serde::Serialize for Bytes {
 }
 
 /// Fills the outbox behind a record that is not acknowledged: data waits, control does not.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_outbox_closes_the_data_lane_and_never_the_control_lane() {
     let Stand { journal, log, node, reader, writer: _writer } = stand();
     let spawn = Spawn::named("writer").journal(RunId::from_u128(8));
     let own = log.clone();
     let writer =
         node.spawn(spawn.mailbox(Mailbox::new(64, Overflow::Reject)), move || Puppet::new(&own));
+    // All three are in one batch: the first fills the outbox.
+    let release = blocked(&writer).await;
     tell(&writer, |_, cx| {
         // Timers that are due once the record is written, and one that is due now.
         cx.after(std::time::Duration::ZERO, note("control one"));
@@ -267,9 +269,10 @@ async fn a_full_outbox_closes_the_data_lane_and_never_the_control_lane() {
             cx.send(&cx.me(), note("follow-up"));
         }
     });
-    until("the record is with the journal", || journal.held() == 1).await;
     tell(&writer, |puppet, _| puppet.log.add("data one"));
     tell(&writer, |puppet, _| puppet.log.add("data two"));
+    drop(release);
+    until("the record is with the journal", || journal.held() == 1).await;
     until("control passes", || log.has("control two")).await;
     handled(&reader).await;
     assert_eq!(lines(&log), ["control one", "control two"]);
