@@ -317,3 +317,6 @@ impl Entry {
         Candidate { slot, card: &self.card, leased: self.leased, last_turn: self.last_turn }
     }
 }
+
+#[cfg(test)]
+mod tests;

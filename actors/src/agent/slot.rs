@@ -232,3 +232,6 @@ impl<I, O> fmt::Debug for Slot<I, O> {
         write!(out, "Slot({} running, {} queued)", self.running.len(), self.calls.len())
     }
 }
+
+#[cfg(test)]
+mod tests;

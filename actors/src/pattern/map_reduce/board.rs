@@ -321,3 +321,6 @@ impl Unit {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
