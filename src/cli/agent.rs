@@ -38,14 +38,14 @@ pub fn serve(name: &str) -> Result<(), Failure> {
     while let Some(Request { id, task, attempt, part }) = next(&mut input)? {
         let progress = ProgressSink::new(move |progress| {
             // Nobody reads any more when this fails; the answer meets the same.
-            print(&line(json!({ "id": id, "progress": progress.share() }))).ok();
+            print(&line(&json!({ "id": id, "progress": progress.share() }))).ok();
         });
         let context = CallContext { attempt, progress, ..CallContext::new(task) };
         let answer = match job::answer_of(&*reviewer, &part, &context) {
             Ok(result) => json!({ "id": id, "result": result }),
             Err(why) => json!({ "id": id, "error": why }),
         };
-        print(&line(answer))?;
+        print(&line(&answer))?;
     }
     Ok(())
 }
@@ -55,7 +55,7 @@ fn unknown(name: &str) -> Failure {
     Failure::words(Exit::Usage, format!("there is no built-in agent `{name}`; choose of {names}"))
 }
 
-fn line(value: Value) -> String {
+fn line(value: &Value) -> String {
     let mut line = value.to_string();
     line.push('\n');
     line

@@ -77,7 +77,7 @@ fn a_run_whose_agents_die_or_hang_finds_what_one_sequential_run_finds() {
     } else {
         run_file(&place, &builtins.clone().map(|(name, agent)| (name, agent + ", count = 1")), "");
         let single = ["split.max_files=100000", "split.max_bytes=\"1GiB\"", "split.by=\"size\""];
-        let (document, findings) = finished(run(&place, &tree, &single));
+        let (document, findings) = finished(&run(&place, &tree, &single));
         let units = document["tally"]["units"].as_u64().unwrap();
         assert!(units <= AGENTS.len() as u64, "each agent has a single part, not {units} in all");
         findings
@@ -85,13 +85,13 @@ fn a_run_whose_agents_die_or_hang_finds_what_one_sequential_run_finds() {
     assert!(sequential.len() > 50, "{sequential:?}");
 
     run_file(&place, &builtins, "");
-    let (calm, findings) = finished(run(&place, &tree, &["split.max_files=8"]));
+    let (calm, findings) = finished(&run(&place, &tree, &["split.max_files=8"]));
     assert!(calm["tally"]["units"].as_u64().unwrap() > 60, "{}", calm["tally"]);
     assert!(findings == sequential, "{:#?}", findings.symmetric_difference(&sequential));
 
     let killed = {
         let (ended, killed) = disturbed(&place, &tree);
-        let (document, findings) = finished(ended);
+        let (document, findings) = finished(&ended);
         assert!(findings == sequential, "{:#?}", findings.symmetric_difference(&sequential));
         assert_eq!(document["report"]["metrics"], calm["report"]["metrics"]);
         assert!(document["tally"]["retries"].as_u64().unwrap() >= 3, "{}", document["tally"]);
@@ -166,7 +166,7 @@ fn run(place: &Place, tree: &Tree, splits: &[&str]) -> Output {
 }
 
 /// Reads the document of a run that completed without a failed part, and its findings, none of which is there twice.
-fn finished(output: Output) -> (Value, BTreeSet<String>) {
+fn finished(output: &Output) -> (Value, BTreeSet<String>) {
     let err = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{err}");
     let document: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -178,10 +178,10 @@ fn finished(output: Output) -> (Value, BTreeSet<String>) {
     );
     let findings: Vec<Finding> =
         serde_json::from_value(document["report"]["findings"].clone()).unwrap();
-    (document, set(findings))
+    (document, set(&findings))
 }
 
-fn set(findings: Vec<Finding>) -> BTreeSet<String> {
+fn set(findings: &[Finding]) -> BTreeSet<String> {
     let place = |one: &Finding| (one.file.clone(), one.line, one.rule.clone(), one.message.clone());
     let places: BTreeSet<_> = findings.iter().map(place).collect();
     assert_eq!(places.len(), findings.len(), "something is reported twice");
@@ -259,7 +259,7 @@ fn one_after_the_other(source: &Source) -> BTreeSet<String> {
             fold.add(review_one(&*reviewer, source, at).by(agent));
         }
     }
-    set(fold.report().findings)
+    set(&fold.report().findings)
 }
 
 fn review_one(reviewer: &dyn Reviewer, source: &Source, at: usize) -> Review {
@@ -334,7 +334,7 @@ async fn agents_that_panic_or_hang_in_this_process_change_no_finding() {
     assert!(done.tally.retries >= 9, "{:?}", done.tally);
     let mut fold = Fold::default();
     done.value.into_iter().for_each(|review| fold.add(review));
-    let findings = set(fold.report().findings);
+    let findings = set(&fold.report().findings);
     let sequential = one_after_the_other(&source);
     assert!(findings == sequential, "{:#?}", findings.symmetric_difference(&sequential));
 }
