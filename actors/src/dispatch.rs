@@ -67,6 +67,7 @@ impl fmt::Debug for Coordination {
 trait Steer: Send + Sync {
     fn accepted(&self, within: Duration) -> BoxFuture<'_, Result<(), AskError>>;
     fn cancel(&self);
+    fn stopped(&self) -> BoxFuture<'_, ()>;
 }
 
 impl<P: Datum, O: Datum, R: Reduce<O>> Pattern for MapReduce<P, O, R> {
@@ -97,6 +98,13 @@ impl<P: Datum, O: Datum, T: Send + 'static> Steer for Addr<Msg<P, O, T>> {
         if let Err(error) = self.try_tell(Msg::Cancel) {
             tracing::warn!(%error, "a cancel did not reach the coordinator");
         }
+    }
+
+    fn stopped(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            let reason = Self::stopped(self).await;
+            tracing::debug!(coordinator = self.name(), %reason, "coordinator ended");
+        })
     }
 }
 
@@ -218,7 +226,12 @@ impl<T: Send + 'static> RunHandle<T> {
     /// # Cancel safety
     /// The run goes on when the future is dropped; its outcome is in the journal.
     pub async fn outcome(self) -> Outcome<T> {
-        match self.promise.await {
+        let outcome = self.promise.await;
+        if !matches!(outcome, Err(AskError::TimedOut(_))) {
+            // Told or lost, its coordinator is about to be gone; then the run may be taken up again.
+            self.steer.stopped().await;
+        }
+        match outcome {
             Ok(outcome) => outcome,
             Err(error) => Err(failed(self.run, FailureKind::NodeLost { why: error.to_string() })),
         }

@@ -1,3 +1,12 @@
 //! Patterns on a whole agent system: real agents, real time, one binary.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "functions beside the tests serve tests alone"
+)]
 
+mod chaos;
+mod ends;
 mod map_reduce;
+mod resume;
