@@ -54,6 +54,31 @@ impl<P> Piece<P> {
 }
 
 /// Splits a task. Runs on a thread of its own, so it may read files and compute.
+///
+/// ```
+/// use synod_actors::pattern::map_reduce::{Map, Piece};
+///
+/// /// The paragraphs of a text, each with its position.
+/// struct Paragraphs(String);
+///
+/// impl Map<(usize, String)> for Paragraphs {
+///     fn map(&mut self) -> Result<Vec<Piece<(usize, String)>>, String> {
+///         let texts = self.0.split("\n\n").map(str::trim).filter(|text| !text.is_empty());
+///         Ok(texts.map(str::to_owned).enumerate().map(Piece::new).collect())
+///     }
+///
+///     fn validate(&self, pieces: &[Piece<(usize, String)>]) -> Result<(), String> {
+///         let words: usize = pieces.iter().map(|piece| piece.input.1.split_whitespace().count()).sum();
+///         if words == self.0.split_whitespace().count() { Ok(()) } else { Err("words are lost".into()) }
+///     }
+/// }
+///
+/// let mut split = Paragraphs("One.\n\nTwo words.".to_owned());
+/// let pieces = split.map()?;
+/// split.validate(&pieces)?;
+/// assert_eq!(pieces.len(), 2);
+/// # Ok::<(), String>(())
+/// ```
 pub trait Map<P>: Send + 'static {
     /// Makes the parts.
     ///
@@ -133,6 +158,22 @@ pub struct MapReduce<P, O, R> {
 }
 
 /// Describes a run: each item is a part, `agent` does the parts, their results are collected in the items' order.
+///
+/// ```
+/// use std::time::Duration;
+/// use synod_actors::{pattern::map_reduce::{map_reduce, sum}, system::AgentSystem};
+/// use runtime::node::Node;
+///
+/// # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+/// let system = AgentSystem::start(Node::in_memory()?);
+/// let square = system.agent("square", |n: u64, _| async move { Ok::<_, String>(n * n) }).count(4).start()?;
+/// let run = map_reduce(0..1_000, &square).reduce(sum());
+/// let done = system.run(run).deadline(Duration::from_secs(60)).await?;
+/// assert_eq!((done.value, done.failed.len()), (332_833_500, 0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn map_reduce<P: Datum, O: Datum>(
     items: impl IntoIterator<Item = P>,
     agent: &Agent<P, O>,

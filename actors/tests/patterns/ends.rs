@@ -326,3 +326,115 @@ async fn an_agent_that_is_started_again_says_so() {
     let event = format!("{event:?}");
     assert!(event.contains("jumpy") && event.contains("restarts"), "{event}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_straggler_is_run_again_even_if_its_own_instance_offers_a_place_first() {
+    for round in 0..6 {
+        let system = system();
+        let calls = Arc::new(AtomicU32::new(0));
+        let agent = system.agent("straggles", move |n: u64, _| {
+            let hangs = n == round && calls.fetch_add(1, Ordering::SeqCst) == 0;
+            async move {
+                if hangs {
+                    std::future::pending::<()>().await;
+                }
+                Ok::<_, String>(n)
+            }
+        });
+        let agent = agent.count(2).concurrency(2).start().unwrap();
+        let run =
+            map_reduce(0..6, &agent).options(Options { speculate: true, ..Options::default() });
+        let done = system.run(run).deadline(MINUTE).await.unwrap();
+        assert_eq!((done.value.len(), done.tally.speculative >= 1), (6, true));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn retries_of_any_number_of_parts_get_their_turn() {
+    let system = system();
+    let seen = Arc::new(std::sync::Mutex::new(std::collections::BTreeSet::new()));
+    let agent = system.agent("second time", move |n: u64, _| {
+        let first = seen.lock().unwrap().insert(n);
+        async move { if first { Err("not yet") } else { Ok(n) } }
+    });
+    let agent = agent.count(3).concurrency(4).start().unwrap();
+    let retries = Retries { attempts: 2, backoff_min: Duration::ZERO, backoff_max: Duration::ZERO };
+    let options = Options { retries, ..Options::default() };
+    let run = map_reduce(0..2_000, &agent).reduce(sum()).options(options);
+    let done = system.run(run).deadline(MINUTE).await.unwrap();
+    assert_eq!((done.value, done.failed.len()), ((0..2_000).sum::<u64>(), 0));
+    assert_eq!((done.tally.attempts, done.tally.retries), (4_000, 2_000));
+}
+
+/// Counts what is recorded into the histogram of messages' latency, with its labels.
+#[derive(Default)]
+struct Latencies(std::sync::Mutex<Vec<(String, Arc<Count>)>>);
+
+#[derive(Default)]
+struct Count(AtomicU32);
+
+impl metrics::HistogramFn for Count {
+    fn record(&self, seconds: f64) {
+        assert!((0.0..60.0).contains(&seconds));
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+impl metrics::Recorder for Latencies {
+    fn describe_counter(
+        &self,
+        _: metrics::KeyName,
+        _: Option<metrics::Unit>,
+        _: metrics::SharedString,
+    ) {
+    }
+    fn describe_gauge(
+        &self,
+        _: metrics::KeyName,
+        _: Option<metrics::Unit>,
+        _: metrics::SharedString,
+    ) {
+    }
+    fn describe_histogram(
+        &self,
+        _: metrics::KeyName,
+        _: Option<metrics::Unit>,
+        _: metrics::SharedString,
+    ) {
+    }
+
+    fn register_counter(&self, _: &metrics::Key, _: &metrics::Metadata<'_>) -> metrics::Counter {
+        metrics::Counter::noop()
+    }
+
+    fn register_gauge(&self, _: &metrics::Key, _: &metrics::Metadata<'_>) -> metrics::Gauge {
+        metrics::Gauge::noop()
+    }
+
+    fn register_histogram(
+        &self,
+        key: &metrics::Key,
+        _: &metrics::Metadata<'_>,
+    ) -> metrics::Histogram {
+        let count = Arc::new(Count::default());
+        self.0.lock().unwrap().push((key.to_string(), Arc::clone(&count)));
+        metrics::Histogram::from_arc(count)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_way_of_each_piece_of_work_to_its_agent_is_measured() {
+    let latencies = Arc::new(Latencies::default());
+    let recorder = Arc::<Latencies>::clone(&latencies);
+    let metrics = runtime::telemetry::metrics::Metrics::new(recorder);
+    let system = AgentSystem::start(Node::builder().metrics(metrics).open().unwrap());
+    let agent = echo(&system);
+    system.run(map_reduce(0..9, &agent)).deadline(MINUTE).await.unwrap();
+    let seen = latencies.0.lock().unwrap();
+    let (key, count) =
+        seen.iter().find(|(key, _)| key.contains("agent_communication_latency_seconds")).unwrap();
+    assert_eq!(count.0.load(Ordering::SeqCst), 9);
+    for label in ["source = coordinator", "destination = agent", "message_type = task_assignment"] {
+        assert!(key.contains(label), "{key}");
+    }
+}

@@ -17,7 +17,48 @@ pub struct Done<O> {
     pub output: O,
 }
 
-/// Puts results together. `reduce` runs on a thread of its own.
+/// Puts results together. `reduce` and `reduce_partial` run on a thread of their own, `absorb` between messages: it should be quick.
+///
+/// A panic in any of them counts as failing.
+///
+/// ```
+/// use synod_actors::pattern::{FailedPart, map_reduce::{Done, Reduce}};
+///
+/// /// The longest result, found as results arrive.
+/// #[derive(Clone, Default)]
+/// struct Longest(Option<String>);
+///
+/// impl Reduce<String> for Longest {
+///     type Output = String;
+///
+///     fn absorb(&mut self, done: Done<String>) -> Option<Done<String>> {
+///         let longest = [self.0.take(), Some(done.output)].into_iter().flatten();
+///         self.0 = longest.max_by_key(String::len);
+///         None
+///     }
+///
+///     fn reduce(&mut self, _: &[Done<String>]) -> Result<String, String> {
+///         self.0.take().ok_or_else(|| "there was no text".to_owned())
+///     }
+///
+///     fn reduce_partial(
+///         &mut self,
+///         rest: &[Done<String>],
+///         missing: &[FailedPart],
+///         _why: Option<&str>,
+///     ) -> Result<String, String> {
+///         let longest = self.reduce(rest)?;
+///         Ok(format!("{longest} (without {} parts)", missing.len()))
+///     }
+/// }
+///
+/// let mut longest = Longest::default();
+/// for (part, text) in (0..).zip(["one", "three", "two"]) {
+///     let done = Done { part, name: "".into(), agent: "reader".into(), output: text.to_owned() };
+///     assert_eq!(longest.absorb(done), None);
+/// }
+/// assert_eq!(longest.reduce(&[]), Ok("three".to_owned()));
+/// ```
 pub trait Reduce<O>: Send + 'static {
     /// What the run is for.
     type Output: Send + 'static;
