@@ -342,8 +342,11 @@ async fn a_straggler_is_run_again_even_if_its_own_instance_offers_a_place_first(
             }
         });
         let agent = agent.count(2).concurrency(2).start().unwrap();
-        let run =
-            map_reduce(0..6, &agent).options(Options { speculate: true, ..Options::default() });
+        let run = map_reduce(0..6, &agent).options(Options {
+            speculate: true,
+            speculate_after: Duration::from_millis(20),
+            ..Options::default()
+        });
         let done = system.run(run).deadline(MINUTE).await.unwrap();
         assert_eq!((done.value.len(), done.tally.speculative >= 1), (6, true));
     }
