@@ -6,6 +6,7 @@
     reason = "functions beside the tests serve tests alone"
 )]
 
+mod again;
 mod chaos;
 mod ends;
 mod map_reduce;
