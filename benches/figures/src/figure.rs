@@ -97,10 +97,10 @@ impl Settings {
     ///
     /// # Errors
     /// When they differ.
-    pub(crate) fn agree(&self, findings: Vec<Finding>) -> Result<()> {
-        let (count, first) = (findings.len(), self.findings.get_or_init(|| findings.clone()));
+    pub(crate) fn agree(&self, findings: &[Finding]) -> Result<()> {
+        let (count, first) = (findings.len(), self.findings.get_or_init(|| findings.to_vec()));
         ensure!(
-            *first == findings,
+            first == findings,
             "one review found {}, another {count}, not the same",
             first.len()
         );

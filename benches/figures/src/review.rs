@@ -57,7 +57,7 @@ fn synod_review(settings: &Settings) -> Outcome {
         let report = reviewed(&run, folder.path()).await?;
         Ok((watch.time(), report))
     })?;
-    settings.agree(report.findings)?;
+    settings.agree(&report.findings)?;
     Ok(Ok(time.as_secs_f64()))
 }
 
@@ -91,7 +91,7 @@ fn sequential(settings: &Settings) -> Outcome {
     }
     let report = fold.report();
     let time = watch.time();
-    settings.agree(report.findings)?;
+    settings.agree(&report.findings)?;
     Ok(Ok(time.as_secs_f64()))
 }
 
@@ -162,7 +162,7 @@ mod tests {
         assert!(sequential(&settings).unwrap().is_ok());
         assert!(synod_review(&settings).unwrap().is_ok());
         let one = review::Finding::new("a.rs", 2, "rust.unwrap", "one of the two");
-        let error = settings.agree(vec![one]).unwrap_err().to_string();
+        let error = settings.agree(&[one]).unwrap_err().to_string();
         assert_eq!(error, "one review found 2, another 1, not the same");
     }
 }
