@@ -29,7 +29,10 @@ pub(crate) const FIGURES: &[Figure] = &[
         name: "map_reduce.parts",
         unit: "parts/s",
         goal: Goal::at_least(0.1, "tokio").and(500_000.0),
-        contenders: &[Contender::synod(synod_side::parts), Contender::floor("tokio", fan_out::parts)],
+        contenders: &[
+            Contender::synod(synod_side::parts),
+            Contender::floor("tokio", fan_out::parts),
+        ],
     },
     Figure {
         name: "map_reduce.durable_parts",

@@ -2,12 +2,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::{Context as _, Result, ensure};
 use synod::actors::{
     agent::Agent,
     pattern::map_reduce::{Options, map_reduce, sum},
     system::AgentSystem,
 };
-use anyhow::{Context as _, Result, ensure};
 use synod::runtime::{
     clock::{Clock, Moment},
     engine::local::RedbJournal,
@@ -46,8 +46,10 @@ pub(crate) fn parts(settings: &Settings) -> Outcome {
 pub(crate) fn durable_parts(settings: &Settings) -> Outcome {
     let repeats = settings.count(DURABLE_REPEATS);
     let (time, per_commit) = on_workers(async move {
-        let folder = tempfile::tempdir_in(std::env::current_dir().context("find the working folder")?)?;
-        let journal = RedbJournal::open(&folder.path().join("figures.redb")).context("open a journal")?;
+        let folder =
+            tempfile::tempdir_in(std::env::current_dir().context("find the working folder")?)?;
+        let journal =
+            RedbJournal::open(&folder.path().join("figures.redb")).context("open a journal")?;
         let journal = Arc::new(journal);
         let node = Node::builder().journal(Arc::<RedbJournal>::clone(&journal)).open()?;
         let system = AgentSystem::start(node);
@@ -108,12 +110,15 @@ async fn straggling_run(seed: u64) -> Result<u64> {
     let node = Node::builder().clock(Arc::new(clock)).open().context("open a node")?;
     let system = AgentSystem::start(node);
     let agent = system
-        .agent("straggler", move |part: usize, call: synod::actors::agent::CallContext| async move {
-            let attempt = usize::try_from(call.attempt).unwrap_or(1) - 1;
-            let units = stragglers::draw(seed, part, attempt);
-            tokio::time::sleep(UNIT * u32::try_from(units).unwrap_or(u32::MAX)).await;
-            Ok::<_, String>(part)
-        })
+        .agent(
+            "straggler",
+            move |part: usize, call: synod::actors::agent::CallContext| async move {
+                let attempt = usize::try_from(call.attempt).unwrap_or(1) - 1;
+                let units = stragglers::draw(seed, part, attempt);
+                tokio::time::sleep(UNIT * u32::try_from(units).unwrap_or(u32::MAX)).await;
+                Ok::<_, String>(part)
+            },
+        )
         .count(stragglers::AGENTS)
         .start()?;
     let options =
