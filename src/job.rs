@@ -6,7 +6,7 @@
 //!
 //! # Invariants
 //! - Nothing was started when a job cannot be prepared.
-//! - An agent that does not take part is named with its reason in [`Job::skipped`].
+//! - An agent that does not take part is named with its reason in [`Cast::skipped`].
 //! - A job that is prepared again with the agents of the first time numbers its pieces of work alike, so that it can be resumed.
 
 mod agents;
