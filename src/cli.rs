@@ -20,6 +20,7 @@ pub mod progress;
 pub mod result;
 pub mod run;
 pub mod show;
+pub mod timeline;
 
 use std::{ffi::OsString, io::ErrorKind, process::ExitCode};
 

@@ -176,6 +176,9 @@ pub struct Listing {
 pub struct Show {
     /// The run: its id, an unambiguous beginning of it, or `last`
     pub run: String,
+    /// Lists what happened to each piece of work, in the order of time
+    #[arg(long, conflicts_with = "json")]
+    pub events: bool,
     /// Prints JSON
     #[arg(long)]
     pub json: bool,

@@ -13,6 +13,7 @@ use super::{
     history::{self, History, Work, end},
     output::{Failure, clean, counted, print},
     result::outcome_word,
+    timeline,
 };
 use crate::{
     job::SkippedAgent,
@@ -56,7 +57,7 @@ pub fn show(options: &Show) -> Result<(), Failure> {
     if options.json {
         return print(&document(&history, state)?);
     }
-    print(&text(&history, state))
+    print(&text(&history, state, options.events))
 }
 
 #[derive(Serialize)]
@@ -109,7 +110,7 @@ fn outcome(history: &History, state: State) -> Option<&'static str> {
     Some(outcome_word(ended.failure.as_ref()))
 }
 
-fn text(history: &History, state: State) -> String {
+fn text(history: &History, state: State, all: bool) -> String {
     let request = &history.request;
     let mut text = format!("Run {}\n", request.run);
     let name = if history.name.is_empty() { "(not begun)" } else { &history.name };
@@ -136,6 +137,8 @@ fn text(history: &History, state: State) -> String {
     .ok();
     waterfall(&mut text, history);
     failures(&mut text, history);
+    text.push('\n');
+    text.push_str(&timeline::lines(&timeline::events(history, all)));
     for skipped in &request.cast.skipped {
         writeln!(text, "skipped: {}: {}", clean(&skipped.agent), clean(&skipped.reason)).ok();
     }

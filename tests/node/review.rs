@@ -47,6 +47,20 @@ fn a_report_is_written_in_the_format_of_its_ending() {
 }
 
 #[test]
+fn a_run_is_shown_with_its_events_and_on_request_those_of_each_piece_of_work() {
+    let place = Place::new(&TREE);
+    place.run_file(&AGENTS, "");
+    assert_eq!(place.run(&["run", "run.toml"]).code, 0);
+    let brief = place.run(&["show", "last"]).out;
+    assert!(brief.contains("s  accepted\n") && brief.contains("s  ended: completed\n"), "{brief}");
+    assert!(!brief.contains("s  rust did "), "{brief}");
+    let whole = place.run(&["show", "last", "--events"]).out;
+    for event in ["s  rust began ", "s  rust did ", "s  typos did ", "s  ended: completed\n"] {
+        assert!(whole.contains(event), "{event} is not in {whole}");
+    }
+}
+
+#[test]
 fn findings_change_the_exit_code_only_if_that_is_asked_for() {
     let place = Place::new(&TREE);
     place.run_file(&AGENTS, "");

@@ -1,0 +1,79 @@
+//! What happened in a run, in the order of time, as its journal tells it.
+
+use super::{
+    history::{History, Work, end},
+    output::clean,
+    result::outcome_word,
+};
+
+/// One event of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// When, in Unix milliseconds.
+    pub at: i64,
+    /// What, in one line.
+    pub what: String,
+}
+
+/// Tells what happened; with `all`, of each piece of work too.
+pub fn events(history: &History, all: bool) -> Vec<Event> {
+    let mut events = vec![event(history.request.at, "accepted".to_owned())];
+    if let Some(at) = history.began {
+        events.push(event(at, format!("began with {} parts", history.parts)));
+    }
+    if all {
+        for work in &history.work {
+            events.push(event(work.at, format!("{} began {}", clean(&work.agent), named(work))));
+            events.push(event(end(work), ending(work)));
+        }
+    }
+    if let Some(ended) = &history.ended {
+        let word = outcome_word(ended.failure.as_ref()).replace('_', " ");
+        events.push(event(ended.at, format!("ended: {word}")));
+    }
+    events.sort_by_key(|event| event.at);
+    events
+}
+
+/// Writes events as lines, each with its time since the first.
+pub fn lines(events: &[Event]) -> String {
+    let first = events.first().map_or(0, |event| event.at);
+    let line = |event: &Event| {
+        let millis = event.at.saturating_sub(first);
+        format!("{:>6}.{:03} s  {}\n", millis / 1_000, millis.rem_euclid(1_000), event.what)
+    };
+    events.iter().map(line).collect()
+}
+
+fn event(at: i64, what: String) -> Event {
+    Event { at, what }
+}
+
+fn ending(work: &Work) -> String {
+    let agent = clean(&work.agent);
+    match &work.error {
+        None => format!("{agent} did {} at attempt {}", named(work), work.attempt),
+        Some(error) => format!(
+            "{agent} failed {} after {} attempts: {}",
+            named(work),
+            work.attempt,
+            clean(error)
+        ),
+    }
+}
+
+fn named(work: &Work) -> String {
+    if work.name.is_empty() { format!("part {}", work.part) } else { clean(&work.name) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_are_told_with_the_time_since_the_first() {
+        let told = [event(1_000, "accepted".into()), event(2_250, "ended: completed".into())];
+        assert_eq!(lines(&told), "     0.000 s  accepted\n     1.250 s  ended: completed\n");
+        assert_eq!(lines(&[]), "");
+    }
+}
