@@ -20,7 +20,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 use actors::{
     agent::{AgentError, Launcher, Part, handle::StartError, probe},
     assign::Strategy,
-    pattern::map_reduce::{Assignment, MapReduce, OnPartialFailure as OnFailure, Options, Retries},
+    pattern::map_reduce::{Assignment, MapReduce, OnPartialFailure as OnFailure, Options},
 };
 use review::source::{self, Commits, SourceError};
 use serde::{Deserialize, Serialize};
@@ -240,11 +240,7 @@ impl Job {
                     Assignment::AnyOf(Strategy::CapabilityMatch)
                 }
             },
-            retries: Retries {
-                attempts: retry.attempts.get(),
-                backoff_min: retry.backoff_min,
-                backoff_max: retry.backoff_max,
-            },
+            retries: *retry,
             speculate: speculate.is_some(),
             speculate_after: speculate
                 .map_or(defaults.speculate_after, |speculate| speculate.after),

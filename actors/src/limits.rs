@@ -77,9 +77,6 @@ pub const PARTS_MAX: usize = 1_000_000;
 /// Pieces of work (a part with one agent) of one run.
 pub const UNITS_MAX: usize = 4_000_000;
 
-/// Attempts at one piece of work.
-pub const ATTEMPTS_MAX: u32 = 100;
-
 /// Attempts at one piece of work that run at the same time.
 pub const ATTEMPTS_AT_ONCE: usize = 3;
 

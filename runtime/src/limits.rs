@@ -117,3 +117,15 @@ pub const EVENT_QUEUE_MAX: usize = 65_536;
 
 /// The published event ids that a bus remembers, to drop the second event of an id.
 pub const EVENT_IDS_MAX: usize = 4_096;
+
+/// The wait after the first failure, where none is given.
+pub const BACKOFF_FIRST_DEFAULT: Duration = Duration::from_millis(100);
+
+/// The longest wait after a failure, where none is given.
+pub const BACKOFF_MAX_DEFAULT: Duration = Duration::from_secs(5);
+
+/// Attempts at one thing, the first one counted.
+pub const ATTEMPTS_MAX: u32 = 100;
+
+/// The longest wait that another side may ask for before an attempt is given up.
+pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(600);

@@ -7,12 +7,14 @@ use std::collections::BTreeSet;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
+use runtime::{backoff::Backoff, retry::Retries};
+
 use super::cross::{input_kind, input_value};
 use super::keys::{AGENT, FILE, INPUT, LIMIT, LIMITS, MAP_REDUCE, RETRY, SPECULATE, SPLIT, Shape};
 use super::model::{
     Accepts, Actor, Agent, AgentKind, Argument, Assign, ByteSize, Command, Input, MapReduce, Name,
-    OnPartialFailure, Process, ProcessLimits, Reads, Retry, RunFile, Sandbox, Speculate, Split,
-    SplitBy, SplitSource, Workers,
+    OnPartialFailure, Process, ProcessLimits, Reads, RunFile, Sandbox, Speculate, Split, SplitBy,
+    SplitSource, Workers,
 };
 use super::problem::{At, Texts};
 use super::scalar;
@@ -185,9 +187,10 @@ fn workers(fields: &Fields<'_>) -> Option<Workers> {
     Some(if all.is_empty() { Workers::AnyOf(names("any_of")?) } else { Workers::AllOf(all) })
 }
 
-fn retry(fields: &Fields<'_>) -> Option<Retry> {
-    let (backoff_min, backoff_max) = scalar::backoff(&fields.text("backoff")?).ok()?;
-    Some(Retry { attempts: fields.count32("attempts")?, backoff_min, backoff_max })
+fn retry(fields: &Fields<'_>) -> Option<Retries> {
+    let (first, max) = scalar::backoff(&fields.text("backoff")?).ok()?;
+    let attempts = fields.count32("attempts")?.get();
+    Some(Retries { attempts, backoff: Backoff::new(first, max) })
 }
 
 fn speculate(fields: &Fields<'_>) -> Option<Option<Speculate>> {

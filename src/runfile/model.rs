@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use globset::{GlobSet, GlobSetBuilder};
+use runtime::retry::Retries;
 use serde::{Deserialize, Serialize};
 
 use super::problem::{At, Texts};
@@ -327,7 +328,7 @@ pub struct MapReduce<T = String> {
     /// How one of several free agents is chosen.
     pub assign: Assign,
     /// How often and when a failed part is tried again.
-    pub retry: Retry,
+    pub retry: Retries,
     /// When an idle agent runs a slow part a second time; `None`: never.
     pub speculate: Option<Speculate>,
     /// What a part that failed for good does to the run.
@@ -400,17 +401,6 @@ pub enum Assign {
     RoundRobin,
     /// The one whose capabilities fit best.
     CapabilityMatch,
-}
-
-/// How often and when a failed part is tried again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Retry {
-    /// Attempts at one part in all, the first one counted.
-    pub attempts: NonZeroU32,
-    /// The wait before the second attempt; each further one doubles it.
-    pub backoff_min: Duration,
-    /// The longest wait between attempts; at least `backoff_min`.
-    pub backoff_max: Duration,
 }
 
 /// When an idle agent runs a slow part a second time.

@@ -31,6 +31,7 @@ use synod::{
         merge::Fold,
         source::{self, Source},
     },
+    runtime::backoff::Backoff,
 };
 
 use super::place::Place;
@@ -321,8 +322,7 @@ async fn agents_that_panic_or_hang_in_this_process_change_no_finding() {
     let options = Options {
         retries: Retries {
             attempts: 20,
-            backoff_min: Duration::from_millis(1),
-            backoff_max: Duration::from_millis(10),
+            backoff: Backoff::new(Duration::from_millis(1), Duration::from_millis(10)),
         },
         on_partial_failure: OnPartialFailure::RetryElsewhere,
         timeout: Duration::from_secs(5),

@@ -178,6 +178,14 @@ pub enum AgentError {
         /// The program, as it was asked for.
         program: String,
     },
+    /// The agent takes no work now and says when it may again.
+    #[error("busy: {reason}; again in {after:?}")]
+    Busy {
+        /// Why: a rate limit, an open circuit, too much to do.
+        reason: String,
+        /// How long it asks to be left alone.
+        after: Duration,
+    },
     /// The call was not even started, because it can never succeed.
     #[error("refused: {reason}")]
     Refused {
@@ -195,6 +203,7 @@ impl AgentError {
             | Self::TimedOut { .. }
             | Self::Lost { .. }
             | Self::Garbage { .. } => Retry::Elsewhere,
+            Self::Busy { after, .. } => Retry::After(*after),
             Self::Cancelled
             | Self::TooMuchOutput { .. }
             | Self::NotFound { .. }

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use runtime::node::Node;
+use runtime::{backoff::Backoff, node::Node};
 use synod_actors::{
     agent::{call::CallContext, function::Function},
     pattern::map_reduce::{
@@ -83,7 +83,7 @@ async fn a_part_is_tried_again_by_instances_that_have_not_failed_at_it() {
     });
     let agent = agent.count(3).start().unwrap();
     let options = Options {
-        retries: Retries { attempts: 3, backoff_min: Duration::ZERO, backoff_max: Duration::ZERO },
+        retries: Retries { attempts: 3, backoff: Backoff::NONE },
         on_partial_failure: OnPartialFailure::RetryElsewhere,
         ..Options::default()
     };

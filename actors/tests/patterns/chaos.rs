@@ -13,7 +13,10 @@ use proptest::{
     prelude::*,
     test_runner::{Config, RngSeed, TestRunner},
 };
-use runtime::node::{Node, Stopped};
+use runtime::{
+    backoff::Backoff,
+    node::{Node, Stopped},
+};
 use synod_actors::{
     agent::handle::Agent,
     assign::Strategy as Pick,
@@ -160,8 +163,7 @@ async fn live(case: Case) {
         },
         retries: Retries {
             attempts: case.attempts,
-            backoff_min: Duration::from_millis(1),
-            backoff_max: Duration::from_millis(3),
+            backoff: Backoff::new(Duration::from_millis(1), Duration::from_millis(3)),
         },
         speculate: case.speculate,
         on_partial_failure: case.failure,

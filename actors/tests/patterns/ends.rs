@@ -10,6 +10,7 @@ use std::{
 };
 
 use runtime::{
+    backoff::Backoff,
     engine::local::MemoryJournal,
     events::{EventKind, Filter},
     node::Node,
@@ -361,7 +362,7 @@ async fn retries_of_any_number_of_parts_get_their_turn() {
         async move { if first { Err("not yet") } else { Ok(n) } }
     });
     let agent = agent.count(3).concurrency(4).start().unwrap();
-    let retries = Retries { attempts: 2, backoff_min: Duration::ZERO, backoff_max: Duration::ZERO };
+    let retries = Retries { attempts: 2, backoff: Backoff::NONE };
     let options = Options { retries, ..Options::default() };
     let run = map_reduce(0..2_000, &agent).reduce(sum()).options(options);
     let done = system.run(run).deadline(MINUTE).await.unwrap();

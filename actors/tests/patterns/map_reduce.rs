@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use runtime::{engine::local::MemoryJournal, node::Node};
+use runtime::{backoff::Backoff, engine::local::MemoryJournal, node::Node};
 use synod_actors::{
     agent::{call::AgentError, handle::Agent},
     assign::Strategy,
@@ -32,8 +32,7 @@ fn system() -> AgentSystem {
 fn quick() -> Retries {
     Retries {
         attempts: 3,
-        backoff_min: Duration::from_millis(1),
-        backoff_max: Duration::from_millis(2),
+        backoff: Backoff::new(Duration::from_millis(1), Duration::from_millis(2)),
     }
 }
 

@@ -79,6 +79,7 @@ impl Counters {
         self.in_flight.decrement(1.0);
         match error {
             AgentError::Failed { .. }
+            | AgentError::Busy { .. }
             | AgentError::Refused { .. }
             | AgentError::NotFound { .. } => &self.failed,
             AgentError::Panicked { .. } => &self.panicked,

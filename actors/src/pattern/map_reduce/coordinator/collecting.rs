@@ -93,16 +93,19 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
             return;
         }
         let attempts = self.board.unit(unit).map_or(0, |unit| unit.attempts);
-        let never = matches!(error.retry(), protocol::Retry::Never);
-        if never || !self.options.retries.allows(attempts) {
-            return self.give_up(unit, error, cx);
-        }
+        let wait = match error.retry() {
+            protocol::Retry::Never => None,
+            protocol::Retry::After(asked) => {
+                self.options.retries.next(attempts, Some(asked), cx.random())
+            }
+            protocol::Retry::Elsewhere => self.options.retries.next(attempts, None, cx.random()),
+        };
+        let Some(wait) = wait else { return self.give_up(unit, error, cx) };
         let branch = self.branch_at(unit, lease.slot);
         let about = About { kind: EventKind::TaskRetried, unit, attempt: Some((branch, &attempt)) };
         self.publish_unit(about, cx, |data| {
             data.insert("error".to_owned(), json!(error.to_string()));
         });
-        let wait = self.options.retries.wait(attempts, cx.random());
         cx.after(wait, Msg::Retry(unit));
     }
 
