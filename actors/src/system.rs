@@ -76,7 +76,7 @@ impl AgentSystem {
         self.agent_of(name, Arc::new(Function(function)))
     }
 
-    /// Describes an agent that blocks or computes for long, each call on a thread of its own; see [`Blocking`].
+    /// Describes an agent that blocks or computes for long, on threads of its own; see [`Blocking`].
     pub fn blocking_agent<I, O, E>(
         &self,
         name: impl Into<String>,
@@ -87,7 +87,9 @@ impl AgentSystem {
         O: Send + 'static,
         E: fmt::Display + Send + 'static,
     {
-        self.agent_of(name, Arc::new(Blocking(function)))
+        AgentBuilder::new(self.clone(), name, move |_, threads| {
+            Arc::new(Blocking::new(function.clone(), threads))
+        })
     }
 
     /// Describes an agent whose instances share one behaviour.
@@ -105,7 +107,7 @@ impl AgentSystem {
         name: impl Into<String>,
         make: impl Fn(usize) -> Arc<dyn Behaviour<I, O>> + Send + 'static,
     ) -> AgentBuilder<I, O> {
-        AgentBuilder::new(self.clone(), name, make)
+        AgentBuilder::new(self.clone(), name, move |instance, _| make(instance))
     }
 
     /// Describes a run of a pattern; awaiting it starts it and waits for its outcome.

@@ -4,7 +4,8 @@
 //! actors are launched through [`Host`](crate::kernel::Host).
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
+    fmt,
     panic::AssertUnwindSafe,
     sync::{
         Arc,
@@ -169,6 +170,77 @@ pub async fn on_thread<T: Send + 'static>(
     done.await
 }
 
+/// A number of threads of the present tokio runtime that take blocking work in the order given.
+///
+/// A thread that is done takes the next piece by itself: no other thread has to wake up in between, which on busy cores takes
+/// milliseconds.
+#[derive(Debug)]
+pub struct Threads {
+    most: usize,
+    lane: Arc<Mutex<Lane>>,
+}
+
+#[derive(Default)]
+struct Lane {
+    waiting: VecDeque<Box<dyn FnOnce() + Send>>,
+    running: usize,
+}
+
+impl Threads {
+    /// At most `most` threads at a time, at least one.
+    pub fn new(most: usize) -> Self {
+        Self { most: most.max(1), lane: Arc::default() }
+    }
+
+    /// Runs `work`, which may block or compute for long, as soon as a thread is free, and waits for it.
+    ///
+    /// # Errors
+    /// [`TaskError::Panicked`] with the panic's text.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the wait; work that has begun runs to its end, other work is never begun.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, TaskError> {
+        let (run, done) = work::blocking(work);
+        if self.enqueue(run) {
+            let lane = Arc::clone(&self.lane);
+            drop(tokio::task::spawn_blocking(move || take_turns(&lane)));
+        }
+        done.await
+    }
+
+    /// Puts work in the lane; true if it takes one more thread.
+    fn enqueue(&self, run: Box<dyn FnOnce() + Send>) -> bool {
+        let mut lane = self.lane.lock();
+        lane.waiting.push_back(run);
+        let more = lane.running < self.most;
+        lane.running += usize::from(more);
+        more
+    }
+}
+
+/// Does what waits in the lane until nothing does.
+fn take_turns(lane: &Mutex<Lane>) {
+    while let Some(run) = next_turn(lane) {
+        run();
+    }
+}
+
+fn next_turn(lane: &Mutex<Lane>) -> Option<Box<dyn FnOnce() + Send>> {
+    let mut lane = lane.lock();
+    let next = lane.waiting.pop_front();
+    lane.running -= usize::from(next.is_none());
+    next
+}
+
+impl fmt::Debug for Lane {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Lane({} running, {} waiting)", self.running, self.waiting.len())
+    }
+}
+
 impl Drop for Tasks {
     fn drop(&mut self) {
         self.abort(Aborts::All);
@@ -215,5 +287,53 @@ impl Executor for Tasks {
             let _entry = entry;
             work::contained("a blocking task", work);
         }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{atomic::AtomicUsize, mpsc};
+
+    use futures_util::{future::join_all, poll};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn never_more_threads_than_allowed_and_each_takes_the_next_by_itself() {
+        let (threads, now, most) = (Threads::new(2), AtomicUsize::new(0), AtomicUsize::new(0));
+        let counts = Arc::new((now, most));
+        let piece = |number: usize| {
+            let counts = Arc::clone(&counts);
+            threads.run(move || {
+                let running = counts.0.fetch_add(1, Ordering::SeqCst) + 1;
+                counts.1.fetch_max(running, Ordering::SeqCst);
+                counts.0.fetch_sub(1, Ordering::SeqCst);
+                number
+            })
+        };
+        let done = join_all((0..200).map(piece)).await;
+        assert_eq!(done, (0..200).map(Ok).collect::<Vec<_>>());
+        assert!(counts.1.load(Ordering::SeqCst) <= 2);
+        assert_eq!(threads.lane.lock().waiting.len(), 0);
+    }
+
+    #[tokio::test]
+    async fn work_given_up_in_line_is_not_begun_and_a_panic_does_not_end_the_line() {
+        let threads = Threads::new(1);
+        let (go, gate) = mpsc::channel::<()>();
+        let mut first = Box::pin(threads.run(move || gate.recv().is_ok()));
+        assert!(poll!(&mut first).is_pending());
+        let begun = Arc::new(AtomicUsize::new(0));
+        let seen = Arc::clone(&begun);
+        let mut unwanted = Box::pin(threads.run(move || seen.fetch_add(1, Ordering::SeqCst)));
+        assert!(poll!(&mut unwanted).is_pending());
+        drop(unwanted);
+        let panics = threads.run(|| panic!("as asked"));
+        let last = threads.run(|| 7);
+        go.send(()).unwrap();
+        let (first, panicked, last) = futures_util::join!(first, panics, last);
+        assert_eq!((first, last), (Ok(true), Ok(7)));
+        assert_eq!(panicked, Err::<(), _>(TaskError::Panicked("as asked".to_owned())));
+        assert_eq!(begun.load(Ordering::SeqCst), 0);
     }
 }

@@ -31,12 +31,15 @@ pub(crate) async fn guarded<T>(
     }
 }
 
-/// `work` as a closure for a thread of its own, and the future that waits for it.
+/// `work` as a closure for a thread of its own, and the future that waits for it; it is not begun if nobody waits any more.
 pub(crate) fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> (Box<dyn FnOnce() + Send>, impl Future<Output = Result<T, TaskError>> + Send + 'static) {
     let (done, waits) = oneshot::channel();
     let run = move || {
+        if done.is_closed() {
+            return;
+        }
         let outcome = std::panic::catch_unwind(AssertUnwindSafe(work));
         // Nobody waits any more when the task was cancelled.
         drop(done.send(outcome.map_err(|panic| TaskError::Panicked(panic_text(&*panic)))));

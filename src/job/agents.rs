@@ -79,7 +79,7 @@ fn builtin(agent: &Agent, name: &str, job: &Job, node: &Node) -> Result<Builder,
         answer::to_value(review.by(&own_name)).map_err(|error| error.to_string())
     };
     let builder = node.system().blocking_agent(agent.name.as_str(), work);
-    Ok(builder.count(instances(agent)).concurrency(concurrency(agent)))
+    Ok(builder.count(instances(agent)).concurrency(concurrency(agent)).prefetch(1))
 }
 
 /// A built-in reviewer computes, so it has an instance a core unless the run file says how many.

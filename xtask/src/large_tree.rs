@@ -13,6 +13,9 @@ const PYTHON: &[&str] = &["Django==5.2.8", "sympy==1.14.0"];
 /// Rust packages, as their authors released them.
 const RUST: &[(&str, &str)] =
     &[("tokio", "1.48.0"), ("nalgebra", "0.34.1"), ("cranelift-codegen", "0.125.4")];
+/// Where each kind lies in the tree.
+const PYTHON_FOLDER: &str = "python";
+const RUST_FOLDER: &str = "rust";
 /// The fewest source files that make a tree large.
 const SOURCE_FILES_MIN: usize = 300;
 
@@ -23,16 +26,19 @@ const SOURCE_FILES_MIN: usize = 300;
 pub(crate) fn unpack(root: &Path) -> Result<PathBuf> {
     let cache = shell::target(root).join("cache");
     let (tree, stamp) = (cache.join("large-tree"), cache.join("large-tree.txt"));
-    let wanted = format!("{PYTHON:?} {RUST:?}");
+    let wanted = format!("{PYTHON_FOLDER}: {PYTHON:?} {RUST_FOLDER}: {RUST:?}");
     if tree.is_dir() && fs::read_to_string(&stamp).is_ok_and(|found| found == wanted) {
         return Ok(tree);
     }
     fs::create_dir_all(&cache).with_context(|| format!("create {}", cache.display()))?;
     let work = tempfile::tempdir_in(&cache).context("make a folder to unpack in")?;
     let fresh = work.path().join("tree");
-    fs::create_dir(&fresh).with_context(|| format!("create {}", fresh.display()))?;
-    unpack_python(root, work.path(), &fresh)?;
-    unpack_rust(work.path(), &fresh)?;
+    let (python, rust) = (fresh.join(PYTHON_FOLDER), fresh.join(RUST_FOLDER));
+    for folder in [&python, &rust] {
+        fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))?;
+    }
+    unpack_python(root, work.path(), &python)?;
+    unpack_rust(work.path(), &rust)?;
     let count = sources(&fresh)?;
     ensure!(
         count >= SOURCE_FILES_MIN,

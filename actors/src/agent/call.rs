@@ -26,6 +26,11 @@ pub trait Behaviour<I, O>: Send + Sync + 'static {
     /// # Cancel safety
     /// Dropping the future cancels the work, with every process that belongs to it.
     fn call(&self, input: I, context: CallContext) -> BoxFuture<'static, Result<O, AgentError>>;
+
+    /// Whether calls beyond what it does at a time wait in a line of its own; otherwise its slot holds them back.
+    fn keeps_line(&self) -> bool {
+        false
+    }
 }
 
 /// Surrounds one call: which task and attempt it is, where progress goes, and whether it was cancelled.

@@ -1,9 +1,9 @@
 //! Function agents: Rust closures, async or computing on a thread of their own.
 
-use std::{fmt::Display, future::Future};
+use std::{fmt::Display, future::Future, sync::Arc};
 
 use futures_util::future::BoxFuture;
-use runtime::{tasks::on_thread, work::TaskError};
+use runtime::{tasks::Threads, work::TaskError};
 
 use super::call::{AgentError, Behaviour, CallContext};
 
@@ -29,11 +29,23 @@ where
     }
 }
 
-/// An agent that is a closure which blocks or computes, each call on a thread of its own.
+/// An agent that is a closure which blocks or computes, on threads of its own.
 ///
-/// A cancelled call is not waited for; the closure sees [`CallContext::cancelled`] and should end soon.
-#[derive(Clone, Debug)]
-pub struct Blocking<F>(pub F);
+/// Calls beyond its number of threads wait in line. A cancelled call is not waited for; the closure sees
+/// [`CallContext::cancelled`] and should end soon.
+#[derive(Debug)]
+pub struct Blocking<F> {
+    function: F,
+    threads: Arc<Threads>,
+}
+
+impl<F> Blocking<F> {
+    /// `function` on at most `threads` threads at a time.
+    pub fn new(function: F, threads: u32) -> Self {
+        let threads = Threads::new(usize::try_from(threads).unwrap_or(usize::MAX));
+        Self { function, threads: Arc::new(threads) }
+    }
+}
 
 impl<I, O, E, F> Behaviour<I, O> for Blocking<F>
 where
@@ -43,10 +55,11 @@ where
     F: Fn(I, CallContext) -> Result<O, E> + Clone + Send + Sync + 'static,
 {
     fn call(&self, input: I, context: CallContext) -> BoxFuture<'static, Result<O, AgentError>> {
-        let (function, cancelled) = (self.0.clone(), context.cancelled.clone());
+        let (function, cancelled) = (self.function.clone(), context.cancelled.clone());
+        let threads = Arc::clone(&self.threads);
         Box::pin(async move {
             let _guard = CancelOnDrop(cancelled);
-            match on_thread(move || function(input, context)).await {
+            match threads.run(move || function(input, context)).await {
                 Ok(outcome) => {
                     outcome.map_err(|error| AgentError::Failed { message: error.to_string() })
                 }
@@ -54,6 +67,10 @@ where
                 Err(TaskError::Cancelled) => Err(AgentError::Cancelled),
             }
         })
+    }
+
+    fn keeps_line(&self) -> bool {
+        true
     }
 }
 

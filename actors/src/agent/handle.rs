@@ -129,13 +129,17 @@ impl<I, O> fmt::Debug for Agent<I, O> {
     }
 }
 
+type Make<I, O> = Box<dyn Fn(usize, u32) -> Arc<dyn Behaviour<I, O>> + Send>;
+
 /// Describes an agent before it starts.
 pub struct AgentBuilder<I, O> {
     system: AgentSystem,
     name: String,
-    make: Box<dyn Fn(usize) -> Arc<dyn Behaviour<I, O>> + Send>,
+    /// From the number of the instance and its calls at a time.
+    make: Make<I, O>,
     count: usize,
     concurrency: u32,
+    prefetch: u32,
     capabilities: Vec<String>,
     restarts: (u32, Duration),
 }
@@ -157,7 +161,7 @@ impl<I: Send + 'static, O: Send + 'static> AgentBuilder<I, O> {
     pub(crate) fn new(
         system: AgentSystem,
         name: impl Into<String>,
-        make: impl Fn(usize) -> Arc<dyn Behaviour<I, O>> + Send + 'static,
+        make: impl Fn(usize, u32) -> Arc<dyn Behaviour<I, O>> + Send + 'static,
     ) -> Self {
         Self {
             system,
@@ -165,6 +169,7 @@ impl<I: Send + 'static, O: Send + 'static> AgentBuilder<I, O> {
             make: Box::new(make),
             count: 1,
             concurrency: 1,
+            prefetch: 0,
             capabilities: Vec::new(),
             restarts: (AGENT_RESTARTS, AGENT_RESTART_PERIOD),
         }
@@ -181,6 +186,16 @@ impl<I: Send + 'static, O: Send + 'static> AgentBuilder<I, O> {
     #[must_use]
     pub fn concurrency(mut self, calls: u32) -> Self {
         self.concurrency = calls.max(1);
+        self
+    }
+
+    /// Hands each instance this many calls more than it works on, so that it goes from one to the next without asking for it; 0 by
+    /// default.
+    ///
+    /// For short calls: the wait in line counts towards a call's timeout, and a panic before it costs a call an attempt.
+    #[must_use]
+    pub fn prefetch(mut self, calls: u32) -> Self {
+        self.prefetch = calls;
         self
     }
 
@@ -213,7 +228,7 @@ impl<I: Send + 'static, O: Send + 'static> AgentBuilder<I, O> {
         let card = Card {
             agent: key.clone(),
             capabilities: self.capabilities.iter().cloned().collect(),
-            concurrency: self.concurrency,
+            concurrency: self.concurrency.saturating_add(self.prefetch),
         };
         let (mut slots, mut supervisors) = (Vec::new(), Vec::new());
         for instance in 0..self.count {
@@ -231,7 +246,7 @@ impl<I: Send + 'static, O: Send + 'static> AgentBuilder<I, O> {
     }
 
     fn start_instance(&self, instance: usize, name: &Arc<str>) -> Supervised {
-        let behaviour = (self.make)(instance);
+        let behaviour = (self.make)(instance, self.concurrency);
         let (concurrency, name) = (self.concurrency, Arc::clone(name));
         let latency = self.system.counters().latency.clone();
         let spawn = Spawn::named("slot").mailbox(Mailbox::new(SLOT_MAILBOX, Overflow::Wait));

@@ -68,6 +68,10 @@ pub struct Slot<I, O> {
     latency: Histogram,
     next: u64,
     running: BTreeMap<u64, Running<O>>,
+    /// How much of what runs has a lease.
+    leased: usize,
+    /// Work handed over ahead of its turn.
+    ahead: VecDeque<Work<I, O>>,
     calls: VecDeque<(I, Reply<Result<O, AgentError>>)>,
 }
 
@@ -79,7 +83,7 @@ struct Running<O> {
 }
 
 impl<I, O> Slot<I, O> {
-    /// A slot that calls `agent`, at most `concurrency` direct calls at a time.
+    /// A slot that gives `agent` at most `concurrency` pieces of work and as many direct calls at a time.
     pub fn new(agent: Arc<dyn Behaviour<I, O>>, concurrency: u32) -> Self {
         let concurrency = usize::try_from(concurrency.max(1)).unwrap_or(usize::MAX);
         Self {
@@ -89,6 +93,8 @@ impl<I, O> Slot<I, O> {
             latency: Histogram::noop(),
             next: 0,
             running: BTreeMap::new(),
+            leased: 0,
+            ahead: VecDeque::new(),
             calls: VecDeque::new(),
         }
     }
@@ -118,13 +124,9 @@ impl<I: Send + 'static, O: Send + 'static> Actor for Slot<I, O> {
 
     fn handle(&mut self, msg: Msg<I, O>, cx: &mut Cx<Self>) {
         match msg {
-            Msg::Work(Work { reply, .. }) if !reply.is_wanted() => {}
             Msg::Work(work) => {
-                let Work { lease, task, attempt, sent, input, progress, reply } = work;
-                self.latency.record(cx.now().since(sent).as_secs_f64());
-                let context =
-                    CallContext { task, attempt, progress, cancelled: Cancelled::default() };
-                self.begin(Some(lease), context, (input, reply), cx);
+                self.ahead.push_back(work);
+                self.next_work(cx);
             }
             Msg::Cancel(lease) => self.cancel(lease, cx),
             Msg::Call(input, reply) => {
@@ -158,10 +160,30 @@ impl<I: Send + 'static, O: Send + 'static> Slot<I, O> {
         // The agent's own code runs inside the task, so that its panics are the task's.
         let work = async move { agent.call(input, context).await };
         let task = cx.perform(work, move |outcome| Msg::Done(call, outcome));
+        self.leased += usize::from(lease.is_some());
         self.running.insert(call, Running { lease, task, cancelled, reply });
     }
 
+    /// Begins what was handed over, as far as there is room; an agent that keeps a line itself gets all of it.
+    fn next_work(&mut self, cx: &mut Cx<Self>) {
+        while self.agent.keeps_line() || self.leased < self.concurrency {
+            let Some(work) = self.ahead.pop_front() else { return };
+            let Work { lease, task, attempt, sent, input, progress, reply } = work;
+            if !reply.is_wanted() {
+                continue;
+            }
+            self.latency.record(cx.now().since(sent).as_secs_f64());
+            let context = CallContext { task, attempt, progress, cancelled: Cancelled::default() };
+            self.begin(Some(lease), context, (input, reply), cx);
+        }
+    }
+
     fn cancel(&mut self, lease: LeaseId, cx: &mut Cx<Self>) {
+        if let Some(at) = self.ahead.iter().position(|work| work.lease == lease)
+            && let Some(work) = self.ahead.remove(at)
+        {
+            return cx.reply(work.reply, Err(AgentError::Cancelled));
+        }
         if let Some(running) = self.running.values().find(|running| running.lease == Some(lease)) {
             running.cancelled.set();
             cx.cancel(&running.task);
@@ -179,9 +201,7 @@ impl<I: Send + 'static, O: Send + 'static> Slot<I, O> {
     }
 
     fn next_call(&mut self, cx: &mut Cx<Self>) {
-        while self.running.values().filter(|running| running.lease.is_none()).count()
-            < self.concurrency
-        {
+        while self.running.len() - self.leased < self.concurrency {
             let Some((input, reply)) = self.calls.pop_front() else { return };
             let task = TaskId::from_u128(u128::from(cx.random()) << 64 | u128::from(cx.random()));
             self.begin(None, CallContext::new(task), (input, reply), cx);
@@ -195,6 +215,7 @@ impl<I: Send + 'static, O: Send + 'static> Slot<I, O> {
         cx: &mut Cx<Self>,
     ) {
         let Some(running) = self.running.remove(&call) else { return };
+        self.leased -= usize::from(running.lease.is_some());
         let (answer, panic) = match outcome {
             Ok(Err(AgentError::Panicked { message })) | Err(TaskError::Panicked(message)) => {
                 (Err(AgentError::Panicked { message: message.clone() }), Some(message))
@@ -205,7 +226,10 @@ impl<I: Send + 'static, O: Send + 'static> Slot<I, O> {
         cx.reply(running.reply, answer);
         match panic {
             Some(message) => cx.crash(format!("the agent panicked: {message}")),
-            None => self.next_call(cx),
+            None => {
+                self.next_work(cx);
+                self.next_call(cx);
+            }
         }
     }
 }
@@ -229,7 +253,12 @@ impl<I, O> fmt::Debug for Msg<I, O> {
 
 impl<I, O> fmt::Debug for Slot<I, O> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "Slot({} running, {} queued)", self.running.len(), self.calls.len())
+        write!(
+            out,
+            "Slot({} running, {} queued)",
+            self.running.len(),
+            self.ahead.len() + self.calls.len()
+        )
     }
 }
 

@@ -7,7 +7,7 @@
 //! | ring | one token goes around 1,000 actors |
 //! | ask | one task asks one actor, the next question after the answer |
 //! | ask_in_flight | one task asks one actor, 64 questions open at any time |
-//! | swarm_tick | every tick, 10,000 actors get a message and each tells one gatherer; the next tick after the last reply |
+//! | swarm_tick | every tick, 10,000 actors get a message and each tells one gatherer; the next tick after the last reply; the first tick, in which they start, is not timed |
 //!
 //! Mailboxes of tokio and Synod are bounded, ractor's cannot be.
 use std::time::Duration;

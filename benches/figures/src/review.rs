@@ -30,9 +30,9 @@ pub(crate) const FIGURES: &[Figure] = &[Figure {
 }];
 
 /// The folder of the large tree that is reviewed; all of it takes minutes.
-const FOLDER: &str = "sympy";
+const FOLDER: &str = "python";
 /// The same in the short form.
-const FOLDER_SHORT: &str = "sympy/polys";
+const FOLDER_SHORT: &str = "python/sympy/polys";
 
 /// Why this has no number.
 const NO_TREE: &str = "no tree was given with --tree; `cargo xtask large-tree` unpacks one";

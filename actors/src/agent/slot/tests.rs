@@ -121,7 +121,7 @@ const LONG: Duration = Duration::from_secs(100);
 
 #[test]
 fn work_is_answered_and_a_cancel_hits_its_own_lease_alone() {
-    let mut pair = Pair::new(2);
+    let mut pair = Pair::new(3);
     pair.ask(Ask::Work(1, 0, LONG));
     pair.ask(Ask::Work(2, 0, LONG));
     pair.ask(Ask::Work(3, 5, LONG));
@@ -174,6 +174,22 @@ fn a_direct_call_that_was_given_up_does_not_hang_in_the_way_of_the_next() {
     pair.ask(Ask::Call(9, LONG));
     assert_eq!(pair.asker.heard.last(), Some(&Ok(Ok(9))));
     assert_eq!((pair.seen.began(), pair.seen.dropped()), (2, 2), "the second was never begun");
+}
+
+#[test]
+fn work_handed_over_ahead_waits_for_its_turn_and_can_be_cancelled_there() {
+    let mut pair = Pair::new(1);
+    pair.ask(Ask::Work(1, 0, LONG));
+    pair.ask(Ask::Work(2, 5, LONG));
+    pair.ask(Ask::Work(3, 6, LONG));
+    assert_eq!((pair.asker.heard.len(), pair.seen.began()), (0, 1));
+    pair.slot.tell(Msg::Cancel(LeaseId(2)));
+    pair.deliver();
+    assert_eq!(pair.asker.heard, [Ok(Err(AgentError::Cancelled))]);
+    pair.slot.tell(Msg::Cancel(LeaseId(1)));
+    pair.deliver();
+    assert_eq!(pair.asker.heard[1..], [Ok(Err(AgentError::Cancelled)), Ok(Ok(6))]);
+    assert_eq!((pair.slot.leased, pair.seen.began()), (0, 2));
 }
 
 #[test]

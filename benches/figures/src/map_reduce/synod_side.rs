@@ -77,6 +77,7 @@ pub(crate) fn speed_up(settings: &Settings) -> Outcome {
         let agent = system
             .blocking_agent("compute", move |_: u64, _| Ok::<_, String>(compute::part(iterations)))
             .count(WORKERS)
+            .prefetch(1)
             .start()?;
         let watch = Watch::start();
         let done = system.run(map_reduce(0..parts, &agent)).deadline(DEADLINE).await?;
