@@ -14,6 +14,7 @@ mod imports;
 mod walk;
 
 use std::io::Read;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -140,13 +141,21 @@ pub enum SourceError {
     },
 }
 
-/// Lists the files to review. Blocks on the file system, and on `git` for a diff.
+/// Lists the files to review, on all cores. Blocks on the file system, and on `git` for a diff.
 ///
 /// # Errors
 /// Says which path, revision or command is wrong, and what to do instead.
 pub fn list(options: &Options) -> Result<Source, SourceError> {
+    list_on(options, std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN))
+}
+
+/// Lists the files to review as [`list`] does, on this many threads.
+///
+/// # Errors
+/// As [`list`].
+pub fn list_on(options: &Options, threads: NonZeroUsize) -> Result<Source, SourceError> {
     match &options.diff {
-        None => walk::list(&options.path),
+        None => walk::list(&options.path, threads),
         Some(range) => diff::list(&options.path, range),
     }
 }
@@ -197,6 +206,30 @@ fn too_large(bytes: u64) -> String {
     format!("has {bytes} bytes; the limit is {FILE_BYTES_MAX}")
 }
 
+/// A file as it is known from its own content.
+struct Measured {
+    fact: FileFact,
+    imports: Vec<imports::Import>,
+}
+
+impl Measured {
+    fn new(path: String, bytes: &[u8], changed: Option<Vec<(u32, u32)>>) -> Self {
+        let text = text::decode(bytes);
+        let kind = text::language(&path);
+        let fact = FileFact {
+            bytes: bytes.len() as u64,
+            kind: kind.to_owned(),
+            complexity: facts::complexity(kind, &text),
+            depends_on: Vec::new(),
+            test: text::is_test(&path),
+            changed,
+            path,
+        };
+        let imports = imports::of(&fact.path, kind, &text);
+        Self { fact, imports }
+    }
+}
+
 /// Gathers files and skips under the limits of a source, then sorts and links them.
 struct Gather<'a> {
     path: &'a Path,
@@ -226,26 +259,9 @@ impl<'a> Gather<'a> {
         self.check()
     }
 
-    fn add(
-        &mut self,
-        path: String,
-        bytes: &[u8],
-        changed: Option<Vec<(u32, u32)>>,
-    ) -> Result<(), SourceError> {
-        let text = text::decode(bytes);
-        let kind = text::language(&path);
-        let fact = FileFact {
-            bytes: bytes.len() as u64,
-            kind: kind.to_owned(),
-            complexity: facts::complexity(kind, &text),
-            depends_on: Vec::new(),
-            test: text::is_test(&path),
-            changed,
-            path,
-        };
-        self.bytes += fact.bytes;
-        let imports = imports::of(&fact.path, kind, &text);
-        self.files.push((fact, imports));
+    fn add(&mut self, file: Measured) -> Result<(), SourceError> {
+        self.bytes += file.fact.bytes;
+        self.files.push((file.fact, file.imports));
         self.check()
     }
 

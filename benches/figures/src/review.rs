@@ -2,6 +2,7 @@
 //!
 //! Synod does what `synod run` does with a run file of the built-in reviewers: list, split by size, review, journal on disk,
 //! merge. The reference does the same work on one thread, without an actor: every reviewer over every file, in turn.
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -77,7 +78,8 @@ async fn reviewed(run: &Resolved, folder: &Path) -> Result<Report> {
 fn sequential(settings: &Settings) -> Outcome {
     let Some(path) = folder(settings) else { return Ok(Err(NO_TREE.to_owned())) };
     let watch = Watch::start();
-    let source = source::list(&source::Options { path, diff: None }).context("list the files")?;
+    let source = source::list_on(&source::Options { path, diff: None }, NonZeroUsize::MIN)
+        .context("list the files")?;
     let mut fold = Fold::default();
     fold.add(Review { skipped: source.skipped.clone(), ..Review::default() });
     for (agent, name) in AGENTS {

@@ -3,7 +3,7 @@
 use std::path::{Component, Path};
 
 use super::git::{self, GitError};
-use super::{Commits, Gather, Source, SourceError, reason_to_skip, too_large};
+use super::{Commits, Gather, Measured, Source, SourceError, reason_to_skip, too_large};
 use crate::limits::{FILE_BYTES_MAX, REVISION_BYTES_MAX};
 
 /// Bytes of files that are asked of one `git` command.
@@ -271,7 +271,7 @@ fn materialise(
             .map_or(Ok(()), std::fs::create_dir_all)
             .and_then(|()| std::fs::write(&path, bytes));
         written.map_err(|source| SourceError::Materialise { path, source })?;
-        gather.add(file.path, bytes, Some(file.lines))?;
+        gather.add(Measured::new(file.path, bytes, Some(file.lines)))?;
     }
     Ok(())
 }

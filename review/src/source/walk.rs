@@ -1,36 +1,40 @@
 //! The files below a folder, as `.gitignore` lets them be seen.
 
+use std::num::NonZeroUsize;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use ignore::{DirEntry, WalkBuilder};
 
-use super::{Gather, Source, SourceError, read};
-use crate::limits::DIRECTORY_DEPTH_MAX;
+use super::{Gather, Measured, Source, SourceError, read};
+use crate::limits::{DIRECTORY_DEPTH_MAX, SOURCE_BYTES_MAX};
 
 /// Hidden files that are reviewed all the same, because they are where secrets lie.
 const HIDDEN_FILES: &[&str] = &[".env", ".npmrc", ".netrc", ".pypirc"];
 
 /// Lists a folder or one file.
-pub(super) fn list(path: &Path) -> Result<Source, SourceError> {
+pub(super) fn list(path: &Path, threads: NonZeroUsize) -> Result<Source, SourceError> {
     let missing = |source| SourceError::Missing { path: path.to_owned(), source };
     let root = path.canonicalize().map_err(missing)?;
     let metadata = root.metadata().map_err(missing)?;
     if metadata.is_dir() {
         std::fs::read_dir(&root).map_err(missing)?;
-        return folder(path, &root);
+        return folder(path, &root, threads);
     }
     match (metadata.is_file(), root.parent(), root.file_name().map(|name| name.to_string_lossy())) {
         (true, Some(parent), Some(name)) => {
             let mut gather = Gather::new(path);
-            add(&mut gather, parent, name.into_owned())?;
+            take(&mut gather, measured(parent, name.into_owned()))?;
             Ok(gather.finish(parent.to_owned()))
         }
         _ => Err(SourceError::Special { path: path.to_owned() }),
     }
 }
 
-fn folder(path: &Path, root: &Path) -> Result<Source, SourceError> {
+fn folder(path: &Path, root: &Path, threads: NonZeroUsize) -> Result<Source, SourceError> {
     let mut gather = Gather::new(path);
+    let mut files = Vec::new();
     let walk = WalkBuilder::new(root)
         .hidden(false)
         .git_global(false)
@@ -41,39 +45,86 @@ fn folder(path: &Path, root: &Path) -> Result<Source, SourceError> {
         .build();
     for entry in walk {
         match entry {
-            Ok(entry) => visit(&mut gather, root, &entry)?,
+            Ok(entry) => files.extend(visit(&mut gather, root, &entry)?),
             Err(error) => gather.skip(place_of(&error, root), error_text(&error))?,
         }
+    }
+    for file in all_measured(root, files, threads) {
+        take(&mut gather, file)?;
     }
     Ok(gather.finish(root.to_owned()))
 }
 
-fn visit(gather: &mut Gather<'_>, root: &Path, entry: &DirEntry) -> Result<(), SourceError> {
+/// What is to be read of an entry; what is not is skipped with its reason.
+fn visit(
+    gather: &mut Gather<'_>,
+    root: &Path,
+    entry: &DirEntry,
+) -> Result<Option<String>, SourceError> {
     let relative = entry.path().strip_prefix(root).unwrap_or(entry.path());
     if let Some(error) = entry.error() {
         gather.skip(shown(relative), format!("its ignore rules are read in part: {error}"))?;
     }
     if entry.file_type().is_some_and(|kind| kind.is_dir()) {
         let deepest = entry.depth() == DIRECTORY_DEPTH_MAX;
-        return if deepest {
+        if deepest {
             gather.skip(
                 shown(relative),
                 format!("is {DIRECTORY_DEPTH_MAX} folders deep; what is below is not read"),
-            )
-        } else {
-            Ok(())
-        };
+            )?;
+        }
+        return Ok(None);
     }
-    match path_text(relative) {
-        Some(path) => add(gather, root, path),
-        None => gather.skip(shown(relative), "its name is not valid UTF-8"),
+    let path = path_text(relative);
+    if path.is_none() {
+        gather.skip(shown(relative), "its name is not valid UTF-8")?;
+    }
+    Ok(path)
+}
+
+/// A file, or its path and why it is skipped.
+type Read = Result<Measured, (String, String)>;
+
+/// Reads the files on some threads, each taking the next; ends early once they are too large together.
+fn all_measured(root: &Path, files: Vec<String>, threads: NonZeroUsize) -> Vec<Read> {
+    let (next, bytes) = (Mutex::new(files.into_iter()), AtomicU64::new(0));
+    let work = || {
+        let mut done = Vec::new();
+        while bytes.load(Ordering::Relaxed) <= SOURCE_BYTES_MAX
+            && let Some(path) = next.lock().unwrap_or_else(PoisonError::into_inner).next()
+        {
+            let file = measured(root, path);
+            if let Ok(file) = &file {
+                bytes.fetch_add(file.fact.bytes, Ordering::Relaxed);
+            }
+            done.push(file);
+        }
+        done
+    };
+    std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads.get()).map(|_| scope.spawn(work)).collect();
+        let mut all = work();
+        for other in others {
+            match other.join() {
+                Ok(done) => all.extend(done),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        all
+    })
+}
+
+fn measured(root: &Path, path: String) -> Read {
+    match read(root, &path) {
+        Ok(bytes) => Ok(Measured::new(path, &bytes, None)),
+        Err(reason) => Err((path, reason)),
     }
 }
 
-fn add(gather: &mut Gather<'_>, root: &Path, path: String) -> Result<(), SourceError> {
-    match read(root, &path) {
-        Ok(bytes) => gather.add(path, &bytes, None),
-        Err(reason) => gather.skip(path, reason),
+fn take(gather: &mut Gather<'_>, file: Read) -> Result<(), SourceError> {
+    match file {
+        Ok(file) => gather.add(file),
+        Err((path, reason)) => gather.skip(path, reason),
     }
 }
 
