@@ -89,6 +89,8 @@ pub enum ExitReason {
     Crashed(String),
     /// Its journal refused a record, so what it decided could not be made durable.
     Journal(String),
+    /// It was never started, since a budget allows no more; the text names the budget and what of it is used up.
+    Refused(String),
     /// A supervisor gave it up: too many restarts within the period.
     Intensity(String),
 }
@@ -107,6 +109,7 @@ impl fmt::Display for ExitReason {
             Self::Shutdown => out.write_str("shut down"),
             Self::Crashed(why) => write!(out, "crashed: {why}"),
             Self::Journal(why) => write!(out, "its journal failed: {why}"),
+            Self::Refused(why) => write!(out, "not started: {why}"),
             Self::Intensity(why) => write!(out, "given up by its supervisor: {why}"),
         }
     }
@@ -126,7 +129,7 @@ pub struct Down {
 pub struct ChildExit {
     /// Which child.
     pub child: ActorId,
-    /// Which of its incarnations, from 1.
+    /// Which of its incarnations, from 1; 0 for a child that was refused before its first.
     pub incarnation: u32,
     /// Why it ended.
     pub reason: ExitReason,

@@ -37,6 +37,9 @@ pub enum AskError {
     /// The mailbox was full and its policy is to reject, so the question was never delivered.
     #[error("the mailbox is full")]
     Full,
+    /// The question was never delivered: a budget, a limit or the actor itself refused it; the text says which and why.
+    #[error("refused: {0}")]
+    Refused(String),
     /// The question was handled and failed; the text says how.
     #[error("{0}")]
     Failed(String),

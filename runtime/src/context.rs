@@ -15,12 +15,14 @@ use serde::Serialize;
 
 use crate::{
     actor::{Actor, ActorId, ChildExit, Down, ExitReason},
-    address::{Addr, Delivery, Target},
+    address::{Addr, Delivery, Placed, Target},
     ask::{ActorAsk, Answer, AskError, Reply},
     belongings::Belongings,
+    budget::Budget,
     child::ChildRef,
     clock::Moment,
     events::EventKind,
+    kernel::Kernel,
     mailbox::Slot,
     outbox::Effect,
     record,
@@ -87,16 +89,23 @@ impl<A: Actor> Cx<A> {
     /// A message to oneself is handled before queued ones. What cannot be delivered becomes a dead letter.
     pub fn send<T: Send + 'static>(&mut self, target: &impl Target<T>, message: T) {
         let (target, from) = (target.clone(), self.slot.id);
-        self.effects.push(Effect::Send(Box::new(move |kernel| {
-            match target.deliver(message, from) {
-                Delivery::Done => None,
-                Delivery::InLine(place) => Some(place),
-                Delivery::Refused(why, message) => {
-                    kernel.dead_letter::<T>(target.target_name(), why, message);
-                    None
-                }
+        let Some(budget) = self.slot.budget.clone() else {
+            return self
+                .effects
+                .push(Effect::Send(Box::new(move |kernel| sent(kernel, &target, message, from))));
+        };
+        self.effects.push(Effect::Send(Box::new(move |kernel| match kernel.charge(&budget) {
+            Ok(()) => sent(kernel, &target, message, from),
+            Err(why) => {
+                kernel.dead_letter::<T>(target.target_name(), why, Box::new(message));
+                None
             }
         })));
+    }
+
+    /// What this actor's messages and children are charged to, and the tasks that it starts should be.
+    pub fn budget(&self) -> Option<&Budget> {
+        self.slot.budget.as_ref()
     }
 
     /// Answers an ask.
@@ -120,8 +129,14 @@ impl<A: Actor> Cx<A> {
     {
         let (target, slot, incarnation) =
             (target.clone(), Arc::clone(&self.slot), self.incarnation);
-        self.effects.push(Effect::Send(Box::new(move |_| {
+        self.effects.push(Effect::Send(Box::new(move |kernel| {
             let ask = ActorAsk::open(&slot, incarnation, within, into_message);
+            if let Some(budget) = &slot.budget
+                && let Err(why) = kernel.charge(budget)
+            {
+                ask.answer(Err(why));
+                return None;
+            }
             let reply = Reply::new(Arc::<ActorAsk<T, A::Msg, F>>::clone(&ask));
             match target.deliver_question(question, reply, slot.id) {
                 Delivery::Refused(why, question) => {
@@ -236,6 +251,7 @@ impl<A: Actor> Cx<A> {
         birth: Birth<B>,
         report: Option<spawn::Report>,
     ) -> Addr<B::Msg> {
+        let spawn = spawn.inheriting(self.slot.budget.as_ref());
         let (addr, launch) =
             spawn::prepare(&self.slot.kernel, Some(&self.slot.name), spawn, birth, report);
         self.launch_child(addr.child(), Box::new(launch));
@@ -326,6 +342,23 @@ impl<A: Actor> Cx<A> {
 impl<A: Actor> fmt::Debug for Cx<A> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "Cx({} {}, {} effects)", self.slot.name, self.slot.id, self.effects.len())
+    }
+}
+
+/// Delivers `message`, or makes it a dead letter; returns its place where it stands in line.
+fn sent<T: Send + 'static>(
+    kernel: &Kernel,
+    target: &impl Target<T>,
+    message: T,
+    from: ActorId,
+) -> Option<Box<dyn Placed>> {
+    match target.deliver(message, from) {
+        Delivery::Done => None,
+        Delivery::InLine(place) => Some(place),
+        Delivery::Refused(why, message) => {
+            kernel.dead_letter::<T>(target.target_name(), why, message);
+            None
+        }
     }
 }
 

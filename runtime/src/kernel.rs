@@ -18,8 +18,9 @@ use parking_lot::Mutex;
 use protocol::EventId;
 
 use crate::{
-    actor::ActorId,
+    actor::{ActorId, ExitReason},
     ask::AskError,
+    budget::{Budget, Cost, Exceeded},
     child::ChildRef,
     clock::{Clock, ManualClock, Moment, Random, SeededRandom},
     engine::{journal::Journal, local::MemoryJournal},
@@ -138,6 +139,28 @@ impl Kernel {
         if let Err(fault) = self.bus.publish(event, self.clock.unix_nanos(), self.coordinator) {
             tracing::error!(%fault, kind, "an event of the kernel's own is not valid");
         }
+    }
+
+    /// Charges a message to `budget`.
+    pub(crate) fn charge(&self, budget: &Budget) -> Result<(), AskError> {
+        let spent = budget.spend(Cost::MESSAGE, self.now_for(budget));
+        spent.map_err(|refused| AskError::Refused(self.over_budget(&refused)))
+    }
+
+    /// Charges a child to `budget`.
+    pub(crate) fn charge_child(&self, budget: &Budget) -> Result<(), ExitReason> {
+        let spent = budget.spend_child(self.now_for(budget));
+        spent.map_err(|refused| ExitReason::Refused(self.over_budget(&refused)))
+    }
+
+    /// The clock is read for budgets that end with time only.
+    fn now_for(&self, budget: &Budget) -> Moment {
+        if budget.ends() == Moment::NEVER { Moment::START } else { self.now() }
+    }
+
+    fn over_budget(&self, refused: &Exceeded) -> String {
+        self.metrics.budget_refusal();
+        refused.to_string()
     }
 
     /// Keeps note of a message that a send could not deliver, then drops it (which answers an ask in it).

@@ -16,6 +16,7 @@ pub mod admission;
 pub mod ask;
 pub mod backoff;
 mod belongings;
+pub mod budget;
 pub mod child;
 pub mod clock;
 pub mod context;

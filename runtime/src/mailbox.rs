@@ -33,6 +33,7 @@ pub(crate) use self::{
 };
 use crate::{
     actor::{ActorId, Down, ExitReason},
+    budget::Budget,
     kernel::Kernel,
     limits::{BATCH_MESSAGES, FOLLOW_UPS_MAX, MAILBOX_CAPACITY},
     work::panic_text,
@@ -132,6 +133,8 @@ pub(crate) struct Slot<M> {
     pub(crate) id: ActorId,
     pub(crate) name: Arc<str>,
     pub(crate) kernel: Arc<Kernel>,
+    /// What its steps' messages and children are charged to.
+    pub(crate) budget: Option<Budget>,
     mailbox: Mailbox,
     /// Set whenever the host has something more pressing to see than the rest of its batch.
     urgent: AtomicBool,
@@ -171,6 +174,7 @@ impl<M> Slot<M> {
             id,
             name,
             kernel,
+            budget: None,
             mailbox,
             urgent: AtomicBool::new(false),
             handled: AtomicUsize::new(0),
@@ -190,6 +194,12 @@ impl<M> Slot<M> {
                 watchers_ever: 0,
             }),
         }
+    }
+
+    /// Charges what the actor does to `budget`.
+    pub(crate) fn charged_to(mut self, budget: Option<Budget>) -> Self {
+        self.budget = budget;
+        self
     }
 
     /// Puts `message` into the data lane, or says why not and hands it back.

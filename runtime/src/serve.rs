@@ -21,6 +21,7 @@ use protocol::RunId;
 
 use crate::{
     actor::{Actor, ChildExit, ExitReason},
+    budget::Budget,
     engine::journal::{JournalError, Sequence},
     limits::{BATCH_MESSAGES, REPLAY_RECORDS},
     mailbox::{Control, Slot, Verdict},
@@ -37,11 +38,23 @@ pub(crate) struct Life<A: Actor> {
     pub(crate) report: Option<Report>,
     pub(crate) journal: Option<RunId>,
     pub(crate) shutdown: Duration,
+    /// What its birth costs its parent.
+    pub(crate) charge: Option<Budget>,
 }
 
 /// Serves the address until its end.
 pub(crate) async fn serve<A: Actor>(mut life: Life<A>) {
     let slot = Arc::clone(&life.curtain.slot);
+    if let Some(budget) = life.charge.take()
+        && let Err(reason) = slot.kernel.charge_child(&budget)
+    {
+        tracing::warn!(actor = %slot.name, %reason, "actor refused");
+        life.curtain.reason = reason.clone();
+        if let Some(report) = &life.report {
+            report(ChildExit { child: slot.id, incarnation: 0, reason });
+        }
+        return;
+    }
     loop {
         let incarnation = slot.begin();
         if incarnation > 1 {

@@ -7,6 +7,7 @@ use protocol::RunId;
 use crate::{
     actor::{Actor, ChildExit},
     address::Addr,
+    budget::Budget,
     kernel::Kernel,
     limits::{ACTOR_NAME_BYTES_MAX, SHUTDOWN_DEFAULT},
     mailbox::{Mailbox, Slot},
@@ -32,6 +33,9 @@ pub struct Spawn {
     pub(crate) mailbox: Mailbox,
     pub(crate) journal: Option<RunId>,
     pub(crate) shutdown: Duration,
+    pub(crate) budget: Option<Budget>,
+    /// The parent's, which its birth is charged to.
+    pub(crate) charge: Option<Budget>,
 }
 
 impl Spawn {
@@ -41,7 +45,14 @@ impl Spawn {
     pub fn named(name: impl Into<String>) -> Self {
         let mut name: String = name.into();
         name.truncate(name.floor_char_boundary(ACTOR_NAME_BYTES_MAX));
-        Self { name, mailbox: Mailbox::default(), journal: None, shutdown: SHUTDOWN_DEFAULT }
+        Self {
+            name,
+            mailbox: Mailbox::default(),
+            journal: None,
+            shutdown: SHUTDOWN_DEFAULT,
+            budget: None,
+            charge: None,
+        }
     }
 
     /// Sets size and policy of the mailbox.
@@ -64,6 +75,23 @@ impl Spawn {
         self.shutdown = within;
         self
     }
+
+    /// Charges every message that the actor sends and every child that it starts to `budget`; its children inherit it.
+    ///
+    /// What the budget refuses does not happen: a message becomes a dead letter, an ask is answered
+    /// [`Refused`](crate::ask::AskError::Refused), a child ends as [`Refused`](crate::actor::ExitReason::Refused).
+    #[must_use]
+    pub fn budget(mut self, budget: Budget) -> Self {
+        self.budget = Some(budget);
+        self
+    }
+
+    /// Makes it a child of an actor with `budget`: charged to that, and inheriting it unless it has one of its own.
+    pub(crate) fn inheriting(mut self, budget: Option<&Budget>) -> Self {
+        self.budget = self.budget.or_else(|| budget.map(Budget::below));
+        self.charge = budget.cloned();
+        self
+    }
 }
 
 /// Makes the slot of a new actor and the closure that launches it; dropping that closes the slot.
@@ -74,18 +102,18 @@ pub(crate) fn prepare<A: Actor>(
     birth: Birth<A>,
     report: Option<Report>,
 ) -> (Addr<A::Msg>, impl FnOnce() + Send + 'static) {
-    let Spawn { name, mailbox, journal, shutdown } = spawn;
+    let Spawn { name, mailbox, journal, shutdown, budget, charge } = spawn;
     let name: Arc<str> = match parent {
         Some(parent) => format!("{parent}/{name}").into(),
         None => name.into(),
     };
     let id = kernel.next_actor();
-    let slot = kernel
-        .registry
-        .add(name, id, |name| Slot::<A::Msg>::new(Arc::clone(kernel), id, name, mailbox));
+    let slot = kernel.registry.add(name, id, |name| {
+        Slot::<A::Msg>::new(Arc::clone(kernel), id, name, mailbox).charged_to(budget)
+    });
     let addr = Addr(Arc::clone(&slot));
     let (child, host) = (addr.child(), Arc::clone(&kernel.host));
     let curtain = Curtain::new(slot);
-    let life = Life { curtain, birth, report, journal, shutdown };
+    let life = Life { curtain, birth, report, journal, shutdown, charge };
     (addr, move || host.launch(child, Box::pin(serve(life))))
 }

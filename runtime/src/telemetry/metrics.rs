@@ -20,6 +20,8 @@ pub const DEAD_LETTERS: &str = "synod_dead_letters_total";
 pub const RESTARTS: &str = "synod_restarts_total";
 /// Ends of actors that took longer than their shutdown time.
 pub const SHUTDOWN_OVERRUNS: &str = "synod_shutdown_overruns_total";
+/// Messages and children that a budget refused.
+pub const BUDGET_REFUSALS: &str = "synod_budget_refusals_total";
 /// Attempts at parts, by outcome.
 pub const ATTEMPTS: &str = "synod_attempts_total";
 /// Parts that are with an agent now.
@@ -39,6 +41,7 @@ impl Metrics {
             (DEAD_LETTERS, "Messages that nobody took"),
             (RESTARTS, "Incarnations that began after the first"),
             (SHUTDOWN_OVERRUNS, "Ends of actors that took longer than their shutdown time"),
+            (BUDGET_REFUSALS, "Messages and children that a budget refused"),
             (ATTEMPTS, "Attempts at parts"),
         ];
         for (name, text) in counters {
@@ -119,6 +122,7 @@ pub(crate) struct KernelMetrics {
     dead_letters: Counter,
     restarts: Counter,
     overruns: Counter,
+    budget_refusals: Counter,
 }
 
 impl KernelMetrics {
@@ -127,6 +131,7 @@ impl KernelMetrics {
             dead_letters: all.counter(DEAD_LETTERS, &[]),
             restarts: all.counter(RESTARTS, &[]),
             overruns: all.counter(SHUTDOWN_OVERRUNS, &[]),
+            budget_refusals: all.counter(BUDGET_REFUSALS, &[]),
             all,
         }
     }
@@ -141,6 +146,10 @@ impl KernelMetrics {
 
     pub(crate) fn restarted(&self) {
         self.restarts.increment(1);
+    }
+
+    pub(crate) fn budget_refusal(&self) {
+        self.budget_refusals.increment(1);
     }
 
     pub(crate) fn shutdown_overrun(&self) {

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod asks;
 #[cfg(test)]
+mod budgets;
+#[cfg(test)]
 mod ends;
 #[cfg(test)]
 mod mail;

@@ -1,0 +1,161 @@
+//! Budgets of actors: what they send and start is charged, and what is refused does not happen.
+
+use std::time::Duration;
+
+use synod_runtime::{
+    actor::ExitReason,
+    address::Addr,
+    ask::AskError,
+    budget::{Budget, Cost, Limits},
+    clock::Moment,
+    context::Cx,
+    node::Node,
+    spawn::Spawn,
+};
+
+use super::support::{Do, Log, Puppet, SOON, act, ask, handled, note, puppet, soon, tell, until};
+
+fn budget(limits: Limits) -> Budget {
+    Budget::root("run", limits, Moment::START)
+}
+
+/// A root puppet whose doings are charged.
+fn spender(node: &Node, log: &Log, budget: &Budget) -> Addr<Do> {
+    let log = log.clone();
+    let spawn = Spawn::named("spender").budget(budget.clone());
+    node.spawn(spawn, move || Puppet::new(&log))
+}
+
+#[tokio::test]
+async fn a_message_beyond_the_budget_is_a_dead_letter_that_names_it() {
+    let (node, log) = (Node::in_memory().unwrap(), Log::default());
+    let run = budget(Limits { messages: Some(2), ..Limits::default() });
+    let (from, to) = (spender(&node, &log, &run), puppet(&node, "to", &log));
+    let target = to.clone();
+    tell(&from, move |_, cx| {
+        for line in ["first", "second", "third"] {
+            cx.send(&target, note(line));
+        }
+    });
+    handled(&from).await;
+    handled(&to).await;
+    assert!(log.has("second") && !log.has("third"), "{:?}", log.lines());
+    let letters = node.dead_letters();
+    let [letter] = letters.as_slice() else { panic!("{letters:?}") };
+    let refused = "budget `run` allows 2 messages: 0 left, 1 asked for".to_owned();
+    assert_eq!(letter.why, AskError::Refused(refused));
+    assert_eq!((run.spent(), run.reserved()), (Cost { messages: 2, ..Cost::ZERO }, Cost::ZERO));
+}
+
+#[tokio::test]
+async fn an_ask_beyond_the_budget_is_answered_at_once_and_answers_cost_nothing() {
+    let (node, log) = (Node::in_memory().unwrap(), Log::default());
+    let run = budget(Limits { messages: Some(1), ..Limits::default() });
+    let (from, to) = (spender(&node, &log, &run), puppet(&node, "to", &log));
+    let target = to.clone();
+    tell(&from, move |_, cx| {
+        for _ in 0..2 {
+            let question = |to| act(move |_, cx| cx.reply(to, 7));
+            cx.ask(&target, question, SOON, |answer: Result<i32, AskError>| {
+                act(move |puppet, _| puppet.log.add(format!("{answer:?}")))
+            });
+        }
+    });
+    let refused = "Err(Refused(\"budget `run` allows 1 messages: 0 left, 1 asked for\"))";
+    until("both are answered", || log.has("Ok(7)") && log.has(refused)).await;
+    assert_eq!(run.spent().messages, 1);
+}
+
+#[tokio::test]
+async fn a_message_of_a_step_that_crashed_costs_nothing() {
+    let (node, log) = (Node::in_memory().unwrap(), Log::default());
+    let run = budget(Limits::default());
+    let (from, to) = (spender(&node, &log, &run), puppet(&node, "to", &log));
+    tell(&from, move |_, cx| {
+        cx.send(&to, note("lost"));
+        panic!("after sending");
+    });
+    soon(from.stopped()).await;
+    assert_eq!(run.spent(), Cost::ZERO);
+}
+
+/// Starts a child below `cx` that does `does` when it starts.
+fn child(cx: &mut Cx<Puppet>, name: &str, does: fn(&mut Puppet, &mut Cx<Puppet>)) -> Addr<Do> {
+    let log = Log::default();
+    cx.spawn(Spawn::named(name), move || Puppet::new(&log).starting(does))
+}
+
+#[tokio::test]
+async fn children_inherit_the_budget_and_a_refused_one_ends_at_once() {
+    let (node, log) = (Node::in_memory().unwrap(), Log::default());
+    let run = budget(Limits { children: Some(3), depth: Some(2), ..Limits::default() });
+    let root = spender(&node, &log, &run);
+    let first = ask(&root, |_, cx, to| {
+        let first = child(cx, "first", |_, cx| {
+            child(cx, "second", |_, cx| {
+                child(cx, "too-deep", |_, _| {});
+            });
+        });
+        cx.reply(to, first);
+    });
+    let first = first.await.unwrap();
+    let ended = |name: &str| node.find::<Do>(name).is_none();
+    let second = "spender/first/second";
+    until("the second lives", || !ended(second)).await;
+    until("the third was refused", || {
+        ended("spender/first/second/too-deep") && run.spent().children == 2
+    })
+    .await;
+    let beyond = ask(&root, |_, cx, to| {
+        let pair = [child(cx, "third", |_, _| {}), child(cx, "fourth", |_, _| {})];
+        cx.reply(to, pair);
+    });
+    let [third, fourth] = beyond.await.unwrap();
+    let one = async {
+        tokio::select! {
+            reason = third.stopped() => reason,
+            reason = fourth.stopped() => reason,
+        }
+    };
+    let reason = soon(one).await;
+    let refused = "budget `run` allows 3 children: 0 left, 1 asked for".to_owned();
+    assert_eq!(reason, ExitReason::Refused(refused));
+    assert_eq!(run.spent().children, 3);
+    assert!(!first.is_stopped());
+}
+
+#[tokio::test]
+async fn a_supervising_parent_is_told_that_its_child_was_refused() {
+    let (node, log) = (Node::in_memory().unwrap(), Log::default());
+    let run = budget(Limits { children: Some(0), ..Limits::default() });
+    let parent = spender(&node, &log, &run);
+    tell(&parent, |puppet, cx| {
+        let log = puppet.log.clone();
+        cx.spawn_supervised(
+            Spawn::named("child"),
+            move || Puppet::new(&log),
+            |exit| {
+                act(move |puppet, _| {
+                    puppet.log.add(format!("{} {}", exit.incarnation, exit.reason));
+                })
+            },
+        );
+    });
+    let line = "0 not started: budget `run` allows 0 children: 0 left, 1 asked for";
+    until("the parent is told", || log.has(line)).await;
+}
+
+#[tokio::test]
+async fn a_budget_whose_time_is_over_lets_nothing_through() {
+    let (node, log) = (Node::in_memory().unwrap(), Log::default());
+    let limits = Limits { wall_clock: Some(Duration::from_millis(20)), ..Limits::default() };
+    let run = Budget::root("run", limits, node.now());
+    let (from, to) = (spender(&node, &log, &run), puppet(&node, "to", &log));
+    until("the time is over", || node.now() >= run.ends()).await;
+    tell(&from, move |_, cx| cx.send(&to, note("late")));
+    handled(&from).await;
+    let letters = node.dead_letters();
+    let why = letters.first().map(|letter| letter.why.to_string());
+    let refused = "refused: budget `run` allows 20 ms of wall clock: 0 left, 1 asked for";
+    assert_eq!(why.as_deref(), Some(refused));
+}
