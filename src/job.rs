@@ -15,7 +15,7 @@ mod files;
 mod merge;
 mod reviewing;
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use actors::{
     agent::{AgentError, Launcher, Part, handle::StartError, probe},
@@ -23,6 +23,7 @@ use actors::{
     pattern::map_reduce::{Assignment, MapReduce, OnPartialFailure as OnFailure, Options},
 };
 use review::source::{self, Commits, SourceError};
+use runtime::budget::Limits;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -56,7 +57,8 @@ pub struct Job {
     pub files: Arc<Files>,
     agents: Vec<Agent>,
     pattern: Pattern,
-    deadline: std::time::Duration,
+    deadline: Duration,
+    limits: Limits,
     launcher: Launcher,
 }
 
@@ -184,6 +186,7 @@ impl Job {
             files: Arc::new(files),
             agents: agents.into_iter().cloned().collect(),
             deadline: resolved.deadline,
+            limits: Limits { messages: resolved.messages, ..Limits::default() },
             launcher: launcher.clone(),
             pattern,
         })
@@ -194,8 +197,13 @@ impl Job {
         self.pattern.name.as_str()
     }
 
+    /// What the run may use besides time.
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
     /// How long the run may take.
-    pub fn deadline(&self) -> std::time::Duration {
+    pub fn deadline(&self) -> Duration {
         self.deadline
     }
 

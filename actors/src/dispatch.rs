@@ -16,6 +16,7 @@ use runtime::{
     address::Addr,
     admission::{Credit, Request},
     ask::{AskError, Promise, Reply},
+    budget::{Budget, Limits},
     spawn::Spawn,
 };
 
@@ -44,6 +45,7 @@ pub struct Launch<T> {
     system: AgentSystem,
     run: RunId,
     within: Duration,
+    budget: Budget,
     outcome: Reply<Outcome<T>>,
 }
 
@@ -74,13 +76,13 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Pattern for MapReduce<P, O, R> {
     type Output = R::Output;
 
     fn launch(self, launch: Launch<R::Output>) -> Coordination {
-        let Launch { system, run, within, outcome } = launch;
+        let Launch { system, run, within, budget, outcome } = launch;
         let (node, mut parts, mut outcome) =
             (system.node().clone(), MapReduceParts::from(self), Some(outcome));
         let counters = system.counters();
         let birth = move || {
-            let brief =
-                Brief { system: system.clone(), run, within, counters: Arc::clone(&counters) };
+            let (system, budget) = (system.clone(), budget.clone());
+            let brief = Brief { system, run, within, budget, counters: Arc::clone(&counters) };
             Coordinator::<P, O, R>::new(brief, &mut parts, outcome.take())
         };
         let spawn = Spawn::named(coordinator_name(run)).journal(run);
@@ -114,18 +116,27 @@ pub struct RunBuilder<P: Pattern> {
     system: AgentSystem,
     pattern: P,
     within: Duration,
+    limits: Limits,
     run: Option<RunId>,
     key: Option<MessageId>,
 }
 
 impl<P: Pattern> RunBuilder<P> {
     pub(crate) fn new(system: AgentSystem, pattern: P) -> Self {
-        Self { system, pattern, within: RUN_DEADLINE_DEFAULT, run: None, key: None }
+        let (within, limits) = (RUN_DEADLINE_DEFAULT, Limits::default());
+        Self { system, pattern, within, limits, run: None, key: None }
     }
 
     /// Ends the run after `within`, whatever it has by then; one hour by default.
     pub fn deadline(mut self, within: Duration) -> Self {
         self.within = within;
+        self
+    }
+
+    /// Limits what the run may use: `messages` are its attempts at parts, `wall_clock` is a second deadline, and what its agents
+    /// reserve of the budget in their call context counts. A run that is taken up again begins with all of it.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
         self
     }
 
@@ -149,7 +160,8 @@ impl<P: Pattern> RunBuilder<P> {
     /// # Cancel safety
     /// Dropping the future after its first poll may leave the run started; it then ends by its deadline.
     pub async fn start(self) -> Result<RunHandle<P::Output>, Box<RunError<P::Output>>> {
-        let Self { system, pattern, within, run, key } = self;
+        let Self { system, pattern, within, limits, run, key } = self;
+        let within = limits.wall_clock.map_or(within, |wall_clock| wall_clock.min(within));
         let node = system.node().clone();
         let resumed = run.is_some();
         let run = run.unwrap_or_else(|| node.new_run());
@@ -169,7 +181,10 @@ impl<P: Pattern> RunBuilder<P> {
             .map_err(|refusal| rejected(run, &refusal))?;
         let patience = within + QUIESCENCE_WAIT + PARTIAL_REDUCE_WAIT + ACCEPT_WAIT;
         let (outcome, promise) = node.promise(patience);
-        let Coordination(steer) = pattern.launch(Launch { system, run, within, outcome });
+        // The coordinator itself keeps the time, so that a run out of time ends as that.
+        let limits = Limits { wall_clock: None, ..limits };
+        let budget = Budget::root(coordinator_name(run), limits, node.now());
+        let Coordination(steer) = pattern.launch(Launch { system, run, within, budget, outcome });
         match steer.accepted(ACCEPT_WAIT).await {
             // A coordinator that has ended already has told its outcome, or was lost: the promise says which.
             Ok(()) | Err(AskError::Stopped | AskError::Dropped) => {

@@ -97,6 +97,16 @@ pub enum FailureKind {
         /// Parts in all.
         units: u64,
     },
+    /// Its budget allows no more.
+    #[error("{why}; {done} of {units} parts are done")]
+    OverBudget {
+        /// Which budget, and what of it is used up.
+        why: String,
+        /// Parts done.
+        done: u64,
+        /// Parts in all.
+        units: u64,
+    },
     /// It was cancelled.
     #[error("cancelled with {done} of {units} parts done")]
     Cancelled {

@@ -61,6 +61,7 @@ impl Exit {
             | FailureKind::Split { .. }
             | FailureKind::Parts { .. }
             | FailureKind::Reduce { .. }
+            | FailureKind::OverBudget { .. }
             | FailureKind::NodeLost { .. } => Self::Failed,
         }
     }

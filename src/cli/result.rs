@@ -91,6 +91,7 @@ pub fn outcome_word(failure: Option<&FailureKind>) -> &'static str {
         Some(FailureKind::Cancelled { .. }) => "cancelled",
         Some(FailureKind::Rejected { .. }) => "rejected",
         Some(FailureKind::NodeLost { .. }) => "node_lost",
+        Some(FailureKind::OverBudget { .. }) => "over_budget",
         Some(
             FailureKind::Split { .. } | FailureKind::Parts { .. } | FailureKind::Reduce { .. },
         ) => "failed",

@@ -353,7 +353,8 @@ async fn conduct(
     let events = kernel.events().subscribe_with(filter, DISPLAY_EVENTS);
     let mut events = events.map_err(|refusal| Failure::words(Exit::Failed, refusal.text))?;
     let pattern = job.start(&opened.node).map_err(|error| Failure::failed(&error))?;
-    let builder = opened.node.run(pattern).id(opened.run).deadline(job.deadline());
+    let builder = opened.node.run(pattern).id(opened.run);
+    let builder = builder.deadline(job.deadline()).limits(job.limits());
     let handle = match builder.start().await {
         Ok(handle) => handle,
         Err(rejected) => return Ok(Ended::Outcome(Box::new(Err(rejected)), None)),

@@ -26,9 +26,11 @@ pub(crate) fn build(root: &Table, env: Vec<(String, At)>, texts: &Texts) -> Opti
     let file = Fields { table: root, shape: &FILE };
     // The version is checked to be 1: that format is this function.
     file.integer("synod")?;
+    let limit = file.inner("limit", &LIMIT);
     Some(RunFile {
         main: Name::new(&file.text("main")?)?,
-        deadline: file.inner("limit", &LIMIT).duration("deadline")?,
+        deadline: limit.duration("deadline")?,
+        messages: limit.integer("messages").and_then(|most| u64::try_from(most).ok()),
         inputs: all(root, "input", input)?,
         agents: all(root, "agents", agent)?,
         map_reduces: all(root, "map_reduce", map_reduce)?,

@@ -24,6 +24,8 @@ pub const PATH_KEYS_MAX: usize = 16;
 pub const COUNT_MAX: i64 = 1024;
 /// The most parts that one instance works on at once.
 pub const CONCURRENCY_MAX: i64 = 256;
+/// The most calls of its agents that a run may be limited to.
+pub const MESSAGES_MAX: i64 = 1_000_000_000;
 /// The most attempts at one part.
 pub const ATTEMPTS_MAX: i64 = 100;
 /// The most files of one part.

@@ -26,6 +26,8 @@ pub struct RunFile {
     pub main: Name,
     /// How long a run may take from start to outcome.
     pub deadline: Duration,
+    /// How often it may call its agents; `None`: as often as it takes.
+    pub messages: Option<u64>,
     /// What a run may be given, in the order of the file.
     pub inputs: Vec<Input>,
     /// Every agent, in the order of the file.
@@ -45,6 +47,8 @@ pub struct Resolved {
     pub main: Name,
     /// How long the run may take from start to outcome.
     pub deadline: Duration,
+    /// How often it may call its agents; `None`: as often as it takes.
+    pub messages: Option<u64>,
     /// The value of every input that has one, given or default, in the order of the file.
     pub inputs: Vec<(Name, InputValue)>,
     /// Every agent, in the order of the file.

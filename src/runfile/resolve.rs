@@ -127,6 +127,7 @@ fn fill(file: &RunFile, inputs: Vec<(Name, InputValue)>, values: &Values) -> Res
     Resolved {
         main: file.main.clone(),
         deadline: file.deadline,
+        messages: file.messages,
         inputs,
         agents: file.agents.iter().map(|agent| fill_agent(agent, values)).collect(),
         map_reduces: file.map_reduces.iter().map(|pattern| fill_pattern(pattern, values)).collect(),

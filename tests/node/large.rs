@@ -309,7 +309,7 @@ async fn agents_that_panic_or_hang_in_this_process_change_no_finding() {
             files.iter().for_each(|at| fold.add(review_one(&*reviewer, &source, *at)));
             Ok::<_, String>(fold.into_review().by(agent))
         };
-        let review: Arc<dyn Behaviour<Vec<usize>, Review>> = Arc::new(Blocking(work));
+        let review: Arc<dyn Behaviour<Vec<usize>, Review>> = Arc::new(Blocking::new(work, 3));
         let make = move |instance: usize| -> Arc<dyn Behaviour<Vec<usize>, Review>> {
             let is_faulty = instance % INSTANCES == INSTANCES - 1;
             Arc::new(Instance { review: Arc::clone(&review), is_faulty, calls: AtomicU32::new(0) })

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use protocol::{Retry, TaskId};
+use runtime::budget::Budget;
 use serde::{Deserialize, Serialize};
 
 /// Does one piece of work at a time for whoever calls it.
@@ -42,6 +43,8 @@ pub struct CallContext {
     pub attempt: u32,
     /// Takes what the agent says about its progress.
     pub progress: ProgressSink,
+    /// What the call may use: tokens and money are reserved from it before they are spent. None sets no limit.
+    pub budget: Option<Budget>,
     /// Is set once nobody waits for the answer any more.
     pub cancelled: Cancelled,
 }
@@ -50,7 +53,7 @@ impl CallContext {
     /// Makes the context of a first attempt whose progress nobody watches.
     pub fn new(task: TaskId) -> Self {
         let progress = ProgressSink::default();
-        Self { task, attempt: 1, progress, cancelled: Cancelled::default() }
+        Self { task, attempt: 1, progress, budget: None, cancelled: Cancelled::default() }
     }
 }
 

@@ -18,6 +18,7 @@ use protocol::TaskId;
 use runtime::{
     actor::Actor,
     ask::Reply,
+    budget::Budget,
     clock::Moment,
     context::{Cx, Task},
     events::EventKind,
@@ -44,6 +45,8 @@ pub struct Work<I, O> {
     pub input: I,
     /// Where the agent's progress goes.
     pub progress: ProgressSink,
+    /// What the agent may use.
+    pub budget: Option<Budget>,
     /// Where the result goes.
     pub reply: Reply<Result<O, AgentError>>,
 }
@@ -168,12 +171,12 @@ impl<I: Send + 'static, O: Send + 'static> Slot<I, O> {
     fn next_work(&mut self, cx: &mut Cx<Self>) {
         while self.agent.keeps_line() || self.leased < self.concurrency {
             let Some(work) = self.ahead.pop_front() else { return };
-            let Work { lease, task, attempt, sent, input, progress, reply } = work;
+            let Work { lease, task, attempt, sent, input, progress, budget, reply } = work;
             if !reply.is_wanted() {
                 continue;
             }
             self.latency.record(cx.now().since(sent).as_secs_f64());
-            let context = CallContext { task, attempt, progress, cancelled: Cancelled::default() };
+            let context = CallContext { attempt, progress, budget, ..CallContext::new(task) };
             self.begin(Some(lease), context, (input, reply), cx);
         }
     }

@@ -221,6 +221,7 @@ fn ended_for_a_reason(case: &Case, kind: &FailureKind) {
         FailureKind::Rejected { .. }
         | FailureKind::Split { .. }
         | FailureKind::Reduce { .. }
+        | FailureKind::OverBudget { .. }
         | FailureKind::NodeLost { .. } => false,
     };
     assert!(reason, "{kind} {case:?}");

@@ -68,16 +68,24 @@ pub(crate) static FILE: Shape = Shape {
 pub(crate) static LIMIT: Shape = Shape {
     title: "limit",
     about: "What a run may use.",
-    keys: &[Key::new(
-        "deadline",
-        Form::Text(Text::Duration),
-        "\"10m\"",
-        "How long a run may take; then it ends as timed out, with what it has.",
-    )
-    .default("\"30m\"")],
+    keys: &[
+        Key::new(
+            "deadline",
+            Form::Text(Text::Duration),
+            "\"10m\"",
+            "How long a run may take; then it ends as timed out, with what it has.",
+        )
+        .default("\"30m\""),
+        Key::new(
+            "messages",
+            Form::Integer { min: 1, max: limits::MESSAGES_MAX },
+            "500",
+            "How often a run may call its agents, each attempt at each part counted; then it ends with what it has.",
+        ),
+    ],
     later: &[
-        later("usd", "budgets of money", "limit the run by `deadline`"),
-        later("tokens", "budgets of tokens", "limit the run by `deadline`"),
+        later("usd", "budgets of money", "limit the run by `deadline` or `messages`"),
+        later("tokens", "budgets of tokens", "limit the run by `deadline` or `messages`"),
     ],
 };
 

@@ -85,7 +85,10 @@ fn said(text: &str) -> String {
         .iter()
         .map(|input| (&input.name, input.kind, &input.default, input.optional, &input.description))
         .collect();
-    format!("{:#?}", (&file.main, file.deadline, inputs, &file.agents, &file.map_reduces))
+    format!(
+        "{:#?}",
+        (&file.main, file.deadline, file.messages, inputs, &file.agents, &file.map_reduces)
+    )
 }
 
 /// Every key of every table but those of the file itself that all files have.

@@ -69,6 +69,7 @@ impl Actor for Asker {
             Ask::Work(lease, input, within) => {
                 let question = move |reply| {
                     Msg::Work(Work {
+                        budget: None,
                         lease: LeaseId(lease),
                         task: TaskId::from_u128(7),
                         attempt: 1,

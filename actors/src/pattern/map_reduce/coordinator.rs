@@ -23,6 +23,7 @@ use protocol::{RunId, TaskId, Value};
 use runtime::{
     actor::Actor,
     ask::{AskError, Reply},
+    budget::{Budget, Cost},
     clock::Moment,
     context::{Cx, Task},
     events::EventKind,
@@ -78,6 +79,8 @@ pub(crate) struct Brief {
     pub(crate) system: AgentSystem,
     pub(crate) run: RunId,
     pub(crate) within: Duration,
+    /// What the run may use; its attempts are charged to it, and its agents get it with each call.
+    pub(crate) budget: Budget,
     pub(crate) counters: Arc<Counters>,
 }
 

@@ -98,6 +98,7 @@ impl Counters {
             Some(FailureKind::TimedOut { .. }) => "timed_out",
             Some(FailureKind::Cancelled { .. }) => "cancelled",
             Some(FailureKind::NodeLost { .. }) => "node_lost",
+            Some(FailureKind::OverBudget { .. }) => "over_budget",
             Some(
                 FailureKind::Split { .. } | FailureKind::Parts { .. } | FailureKind::Reduce { .. },
             ) => "failed",

@@ -194,9 +194,11 @@ struct DoneRecord<'a, O> {
 fn lost(error: AskError) -> AgentError {
     match error {
         AskError::TimedOut(after) => AgentError::TimedOut { after },
-        other @ (AskError::Dropped | AskError::Stopped | AskError::Full | AskError::Failed(_)) => {
-            AgentError::Lost { reason: other.to_string() }
-        }
+        other @ (AskError::Dropped
+        | AskError::Stopped
+        | AskError::Full
+        | AskError::Refused(_)
+        | AskError::Failed(_)) => AgentError::Lost { reason: other.to_string() },
     }
 }
 

@@ -24,6 +24,7 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
             other @ (FailureKind::Rejected { .. }
             | FailureKind::Parts { .. }
             | FailureKind::TimedOut { .. }
+            | FailureKind::OverBudget { .. }
             | FailureKind::Cancelled { .. }
             | FailureKind::NodeLost { .. }) => other,
         };

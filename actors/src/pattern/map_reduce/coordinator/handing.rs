@@ -127,6 +127,12 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
         let (Some((slot, timeout)), Ok(branch)) = (own, u32::try_from(at)) else {
             return self.release(vec![lease], cx);
         };
+        if let Err(exceeded) = self.brief.budget.spend(Cost::MESSAGE, cx.now()) {
+            self.release(vec![lease], cx);
+            let (done, units) = (self.board.done, self.board.len());
+            let why = exceeded.to_string();
+            return self.stop_early(FailureKind::OverBudget { why, done, units }, cx);
+        }
         // The deadline ends an attempt by a cancel; should the slot not answer that either, the ask ends behind it, so that a run out of
         // time is never taken for one whose parts failed.
         let timeout = timeout.min(cx.now().until(self.deadline) + 2 * QUIESCENCE_WAIT);
@@ -138,9 +144,10 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
         self.count_attempt(attempt, before);
         let (task, number, progress) =
             (self.task_id(unit), attempt.number, self.progress(unit, cx));
+        let budget = Some(self.brief.budget.clone());
         let question = move |reply| {
             let (lease, attempt) = (lease.id, number);
-            slot::Msg::Work(Work { lease, task, attempt, sent, input, progress, reply })
+            slot::Msg::Work(Work { lease, task, attempt, sent, input, progress, budget, reply })
         };
         cx.ask(&slot, question, timeout, move |outcome| Msg::Finished(unit, lease, outcome));
         let about = About { kind: EventKind::TaskAssigned, unit, attempt: Some((at, &attempt)) };
