@@ -9,6 +9,7 @@ pub use protocol;
 #[cfg(feature = "review")]
 pub use review;
 pub use runtime;
+pub use runtime::sim;
 
 #[cfg(feature = "review")]
 pub mod cli;

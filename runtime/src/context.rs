@@ -23,6 +23,7 @@ use crate::{
     clock::Moment,
     events::EventKind,
     kernel::Kernel,
+    lab,
     mailbox::Slot,
     outbox::Effect,
     record,
@@ -57,6 +58,11 @@ impl<A: Actor> Cx<A> {
     /// The actor's own address.
     pub fn me(&self) -> Addr<A::Msg> {
         Addr(Arc::clone(&self.slot))
+    }
+
+    /// The actor's name: its path from the root of its tree.
+    pub(crate) fn name(&self) -> &Arc<str> {
+        &self.slot.name
     }
 
     /// Which actor this is.
@@ -138,7 +144,8 @@ impl<A: Actor> Cx<A> {
                 return None;
             }
             let reply = Reply::new(Arc::<ActorAsk<T, A::Msg, F>>::clone(&ask));
-            match target.deliver_question(question, reply, slot.id) {
+            let (from, to) = (slot.id, kernel.lab.as_ref().and_then(|_| target.target_name()));
+            let deliver = move |_: &Kernel| match target.deliver_question(question, reply, from) {
                 Delivery::Refused(why, question) => {
                     ask.answer(Err(why));
                     drop(question);
@@ -146,6 +153,10 @@ impl<A: Actor> Cx<A> {
                 }
                 Delivery::Done => None,
                 Delivery::InLine(place) => Some(place),
+            };
+            match &kernel.lab {
+                None => deliver(kernel),
+                Some(lab) => lab::carry(kernel, &**lab, from, to, Box::new(deliver)),
             }
         })));
     }
@@ -345,12 +356,25 @@ impl<A: Actor> fmt::Debug for Cx<A> {
     }
 }
 
-/// Delivers `message`, or makes it a dead letter; returns its place where it stands in line.
+/// Delivers `message` the way that the node has for it; returns its place where it stands in line.
 fn sent<T: Send + 'static>(
     kernel: &Kernel,
     target: &impl Target<T>,
     message: T,
     from: ActorId,
+) -> Option<Box<dyn Placed>> {
+    match &kernel.lab {
+        None => hand_over(kernel, from, target, message),
+        Some(lab) => lab::send(kernel, &**lab, from, target, message),
+    }
+}
+
+/// Delivers a message, or makes a dead letter of it; returns the place in line that it has to wait for.
+pub(crate) fn hand_over<T: Send + 'static>(
+    kernel: &Kernel,
+    from: ActorId,
+    target: &impl Target<T>,
+    message: T,
 ) -> Option<Box<dyn Placed>> {
     match target.deliver(message, from) {
         Delivery::Done => None,
@@ -367,11 +391,21 @@ pub trait AskTarget<Q, T>: Clone + Send + 'static {
     /// Delivers the question with the right to answer it. Called by the kernel, not by actors.
     #[doc(hidden)]
     fn deliver_question(&self, question: Q, reply: Reply<T>, from: ActorId) -> Delivery;
+
+    /// The name of the address, where there is one.
+    #[doc(hidden)]
+    fn target_name(&self) -> Option<Arc<str>> {
+        None
+    }
 }
 
 impl<M: Send + 'static, T, F: FnOnce(Reply<T>) -> M> AskTarget<F, T> for Addr<M> {
     fn deliver_question(&self, question: F, reply: Reply<T>, from: ActorId) -> Delivery {
         Target::deliver(self, question(reply), from)
+    }
+
+    fn target_name(&self) -> Option<Arc<str>> {
+        Target::target_name(self)
     }
 }
 

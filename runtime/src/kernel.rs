@@ -25,6 +25,7 @@ use crate::{
     clock::{Clock, ManualClock, Moment, Random, SeededRandom},
     engine::{journal::Journal, local::MemoryJournal},
     events::{Bus, Event, EventKind},
+    lab::Lab,
     limits::DEAD_LETTERS_MAX,
     registry::Registry,
     tasks::{Executor, TaskKind},
@@ -58,6 +59,7 @@ pub(crate) struct Parts {
     pub(crate) host: Arc<dyn Host>,
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) metrics: KernelMetrics,
+    pub(crate) lab: Option<Arc<dyn Lab>>,
 }
 
 pub(crate) struct Kernel {
@@ -70,6 +72,10 @@ pub(crate) struct Kernel {
     pub(crate) timers: Arc<Timers>,
     pub(crate) registry: Registry,
     pub(crate) bus: Bus,
+    /// The hand of a simulation; none in production.
+    pub(crate) lab: Option<Arc<dyn Lab>>,
+    /// Tells this node apart from others in the ids of its actors.
+    number: usize,
     /// Who stamps the events of this node.
     coordinator: protocol::ActorId,
     actors: AtomicU64,
@@ -78,10 +84,14 @@ pub(crate) struct Kernel {
 
 impl Kernel {
     pub(crate) fn new(parts: Parts) -> Arc<Self> {
-        let Parts { clock, random, executor, host, journal, metrics } = parts;
+        let Parts { clock, random, executor, host, journal, metrics, lab } = parts;
         let millis = u64::try_from(clock.unix_nanos() / 1_000_000).unwrap_or(0);
         let coordinator = protocol::ActorId::from_parts(millis, random.next_u128());
+        let timers = Arc::new(Timers::new());
+        let address = Arc::as_ptr(&timers).addr();
         Arc::new(Self {
+            number: lab.as_ref().map_or(address, |lab| lab.number()),
+            lab,
             coordinator,
             clock,
             random,
@@ -89,7 +99,7 @@ impl Kernel {
             host,
             journal,
             metrics,
-            timers: Arc::new(Timers::new()),
+            timers,
             registry: Registry::default(),
             bus: Bus::default(),
             actors: AtomicU64::new(1),
@@ -116,6 +126,7 @@ impl Kernel {
             host: Arc::<Shelf>::clone(shelf),
             journal,
             metrics: KernelMetrics::unrecorded(),
+            lab: None,
         })
     }
 
@@ -124,8 +135,12 @@ impl Kernel {
     }
 
     pub(crate) fn next_actor(&self) -> ActorId {
-        let node = Arc::as_ptr(&self.timers).addr();
-        ActorId::new(self.actors.fetch_add(1, Ordering::Relaxed), node)
+        ActorId::new(self.actors.fetch_add(1, Ordering::Relaxed), self.number)
+    }
+
+    /// How many messages a host handles at once, of `most`: a simulation lets others run between any two.
+    pub(crate) fn batch(&self, most: usize) -> usize {
+        self.lab.as_ref().map_or(most, |lab| lab.batch(most))
     }
 
     /// An event that `source` publishes now.
@@ -245,5 +260,14 @@ impl Executor for Shelf {
 
     fn spawn_blocking(&self, _: TaskKind, work: Box<dyn FnOnce() + Send>) {
         work();
+    }
+
+    fn stop(&self) -> BoxFuture<'_, ()> {
+        self.clear();
+        Box::pin(std::future::ready(()))
+    }
+
+    fn abort_all(&self) {
+        self.clear();
     }
 }

@@ -88,6 +88,30 @@ pub const WHEEL_TICK: Duration = Duration::from_millis(5);
 /// The slots for entries that an emptied timer wheel keeps allocated.
 pub const WHEEL_IDLE_ENTRIES: usize = 4_096;
 
+/// What one poll of a task costs in a simulation, in virtual time.
+pub const SIM_POLL_COST: Duration = Duration::from_micros(1);
+
+/// The steps of a simulated run that are compared one by one with its second run; behind them only the last hash is.
+pub const SIM_TRACE_STEPS_MAX: usize = 1 << 22;
+
+/// The last steps that the report of a failed simulation shows.
+pub const SIM_TRACE_LINES_SHOWN: usize = 24;
+
+/// The steps of one simulated run; one that takes more does not come to rest.
+pub const SIM_STEPS_MAX: u64 = 50_000_000;
+
+/// How long a simulated disk takes to make a write durable, at the most.
+pub const SIM_SYNC_MAX: Duration = Duration::from_millis(8);
+
+/// How long a simulated node stays down after a crash, at the most.
+pub const SIM_DOWN_MAX: Duration = Duration::from_secs(2);
+
+/// How long a simulated message is held up, at the most.
+pub const SIM_DELAY_MAX: Duration = Duration::from_millis(500);
+
+/// How long an actor or a task hangs in a simulation, at the most.
+pub const SIM_HANG_MAX: Duration = Duration::from_secs(10);
+
 /// The requests that one admission lets be active at a time, unless told otherwise.
 pub const ADMISSION_CREDITS: usize = 1_024;
 

@@ -24,7 +24,9 @@ use crate::{
     },
     events::{Bus, EventKind},
     kernel::{DeadLetter, Host, Kernel, Parts},
-    limits::{FLUSH_WAIT, SHUTDOWN_DEFAULT},
+    lab::Lab,
+    limits::{FLUSH_WAIT, SHUTDOWN_DEFAULT, WHEEL_TICK},
+    serve::first,
     shell::Ractor,
     spawn::{self, Spawn},
     supervisor::{Supervised, Supervisor},
@@ -39,7 +41,6 @@ pub struct Node(Arc<Inner>);
 
 struct Inner {
     kernel: Arc<Kernel>,
-    tasks: Arc<Tasks>,
     /// None once the node was told to stop.
     roots: Mutex<Option<Vec<ChildRef>>>,
 }
@@ -50,6 +51,13 @@ impl Drop for Inner {
             root.stop();
         }
     }
+}
+
+/// What a node stands on: tokio and ractor in production, one seeded thread in a simulation.
+pub(crate) struct Ground {
+    pub(crate) executor: Arc<dyn Executor>,
+    pub(crate) host: Arc<dyn Host>,
+    pub(crate) lab: Option<Arc<dyn Lab>>,
 }
 
 /// Why a node could not be opened.
@@ -119,18 +127,28 @@ impl NodeBuilder {
     pub fn open(self) -> Result<Node, OpenError> {
         let handle = Handle::try_current().map_err(|_| OpenError::NoRuntime)?;
         let tasks = Arc::new(Tasks::new(handle.clone()));
+        let host = Arc::new(Ractor(handle));
+        let node = self.open_on(Ground { executor: tasks, host, lab: None });
+        let tick = || tokio::time::sleep(WHEEL_TICK);
+        let Kernel { timers, clock, executor, .. } = &*node.0.kernel;
+        let drive = timers::drive(Arc::clone(timers), Arc::clone(clock), tick);
+        executor.spawn(TaskKind::Timers, Box::pin(drive));
+        Ok(node)
+    }
+
+    /// Opens the node on `ground`, whose keeper turns the node's timers.
+    pub(crate) fn open_on(self, ground: Ground) -> Node {
+        let Ground { executor, host, lab } = ground;
         let kernel = Kernel::new(Parts {
             clock: self.clock.unwrap_or_else(|| Arc::new(SystemClock::new())),
             random: self.random.unwrap_or_else(|| Arc::new(SystemRandom::new())),
-            executor: Arc::<Tasks>::clone(&tasks),
-            host: Arc::new(Ractor(handle)) as Arc<dyn Host>,
+            executor,
+            host,
             journal: self.journal.unwrap_or_else(|| Arc::new(MemoryJournal::default())),
             metrics: KernelMetrics::new(self.metrics.unwrap_or_else(Metrics::unrecorded)),
+            lab,
         });
-        let tick = || tokio::time::sleep(crate::limits::WHEEL_TICK);
-        let drive = timers::drive(Arc::clone(&kernel.timers), Arc::clone(&kernel.clock), tick);
-        tasks.spawn(TaskKind::Timers, Box::pin(drive));
-        Ok(Node(Arc::new(Inner { kernel, tasks, roots: Mutex::new(Some(Vec::new())) })))
+        Node(Arc::new(Inner { kernel, roots: Mutex::new(Some(Vec::new())) }))
     }
 }
 
@@ -263,7 +281,16 @@ impl Node {
     /// # Cancel safety
     /// Dropping the future changes nothing.
     pub async fn sleep(&self, delay: Duration) {
-        Sleep::until(&self.0.kernel.timers, self.now() + delay).await;
+        self.wait_for(delay).await;
+    }
+
+    fn wait_for(&self, delay: Duration) -> Sleep {
+        Sleep::until(&self.0.kernel.timers, self.now() + delay)
+    }
+
+    /// The kernel, for whoever turns its timers.
+    pub(crate) fn kernel(&self) -> &Arc<Kernel> {
+        &self.0.kernel
     }
 
     /// Runs `work` as a task of the node, of a kind that says its fate when the node stops.
@@ -284,28 +311,28 @@ impl Node {
     /// # Cancel safety
     /// Dropping the future leaves the node half stopped; drop the node then.
     pub async fn stop(&self, deadline: Duration) -> Result<Stopped, JournalError> {
+        let kernel = &self.0.kernel;
         let roots = self.0.roots.lock().take().unwrap_or_default();
         let wind_down = async {
             for root in roots.iter().rev() {
                 root.stop();
                 root.stopped().await;
             }
-            self.0.tasks.stop().await;
+            kernel.executor.stop().await;
         };
-        let stopped = match tokio::time::timeout(deadline, wind_down).await {
-            Ok(()) => Stopped::Clean,
-            Err(_elapsed) => {
+        let stopped = match first(wind_down, self.wait_for(deadline)).await {
+            Some(()) => Stopped::Clean,
+            None => {
                 for root in roots.iter().rev() {
                     root.stop();
                 }
-                self.0.tasks.abort_all();
+                kernel.executor.abort_all();
                 Stopped::Overrun
             }
         };
-        let flush = self.0.kernel.journal.flush();
-        match tokio::time::timeout(FLUSH_WAIT, flush).await {
-            Ok(flushed) => flushed.map(|()| stopped),
-            Err(_elapsed) => {
+        match first(kernel.journal.flush(), self.wait_for(FLUSH_WAIT)).await {
+            Some(flushed) => flushed.map(|()| stopped),
+            None => {
                 let cause = format!("not done within {FLUSH_WAIT:?}").into();
                 Err(JournalError::Failed { operation: "flush the journal at the stop", cause })
             }

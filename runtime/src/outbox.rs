@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// Sends something and returns its place where it has to stand in line.
-type Sending = Box<dyn FnOnce(&Kernel) -> Option<Box<dyn Placed>> + Send>;
+pub(crate) type Sending = Box<dyn FnOnce(&Kernel) -> Option<Box<dyn Placed>> + Send>;
 
 /// One effect of a step.
 pub(crate) enum Effect {

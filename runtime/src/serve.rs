@@ -166,10 +166,11 @@ async fn run<A: Actor>(
 ) -> ExitReason {
     let mut control = VecDeque::new();
     let mut steps = 0;
+    let most = slot.kernel.batch(BATCH_MESSAGES);
     loop {
         let open = stage.outbox.is_open();
         poll_fn(|cx| {
-            if steps >= BATCH_MESSAGES {
+            if steps >= most {
                 // The executor's cooperative budget does not see this queue.
                 steps = 0;
                 cx.waker().wake_by_ref();
@@ -204,7 +205,7 @@ fn run_batch<A: Actor>(
         while let Some(entry) = control.pop_front() {
             *steps += 1;
             let ended = match entry {
-                Control::Message(message) => stage.step(|actor, cx| actor.handle(message, cx)),
+                Control::Message(message) => stage.handle(message),
                 Control::Crash(why) => Some(ExitReason::Crashed(why)),
                 Control::Stop => Some(ExitReason::Shutdown),
             };
@@ -220,7 +221,7 @@ fn run_batch<A: Actor>(
         *steps += 1;
         handled += 1;
         slot.mark_handled(handled);
-        let ended = stage.step(|actor, cx| actor.handle(message, cx));
+        let ended = stage.handle(message);
         if ended.is_some() {
             return ended;
         }
@@ -242,7 +243,7 @@ async fn drain<A: Actor>(slot: &Slot<A::Msg>, stage: &mut Stage<A>) -> Option<Ex
 }
 
 /// The outcome of `work`, unless `deadline` comes first.
-async fn first<T>(work: impl Future<Output = T>, deadline: Sleep) -> Option<T> {
+pub(crate) async fn first<T>(work: impl Future<Output = T>, deadline: Sleep) -> Option<T> {
     let (mut work, mut deadline) = (pin!(work), pin!(deadline));
     poll_fn(|cx| {
         if let Poll::Ready(done) = work.as_mut().poll(cx) {

@@ -2,7 +2,14 @@
 //!
 //! Stepped by `serve` in production and by [`Probe`](crate::probe::Probe) in a unit test, so that both run the same code.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, task::Waker};
+use std::{
+    any::type_name,
+    hash::{Hash, Hasher},
+    mem::discriminant,
+    panic::{AssertUnwindSafe, resume_unwind},
+    sync::Arc,
+    task::Waker,
+};
 
 use protocol::RunId;
 
@@ -12,6 +19,7 @@ use crate::{
     context::Cx,
     engine::journal::Sequence,
     kernel::Kernel,
+    lab::{Fingerprint, Lab, Stepped},
     mailbox::Slot,
     outbox::Outbox,
     work::{contained, panic_text},
@@ -24,6 +32,8 @@ pub(crate) struct Stage<A: Actor> {
     pub(crate) outbox: Outbox,
     pub(crate) belongings: Belongings,
     kernel: Arc<Kernel>,
+    /// For a simulation: which variant of its messages the actor handles.
+    variant: u64,
 }
 
 impl<A: Actor> Stage<A> {
@@ -40,7 +50,16 @@ impl<A: Actor> Stage<A> {
             outbox: Outbox::new(Waker::from(Arc::clone(slot)), stream),
             belongings: Belongings::default(),
             kernel: Arc::clone(&slot.kernel),
+            variant: 0,
         }
+    }
+
+    /// Handles one message in a step.
+    pub(crate) fn handle(&mut self, message: A::Msg) -> Option<ExitReason> {
+        if self.kernel.lab.is_some() {
+            self.variant = variant_of(&message);
+        }
+        self.step(|actor, cx| actor.handle(message, cx))
     }
 
     /// Runs one step and performs what it may; a reason ends the incarnation.
@@ -48,9 +67,12 @@ impl<A: Actor> Stage<A> {
     /// A step that panics or cannot record leaves no effect. Effects run closures of the actor's own, whose panics are its own too.
     pub(crate) fn step(&mut self, step: impl FnOnce(&mut A, &mut Cx<A>)) -> Option<ExitReason> {
         self.cx.begin_step();
-        let Self { actor, cx, outbox, belongings, kernel } = self;
+        let Self { actor, cx, outbox, belongings, kernel, variant } = self;
         let stepped = std::panic::catch_unwind(AssertUnwindSafe(|| {
             step(actor, cx);
+            if let Some(lab) = &kernel.lab {
+                observe(&**lab, cx, *variant);
+            }
             if cx.fault.is_none() && !cx.effects.is_empty() {
                 outbox.commit(kernel, &mut cx.effects, belongings);
             }
@@ -75,4 +97,27 @@ impl<A: Actor> Stage<A> {
             Err(panic) => Some(ExitReason::Crashed(panic_text(&*panic))),
         }
     }
+}
+
+/// Shows a step to the node's lab, which may make it fail.
+#[cold]
+fn observe<A: Actor>(lab: &dyn Lab, cx: &Cx<A>, variant: u64) {
+    let step = Stepped {
+        actor: cx.name(),
+        incarnation: cx.incarnation(),
+        message: type_name::<A::Msg>(),
+        variant,
+        effects: cx.effects.len(),
+    };
+    if lab.stepped(&step) {
+        // Raised without the panic hook: it is no news.
+        resume_unwind(Box::new("a panic of the simulation"));
+    }
+}
+
+/// A number of a message's variant, the same in every process; never 0.
+fn variant_of<M>(message: &M) -> u64 {
+    let mut hasher = Fingerprint::default();
+    discriminant(message).hash(&mut hasher);
+    hasher.finish() | 1
 }

@@ -57,6 +57,10 @@ pub trait Executor: Send + Sync + 'static {
     fn spawn(&self, kind: TaskKind, work: BoxFuture<'static, ()>);
     /// Runs `work`, which may block or compute for long, beside the actors' threads.
     fn spawn_blocking(&self, kind: TaskKind, work: Box<dyn FnOnce() + Send>);
+    /// Drops every task whose fate is to be aborted, and waits for those that are waited for.
+    fn stop(&self) -> BoxFuture<'_, ()>;
+    /// Drops every task but those that outlive the stop; so too what is started later.
+    fn abort_all(&self);
 }
 
 /// Owns every task of one node on tokio.
@@ -287,6 +291,14 @@ impl Executor for Tasks {
             let _entry = entry;
             work::contained("a blocking task", work);
         }));
+    }
+
+    fn stop(&self) -> BoxFuture<'_, ()> {
+        Box::pin(Self::stop(self))
+    }
+
+    fn abort_all(&self) {
+        Self::abort_all(self);
     }
 }
 

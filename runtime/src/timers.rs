@@ -85,6 +85,18 @@ impl Timers {
         pending
     }
 
+    /// When to turn the wheel next; never late, perhaps early.
+    pub(crate) fn next_due(&self) -> Option<Moment> {
+        self.wheel.lock().next_due()
+    }
+
+    /// Drops every entry.
+    pub(crate) fn clear(&self) {
+        let mut all = Vec::new();
+        self.wheel.lock().expire(Moment::NEVER, &mut all);
+        contained("dropping the timers of a node", || drop(all));
+    }
+
     /// Ready as soon as the wheel holds an entry.
     pub(crate) fn poll_wanted(&self, cx: &Context<'_>) -> Poll<()> {
         *self.driver.lock() = Some(cx.waker().clone());

@@ -9,7 +9,7 @@ pub use redb_journal::{OpenJournalError, RedbJournal};
 use crate::limits::{JOURNAL_READ_BYTES_MAX, JOURNAL_READ_RECORDS_MAX};
 
 /// Takes one page of records: at most `limit` of them, and none behind the one that fills the page.
-fn page<E>(
+pub(crate) fn page<E>(
     records: impl Iterator<Item = Result<Vec<u8>, E>>,
     limit: usize,
 ) -> Result<Vec<Vec<u8>>, E> {

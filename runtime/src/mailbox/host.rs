@@ -58,7 +58,8 @@ impl<M> Slot<M> {
         let nudged = mem::take(&mut lanes.nudged);
         lanes.hand_over(control);
         if open && !lanes.data.is_empty() {
-            take_batch(&mut lanes.data, batch, self.mailbox.batch());
+            let most = self.kernel.batch(self.mailbox.batch());
+            take_batch(&mut lanes.data, batch, most);
             lanes.taken = if self.mailbox.counts_taken() { batch.len() } else { 0 };
         }
         let idle = !nudged && control.is_empty() && batch.is_empty();

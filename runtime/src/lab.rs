@@ -1,0 +1,105 @@
+//! What a simulation may do to the actors of a node: watch their steps, make one fail, hold a message up, send it twice.
+//!
+//! Implemented by [`sim`](crate::sim); asked by `stage`, the mailbox and the context. A node in production has none and pays
+//! one predictable branch at each of these places.
+
+use std::{any::Any, hash::Hasher, sync::Arc};
+
+use crate::{
+    actor::ActorId,
+    address::{Placed, Target},
+    context::hand_over,
+    kernel::Kernel,
+    outbox::Sending,
+};
+
+/// One step of an actor that has just run, its effects not yet performed.
+pub(crate) struct Stepped<'a> {
+    pub(crate) actor: &'a Arc<str>,
+    pub(crate) incarnation: u32,
+    /// The type of the actor's messages.
+    pub(crate) message: &'static str,
+    /// Which of its variants was handled, hashed; 0 for a start.
+    pub(crate) variant: u64,
+    pub(crate) effects: usize,
+}
+
+/// The hand of a simulation in one node.
+pub(crate) trait Lab: Send + Sync {
+    /// Tells the node apart from the others of its world; the same in every run.
+    fn number(&self) -> usize;
+    /// How many messages a host takes at once, of `most`.
+    fn batch(&self, most: usize) -> usize;
+    /// Takes note of a step; true makes it panic.
+    fn stepped(&self, step: &Stepped<'_>) -> bool;
+    /// Carries a send of `from` to the address `to`, or gives it back to be performed at once.
+    fn carry(&self, from: ActorId, to: Arc<str>, send: Sending) -> Option<Sending>;
+    /// A second message like this one, where those of its type may come twice and this one shall.
+    fn twin(&self, message: &dyn Any) -> Option<Box<dyn Any + Send>>;
+}
+
+/// Sends a message the way that the lab has for it.
+#[cold]
+pub(crate) fn send<T: Send + 'static>(
+    kernel: &Kernel,
+    lab: &dyn Lab,
+    from: ActorId,
+    target: &impl Target<T>,
+    message: T,
+) -> Option<Box<dyn Placed>> {
+    let twin = lab.twin(&message).and_then(|twin| twin.downcast::<T>().ok());
+    let one = |message: T| {
+        let to = target.clone();
+        let send = Box::new(move |kernel: &Kernel| hand_over(kernel, from, &to, message));
+        carry(kernel, lab, from, target.target_name(), send)
+    };
+    let placed = one(message);
+    // A twin that would have to stand in line is one that did not come.
+    drop(twin.and_then(|twin| one(*twin)));
+    placed
+}
+
+/// Lets the lab carry a send; what it gives back, and what goes to no known address, is performed at once.
+#[cold]
+pub(crate) fn carry(
+    kernel: &Kernel,
+    lab: &dyn Lab,
+    from: ActorId,
+    to: Option<Arc<str>>,
+    send: Sending,
+) -> Option<Box<dyn Placed>> {
+    let send = match to {
+        Some(to) => lab.carry(from, to, send)?,
+        None => send,
+    };
+    send(kernel)
+}
+
+/// A hash that is the same in every process: what traces are made of.
+///
+/// FNV-1a (Fowler, Noll and Vo, 1991) over words, each mixed as SplitMix64 does (Steele, Lea and Flood, 2014).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fingerprint(u64);
+
+impl Default for Fingerprint {
+    fn default() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Hasher for Fingerprint {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        let mixed = (self.0 ^ word).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        self.0 = mixed ^ (mixed >> 29);
+    }
+}

@@ -1,0 +1,4 @@
+//! Whole nodes under the deterministic simulation: what a world promises, and random trees under random faults.
+
+#[cfg(test)]
+mod worlds;
