@@ -204,7 +204,7 @@ impl World {
     }
 
     /// Waits for `delay` of virtual time, in a client.
-    pub fn sleep(&self, delay: Duration) -> impl Future<Output = ()> + Send + 'static {
+    pub fn wait(&self, delay: Duration) -> impl Future<Output = ()> + Send + 'static {
         self.inner.core.sleep_until(self.now() + delay)
     }
 
@@ -244,10 +244,15 @@ impl World {
         self.get(node).map_or(0, |node| node.pending_timers())
     }
 
-    /// Lets messages of type `M` come twice when the weather has duplication: what their contract must allow.
-    pub fn may_duplicate<M: Clone + Send + 'static>(&self) {
-        self.inner.weather.may_double(Box::new(|message: &dyn Any| {
-            let twin: Box<dyn Any + Send> = Box::new(message.downcast_ref::<M>()?.clone());
+    /// Lets messages of type `M` of which `twin` makes a second one come twice when the weather has duplication.
+    ///
+    /// To say so is up to the scenario: only it knows for which messages the contract between its actors allows that.
+    pub fn may_duplicate<M: Send + 'static>(
+        &self,
+        twin: impl Fn(&M) -> Option<M> + Send + Sync + 'static,
+    ) {
+        self.inner.weather.may_double(Box::new(move |message: &dyn Any| {
+            let twin: Box<dyn Any + Send> = Box::new(twin(message.downcast_ref::<M>()?)?);
             Some(twin)
         }));
     }

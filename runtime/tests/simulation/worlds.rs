@@ -101,7 +101,7 @@ fn ring(world: &World) {
     let outside = world.clone();
     world.client("reader", async move {
         for at in 0..20 {
-            outside.sleep(Duration::from_millis(200)).await;
+            outside.wait(Duration::from_millis(200)).await;
             let Some(relay) = outside.find("one", &format!("ring/{}", at % 5)) else { continue };
             relay.ask(Msg::Read, SECOND).await.ok();
             relay.ask(Msg::Keep, SECOND).await.ok();
@@ -272,7 +272,7 @@ fn messages_come_twice_only_where_their_type_may() {
         let world = World::new(6);
         world.duplicate(300);
         if may {
-            world.may_duplicate::<u64>();
+            world.may_duplicate(|number: &u64| Some(*number));
         }
         let came = two_sources(&world);
         assert!(world.settle(SECOND * 20));
@@ -324,7 +324,7 @@ fn no_crash_loses_what_was_acknowledged_and_some_lose_what_was_not() {
         let (tells, outside) = (Arc::clone(&told), world.clone());
         world.client("writer", async move {
             for number in 0..300 {
-                outside.sleep(Duration::from_millis(30)).await;
+                outside.wait(Duration::from_millis(30)).await;
                 let Some(ledger) = outside.find("one", "ledger") else { continue };
                 if ledger.ask(|to| Entry::Add(number, to), SECOND).await.is_ok() {
                     tells.lock().push(number);
