@@ -50,3 +50,8 @@ pub mod prelude {
 #[cfg(feature = "review")]
 #[doc = include_str!("../README.md")]
 pub mod readme {}
+
+/// The code of docs/TESTING.md.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/TESTING.md")]
+pub mod testing {}

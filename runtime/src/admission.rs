@@ -28,6 +28,7 @@ use crate::{
         ADMISSION_CREDITS, ADMISSION_RETRY_AFTER, DEADLINE_DEFAULT, DEADLINE_MAX, DEDUP_IDS_MAX,
         DEDUP_WINDOW,
     },
+    planted::{self, Planted},
 };
 
 /// Decides what comes in.
@@ -171,6 +172,9 @@ pub struct Credit(Arc<AtomicUsize>);
 
 impl Drop for Credit {
     fn drop(&mut self) {
+        if planted::strikes(Planted::LeakedCredit, 10) {
+            return;
+        }
         self.0.fetch_add(1, Ordering::AcqRel);
     }
 }
@@ -202,6 +206,10 @@ struct Reservation {
 impl Drop for Reservation {
     fn drop(&mut self) {
         if let Some(window) = &self.window {
+            if planted::is_planted(Planted::EarlyDedup) {
+                window.lock().ids.insert(self.id, Standing::Committed);
+                return;
+            }
             window.lock().ids.remove(&self.id);
         }
     }

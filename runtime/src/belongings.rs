@@ -16,8 +16,13 @@ use std::{
 use futures_util::future::AbortHandle;
 
 use crate::{
-    child::ChildRef, context::CancelTimer, kernel::Kernel, limits::BELONGINGS_UNPRUNED,
-    mailbox::Slot, tasks::TaskKind,
+    child::ChildRef,
+    context::CancelTimer,
+    kernel::Kernel,
+    limits::BELONGINGS_UNPRUNED,
+    mailbox::Slot,
+    planted::{self, Planted},
+    tasks::TaskKind,
 };
 
 /// What one incarnation owns.
@@ -76,7 +81,8 @@ impl Belongings {
     /// Cancels what still runs by itself; what is performed from now on may not outlast its first poll.
     pub(crate) fn cancel(&mut self) {
         self.ending = true;
-        for (task, _) in &self.tasks.all {
+        let lost = usize::from(planted::is_planted(Planted::LostCancel));
+        for (task, _) in self.tasks.all.iter().skip(lost) {
             task.abort();
         }
         for timer in mem::take(&mut self.timers.all) {

@@ -28,6 +28,7 @@ pub mod limits;
 pub mod mailbox;
 pub mod node;
 mod outbox;
+pub mod planted;
 pub mod probe;
 pub mod record;
 mod registry;

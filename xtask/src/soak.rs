@@ -18,6 +18,12 @@ pub(crate) struct Options {
     /// Only list them
     #[arg(long)]
     list: bool,
+    /// Grow so many random trees instead of 100,000
+    #[arg(long, value_name = "N")]
+    seeds: Option<u64>,
+    /// Grow the random tree of this seed alone
+    #[arg(long, value_name = "S", conflicts_with = "seeds")]
+    seed: Option<u64>,
 }
 
 /// A long run.
@@ -39,12 +45,29 @@ const SOAKS: &[Soak] = &[
         cargo: "test --release -p synod-protocol --test mutation",
     },
     Soak {
+        name: "trees",
+        shows: "100,000 random trees of actors under random faults keep what the kernel promises",
+        variables: &[(TREES, "100000")],
+        cargo: "test --release -p synod-runtime --test simulation trees::random -- --nocapture",
+    },
+    Soak {
+        name: "planted",
+        shows: "each fault planted into the kernel is found within 2,000 random trees",
+        variables: &[],
+        cargo: "test --release -p synod-runtime --features planted --test simulation trees::every -- --nocapture",
+    },
+    Soak {
         name: "review",
         shows: "the review of thousands of files finds what one sequential run finds, while agents panic, hang and are killed",
         variables: &[("SYNOD_LARGE_TREE", LARGE_TREE)],
         cargo: "test --release -p synod --test node large::",
     },
 ];
+
+/// Says how many random trees grow.
+const TREES: &str = "SYNOD_TREES";
+/// Says which seed alone a simulation runs.
+const SEED: &str = "SYNOD_SEED";
 
 /// Stands for the folder of the large tree, which is unpacked first.
 const LARGE_TREE: &str = "LARGE_TREE";
@@ -67,14 +90,15 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
         .iter()
         .filter(|soak| options.only.is_empty() || options.only.iter().any(|name| name == soak.name))
     {
+        let chosen = soak.variables(options);
         let variables =
-            soak.variables.iter().map(|(key, value)| format!("{key}={value} ")).collect::<String>();
+            chosen.iter().map(|(key, value)| format!("{key}={value} ")).collect::<String>();
         shell::say(&format!("{}: {}\n   {variables}cargo {}", soak.name, soak.shows, soak.cargo));
         if options.list {
             continue;
         }
         let watch = Watch::start();
-        let result = soak.run(root);
+        let result = soak.run(root, &chosen);
         let seconds = watch.time().as_secs_f64();
         match result.and_then(|text| closing(&text)) {
             Ok(lines) => shell::say(&format!("{lines}\n   {seconds:.1} s")),
@@ -85,11 +109,25 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
 }
 
 impl Soak {
-    /// Runs its tests with its variables and gives what they print.
-    fn run(&self, root: &Path) -> Result<String> {
+    /// Its variables, with the values that were asked for.
+    fn variables(&self, options: &Options) -> Vec<(&'static str, String)> {
+        let mut chosen: Vec<_> =
+            self.variables.iter().map(|(key, value)| (*key, (*value).to_owned())).collect();
+        for (key, value) in &mut chosen {
+            match (*key, options.seeds, options.seed) {
+                (TREES, Some(seeds), _) => *value = seeds.to_string(),
+                (TREES, None, Some(seed)) => (*key, *value) = (SEED, seed.to_string()),
+                _ => {}
+            }
+        }
+        chosen
+    }
+
+    /// Runs its tests with these variables and gives what they print.
+    fn run(&self, root: &Path, variables: &[(&str, String)]) -> Result<String> {
         let mut cargo = shell::command(root, &format!("cargo {}", self.cargo));
-        for (key, value) in self.variables {
-            match *value {
+        for (key, value) in variables {
+            match value.as_str() {
                 LARGE_TREE => cargo.env(key, large_tree::unpack(root)?),
                 value => cargo.env(key, value),
             };
@@ -100,10 +138,11 @@ impl Soak {
 
 /// Finds the closing lines of tests that ran; a run without a test shows nothing and so fails.
 fn closing(text: &str) -> Result<String> {
-    let lines =
-        text.lines().filter(|line| line.starts_with("test result") && !line.contains(" 0 passed"));
-    let lines: Vec<&str> = lines.collect();
-    ensure!(!lines.is_empty(), "no test ran");
+    let result = |line: &str| line.starts_with("test result") && !line.contains(" 0 passed");
+    ensure!(text.lines().any(result), "no test ran");
+    // What a test says of itself stands in a line of its own, or in a row of a table.
+    let told = |line: &str| line.starts_with("trees:") || line.starts_with("| ");
+    let lines: Vec<&str> = text.lines().filter(|line| result(line) || told(line)).collect();
     Ok(lines.join("\n"))
 }
 
@@ -133,8 +172,19 @@ mod tests {
     }
 
     #[test]
+    fn the_number_of_trees_and_the_one_seed_are_those_asked_for() {
+        let trees = SOAKS.iter().find(|soak| soak.name == "trees").unwrap();
+        let asked =
+            |seeds, seed| trees.variables(&Options { only: Vec::new(), list: false, seeds, seed });
+        assert_eq!(asked(None, None), [(TREES, "100000".to_owned())]);
+        assert_eq!(asked(Some(7), None), [(TREES, "7".to_owned())]);
+        assert_eq!(asked(None, Some(9)), [(SEED, "9".to_owned())]);
+    }
+
+    #[test]
     fn an_unknown_name_is_refused_with_the_known_ones() {
-        let options = Options { only: vec!["nothing".to_owned()], list: true };
+        let options =
+            Options { only: vec!["nothing".to_owned()], list: true, seeds: None, seed: None };
         assert!(run(Path::new("."), &options).unwrap_err().to_string().contains("frames"));
     }
 }

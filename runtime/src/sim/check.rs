@@ -21,10 +21,18 @@ use super::{
     fault::{self, Fault},
     trace::Trace,
 };
-use crate::{clock::Moment, limits::SIM_STEPS_MAX, work::panic_text};
+use crate::{
+    clock::Moment,
+    limits::SIM_STEPS_MAX,
+    planted::{self, Planted},
+    work::panic_text,
+};
 
 /// A condition on the world and on what the scenario made.
 type Condition<S> = Box<dyn Fn(&World, &S) -> bool + Send + Sync>;
+
+/// The command that runs a seed alone.
+type Replay = Box<dyn Fn(u64) -> String + Send + Sync>;
 
 /// Builds nodes and clients in a world; returns what the conditions look at.
 type Build<S> = Box<dyn Fn(&World) -> S + Send + Sync>;
@@ -40,7 +48,8 @@ pub struct Sim<S> {
     healing: Duration,
     never: Vec<(String, Condition<S>)>,
     finally: Vec<(String, Condition<S>)>,
-    replay: Option<String>,
+    replay: Option<Replay>,
+    planted: Option<Planted>,
 }
 
 /// Describes a simulation of what `build` starts in a world.
@@ -58,6 +67,7 @@ pub fn sim<S>(build: impl Fn(&World) -> S + Send + Sync + 'static) -> Sim<S> {
         never: Vec::new(),
         finally: Vec::new(),
         replay: None,
+        planted: None,
     }
 }
 
@@ -171,10 +181,18 @@ impl<S> Sim<S> {
         self
     }
 
-    /// Says with which command a failed seed is run alone; without it, `cargo test` and the name of the present test.
+    /// Says with which command a failed seed runs alone; without it, `SYNOD_SEED` and `cargo test` with the test's name.
     #[must_use]
-    pub fn replay(mut self, command: impl Into<String>) -> Self {
-        self.replay = Some(command.into());
+    pub fn replay(mut self, command: impl Fn(u64) -> String + Send + Sync + 'static) -> Self {
+        self.replay = Some(Box::new(command));
+        self
+    }
+
+    /// Gives the kernel a fault, to see it found.
+    #[cfg(feature = "planted")]
+    #[must_use]
+    pub fn plant(mut self, fault: Planted) -> Self {
+        self.planted = Some(fault);
         self
     }
 
@@ -252,12 +270,15 @@ impl<S> Sim<S> {
     }
 
     fn failure(&self, seed: u64, problem: String, trace: &Trace) -> Failure {
-        let command = self.replay.clone().unwrap_or_else(|| format!("cargo test {}", test_name()));
-        let replay = format!("SYNOD_SEED={seed} {command}");
+        let replay = match &self.replay {
+            Some(replay) => replay(seed),
+            None => format!("SYNOD_SEED={seed} cargo test {}", test_name()),
+        };
         Failure { seed, problem, steps: trace.latest(), replay }
     }
 
     fn once(&self, seed: u64, trace: Trace) -> Run {
+        planted::plant(self.planted);
         let world = World::traced(seed, trace);
         let live = || {
             let seen = (self.build)(&world);
@@ -268,7 +289,9 @@ impl<S> Sim<S> {
             Err(panic) => Some(panic_text(&*panic)),
         };
         let (steps, time) = (world.steps(), world.now().since(Moment::START));
-        Run { problem, steps, time, trace: world.into_trace() }
+        let run = Run { problem, steps, time, trace: world.into_trace() };
+        planted::plant(None);
+        run
     }
 
     /// Lets the storm pass and the world heal; returns what was broken.

@@ -160,16 +160,20 @@ impl Core {
         moment: Moment,
     ) -> impl Future<Output = ()> + Send + 'static {
         let core = Arc::downgrade(self);
-        let mut asked = false;
+        // Who waits may change from poll to poll.
+        let mut waits: Option<Arc<Mutex<Waker>>> = None;
         poll_fn(move |cx| {
             let Some(core) = core.upgrade() else { return Poll::Pending };
             if core.now() >= moment {
                 return Poll::Ready(());
             }
-            if !mem::replace(&mut asked, true) {
-                let waker = cx.waker().clone();
-                core.at(moment, Box::new(move |_| waker.wake()));
+            if let Some(waits) = &waits {
+                waits.lock().clone_from(cx.waker());
+                return Poll::Pending;
             }
+            let waker = Arc::new(Mutex::new(cx.waker().clone()));
+            waits = Some(Arc::clone(&waker));
+            core.at(moment, Box::new(move |_| waker.lock().wake_by_ref()));
             Poll::Pending
         })
     }

@@ -1,4 +1,6 @@
 //! Whole nodes under the deterministic simulation: what a world promises, and random trees under random faults.
 
 #[cfg(test)]
+mod trees;
+#[cfg(test)]
 mod worlds;

@@ -1,0 +1,197 @@
+//! What a random tree looks like: drawn from the seed before anything starts.
+
+use std::{sync::Arc, time::Duration};
+
+use synod_runtime::{
+    mailbox::{Mailbox, Overflow},
+    node::Node,
+    sim::World,
+    spawn::Spawn,
+    supervisor::{Restart, Supervisor},
+};
+
+use super::{
+    Shared,
+    worker::{Ledger, Worker},
+};
+
+/// Longer than any run, so that no restart is ever forgotten.
+const PERIOD: Duration = Duration::from_secs(3_600);
+const NODES_MAX: usize = 2;
+const LEDGERS: usize = 2;
+
+/// The tree: supervisors and workers, each behind its parent.
+pub(crate) struct Plan {
+    nodes: usize,
+    entries: Vec<Entry>,
+    /// Names of all workers.
+    workers: Vec<usize>,
+}
+
+struct Entry {
+    node: usize,
+    parent: Option<usize>,
+    name: String,
+    /// From the root of its tree.
+    path: String,
+    depth: usize,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Supervisor { intensity: u32 },
+    Worker { restart: Restart, capacity: usize, overflow: Overflow },
+}
+
+impl Plan {
+    pub(crate) fn random(world: &World) -> Self {
+        let nodes = 1 + pick(world, NODES_MAX);
+        let (size, depth_max) = (20 + pick(world, 181), 2 + pick(world, 5));
+        let mut plan = Self { nodes, entries: Vec::new(), workers: Vec::new() };
+        // The ledgers and their supervisors are actors too.
+        let wanted = size.saturating_sub(LEDGERS + nodes).max(16);
+        for node in 0..nodes {
+            plan.add(world, node, None, depth_max);
+        }
+        plan.add(world, 0, Some(0), 2);
+        while plan.entries.len() < wanted {
+            let parent = pick(world, plan.entries.len() + 1);
+            let node = plan.entries.get(parent).map(|parent| parent.node);
+            let open = plan.entries.get(parent).is_none_or(|entry| entry.depth < depth_max);
+            if open {
+                let node = node.unwrap_or_else(|| pick(world, nodes));
+                plan.add(world, node, (parent < plan.entries.len()).then_some(parent), depth_max);
+            }
+        }
+        plan
+    }
+
+    fn add(&mut self, world: &World, node: usize, parent: Option<usize>, depth_max: usize) {
+        let above = parent.and_then(|parent| self.entries.get(parent));
+        let (path, depth) =
+            above.map_or((String::new(), 0), |above| (format!("{}/", above.path), above.depth));
+        let supervised = above.is_none_or(|above| matches!(above.kind, Kind::Supervisor { .. }));
+        let supervises = above.is_none()
+            || (supervised && NESTED && depth + 2 <= depth_max && world.below(3) == 0);
+        let kind = if parent.is_none() && node == 0 && self.entries.is_empty() {
+            // One that never gives up, so that something is left of every tree.
+            Kind::Supervisor { intensity: 100_000 }
+        } else if supervises {
+            Kind::Supervisor { intensity: u32::try_from(world.below(12)).unwrap_or(0) }
+        } else {
+            let restart =
+                [Restart::Permanent, Restart::Permanent, Restart::Transient, Restart::Temporary];
+            let overflow = [
+                Overflow::Wait,
+                Overflow::Wait,
+                Overflow::Reject,
+                Overflow::DropOldest,
+                Overflow::DropNewest,
+            ];
+            Kind::Worker {
+                restart: if parent == Some(0) {
+                    Restart::Permanent
+                } else {
+                    restart[pick(world, 4)]
+                },
+                capacity: 1 << world.below(8),
+                overflow: overflow[pick(world, 5)],
+            }
+        };
+        let name = format!("{}{}", if supervises { 's' } else { 'w' }, self.entries.len());
+        if !supervises {
+            self.workers.push(self.entries.len());
+        }
+        let path = format!("{path}{name}");
+        self.entries.push(Entry { node, parent, name, path, depth: depth + 1, kind });
+    }
+
+    pub(crate) const fn nodes(&self) -> usize {
+        self.nodes
+    }
+
+    pub(crate) const fn ledgers(&self) -> usize {
+        LEDGERS
+    }
+
+    pub(crate) fn node_name(number: usize) -> String {
+        format!("n{number}")
+    }
+
+    pub(crate) fn ledger_node(&self, at: usize) -> &'static str {
+        if at.is_multiple_of(self.nodes) { "n0" } else { "n1" }
+    }
+
+    pub(crate) fn ledger_name(at: usize) -> String {
+        format!("books/{at}")
+    }
+
+    pub(crate) fn some_worker(&self, dice: u64) -> Option<(&'static str, &str)> {
+        let at = self.workers.get(remainder(dice, self.workers.len()))?;
+        let entry = self.entries.get(*at)?;
+        Some((if entry.node == 0 { "n0" } else { "n1" }, &entry.path))
+    }
+
+    /// The workers that a worker starts itself.
+    pub(crate) fn kin(&self, of: usize) -> Vec<usize> {
+        (0..self.entries.len()).filter(|at| self.entries[*at].parent == Some(of)).collect()
+    }
+
+    /// How a worker is started.
+    pub(crate) fn spawn(&self, at: usize) -> Spawn {
+        let entry = &self.entries[at];
+        let mailbox = match entry.kind {
+            Kind::Worker { capacity, overflow, .. } => Mailbox::new(capacity, overflow),
+            Kind::Supervisor { .. } => Mailbox::default(),
+        };
+        Spawn::named(&entry.name).mailbox(mailbox).shutdown(Duration::from_millis(100))
+    }
+
+    /// Starts a node's part of the plan.
+    pub(crate) fn start(&self, shared: &Arc<Shared>, number: usize, life: u32, node: &Node) {
+        let books = (0..LEDGERS).filter(|at| at % self.nodes == number).fold(
+            Supervisor::one_for_one("books").intensity(10_000, PERIOD),
+            |books, at| {
+                let spawn = Spawn::named(format!("{at}")).journal(Ledger::run(at));
+                books.child_with(spawn, Restart::Permanent, Ledger::new)
+            },
+        );
+        node.supervise(books);
+        for (at, entry) in self.entries.iter().enumerate() {
+            if entry.node == number && entry.parent.is_none() {
+                node.supervise(self.supervisor(shared, at, life));
+            }
+        }
+    }
+
+    fn supervisor(&self, shared: &Arc<Shared>, at: usize, life: u32) -> Supervisor {
+        let entry = &self.entries[at];
+        let Kind::Supervisor { intensity } = entry.kind else {
+            return Supervisor::one_for_one("none");
+        };
+        let children = self.kin(at);
+        let (node, count) = (entry.node, children.len() as u64);
+        let supervisor = Supervisor::one_for_one(&entry.name).intensity(intensity, PERIOD);
+        children.into_iter().fold(supervisor, |supervisor, child| {
+            let Kind::Worker { restart, .. } = self.entries[child].kind else { return supervisor };
+            let (on, path) = (Arc::clone(shared), entry.path.clone());
+            supervisor.child_with(self.spawn(child), restart, move || {
+                on.oracle.born((node, life), &path, count, u64::from(intensity));
+                Worker::new(&on, Some(child))
+            })
+        })
+    }
+}
+
+/// Whether supervisors stand below supervisors.
+const NESTED: bool = false;
+
+fn pick(world: &World, bound: usize) -> usize {
+    usize::try_from(world.below(bound as u64)).unwrap_or(0)
+}
+
+/// A place in a list of so many, for some dice.
+pub(crate) fn remainder(dice: u64, count: usize) -> usize {
+    usize::try_from(dice % count.max(1) as u64).unwrap_or(0)
+}

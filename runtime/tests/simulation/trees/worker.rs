@@ -1,0 +1,305 @@
+//! The actors of a random tree: workers that ask, send, spawn, watch, wait and fail, and ledgers that keep results.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use protocol::RunId;
+use synod_runtime::{
+    actor::Actor,
+    address::Addr,
+    ask::{AskError, Reply},
+    clock::Moment,
+    context::Cx,
+    record,
+    spawn::Spawn,
+};
+
+use super::{
+    Shared,
+    oracle::{Noted, Question},
+    plan::remainder,
+};
+
+/// The children that a worker starts for a while, at the most.
+const TEMPORARY: usize = 2;
+
+/// What workers are told.
+#[derive(Debug)]
+pub(crate) enum Msg {
+    /// Something to do and to pass on, so many times.
+    Token(u32),
+    /// A question that is passed on so many times before it is answered.
+    Job(Question<u64>, u32),
+    /// The answer to one's own ask.
+    Heard(u64, Moment, Result<u64, AskError>),
+    /// The answer to an ask made for somebody else's question.
+    Passed(u64, Moment, Result<u64, AskError>),
+    /// Time to send a result again that was not yet acknowledged.
+    Again(u64),
+    /// A result is kept.
+    Acked(u64),
+    /// Somebody watched has ended.
+    Down(u64),
+    /// A task has ended.
+    Done,
+    /// Time to go, for a child that was started for a while.
+    Leave,
+}
+
+/// What ledgers are told.
+#[derive(Debug)]
+pub(crate) enum Entry {
+    /// Keeps a result, once, and answers when it is durable.
+    Commit(u64, Question<()>),
+    /// Keeps a result, once, and tells `Addr` when it is durable. May come twice.
+    Deliver(u64, Addr<Msg>),
+}
+
+/// One incarnation of a worker.
+pub(crate) struct Worker {
+    shared: Arc<Shared>,
+    /// Its place in the plan; none for one that was started for a while.
+    at: Option<usize>,
+    me: u64,
+    /// Questions that wait for others.
+    passed: BTreeMap<u64, Question<u64>>,
+    /// Results that wait for their acknowledgement, and by which ledger.
+    unacked: BTreeMap<u64, usize>,
+    temporary: usize,
+}
+
+impl Worker {
+    pub(crate) fn new(shared: &Arc<Shared>, at: Option<usize>) -> Self {
+        let me = shared.oracle.number();
+        shared.oracle.asks(me, 0);
+        Self {
+            shared: Arc::clone(shared),
+            at,
+            me,
+            passed: BTreeMap::new(),
+            unacked: BTreeMap::new(),
+            temporary: 0,
+        }
+    }
+
+    /// Does one of the many things that a worker may do.
+    fn act(&mut self, cx: &mut Cx<Self>) {
+        match cx.random() % 512 {
+            0..=63 => self.ask(cx, None),
+            64..=95 => self.task(cx),
+            96..=127 => self.deliver(cx),
+            128..=143 => self.watch(cx),
+            144..=159 if self.temporary < TEMPORARY => self.spawn(cx),
+            160 => cx.crash("the dice said so"),
+            161 => cx.stop(),
+            _ => {}
+        }
+    }
+
+    /// Asks some worker, for itself or for a question that it holds.
+    fn ask(&mut self, cx: &mut Cx<Self>, held: Option<(Question<u64>, u32)>) {
+        let Some(target) = self.shared.some_worker(cx.random()) else { return };
+        let within = Duration::from_millis(50 + cx.random() % 1_000);
+        let (number, deadline) = (self.shared.oracle.number(), cx.now() + within);
+        let noted = self.shared.noted();
+        let left =
+            held.as_ref().map_or(u32::try_from(cx.random() % 3).unwrap_or(0), |(_, left)| *left);
+        let question = move |to: Reply<u64>| Msg::Job(Question::new(number, to, noted), left);
+        match held {
+            None => {
+                self.shared.oracle.asks(self.me, 1);
+                cx.ask(&target, question, within, move |answer| {
+                    Msg::Heard(number, deadline, answer)
+                });
+            }
+            Some((held, _)) => {
+                self.passed.insert(number, held);
+                cx.ask(&target, question, within, move |answer| {
+                    Msg::Passed(number, deadline, answer)
+                });
+            }
+        }
+    }
+
+    /// Sleeps for a while in a task of its own.
+    fn task(&self, cx: &mut Cx<Self>) {
+        let (oracle, me) = (self.shared.oracle.clone(), self.me);
+        let world = self.shared.world.clone();
+        let naps = 1 + cx.random() % 4;
+        let each = Duration::from_millis(cx.random() % 400);
+        let work = async move {
+            for _ in 0..naps {
+                oracle.runs(me);
+                world.wait(each).await;
+            }
+            oracle.runs(me);
+        };
+        cx.perform(work, |_| Msg::Done);
+    }
+
+    fn deliver(&mut self, cx: &mut Cx<Self>) {
+        let number = self.shared.oracle.number();
+        let ledger = remainder(cx.random(), self.shared.plan.ledgers());
+        self.unacked.insert(number, ledger);
+        self.send_result(number, cx);
+    }
+
+    fn send_result(&self, number: u64, cx: &mut Cx<Self>) {
+        let Some(ledger) = self.unacked.get(&number) else { return };
+        if let Some(ledger) = self.shared.ledger(*ledger) {
+            cx.send(&ledger, Entry::Deliver(number, cx.me()));
+        }
+        cx.after(Duration::from_millis(400), Msg::Again(number));
+    }
+
+    fn watch(&self, cx: &mut Cx<Self>) {
+        let Some(target) = self.shared.some_worker(cx.random()) else { return };
+        let (number, target) = (self.shared.oracle.number(), target.child());
+        if target.id() != cx.id() {
+            self.shared.oracle.watches(number, self.me, target.clone());
+            cx.watch(&target, move |_| Msg::Down(number));
+        }
+    }
+
+    fn spawn(&mut self, cx: &mut Cx<Self>) {
+        self.temporary += 1;
+        let shared = Arc::clone(&self.shared);
+        let name = format!("t{}", self.shared.oracle.number());
+        let child = cx.spawn(Spawn::named(name), move || Self::new(&shared, None));
+        cx.send(&child, Msg::Token(2));
+        cx.send(&child, Msg::Leave);
+    }
+
+    fn pass(&self, left: u32, cx: &mut Cx<Self>) {
+        if left == 0 {
+            return;
+        }
+        if cx.random().is_multiple_of(8) {
+            let delay = Duration::from_millis(cx.random() % 200);
+            cx.after(delay, Msg::Token(left - 1));
+        } else if let Some(next) = self.shared.some_worker(cx.random()) {
+            cx.send(&next, Msg::Token(left - 1));
+        }
+    }
+}
+
+impl Actor for Worker {
+    type Msg = Msg;
+
+    fn start(&mut self, cx: &mut Cx<Self>) {
+        let kin = self.at.map(|at| self.shared.plan.kin(at)).unwrap_or_default();
+        for at in kin {
+            let shared = Arc::clone(&self.shared);
+            let spawn = self.shared.plan.spawn(at);
+            cx.spawn(spawn, move || Self::new(&shared, Some(at)));
+        }
+    }
+
+    fn handle(&mut self, msg: Msg, cx: &mut Cx<Self>) {
+        match msg {
+            Msg::Token(left) => {
+                self.act(cx);
+                self.pass(left, cx);
+            }
+            Msg::Job(question, 0) => {
+                // One in sixteen forgets to answer; the kernel tells the asker.
+                if !cx.random().is_multiple_of(16)
+                    && let Some(reply) = question.take()
+                {
+                    cx.reply(reply, 1);
+                }
+            }
+            Msg::Job(question, left) => self.ask(cx, Some((question, left - 1))),
+            Msg::Heard(number, deadline, answer) => {
+                self.shared.oracle.asks(self.me, -1);
+                self.shared.oracle.outcome(number, deadline, answer.as_ref().err());
+            }
+            Msg::Passed(number, deadline, answer) => {
+                self.shared.oracle.outcome(number, deadline, answer.as_ref().err());
+                let question = self.passed.remove(&number);
+                if let (Ok(hops), Some(reply)) = (answer, question.and_then(Question::take)) {
+                    cx.reply(reply, hops + 1);
+                }
+            }
+            Msg::Again(number) => self.send_result(number, cx),
+            Msg::Acked(number) => {
+                if let Some(ledger) = self.unacked.remove(&number) {
+                    self.shared.oracle.accepted(ledger, number);
+                }
+            }
+            Msg::Down(watch) => self.shared.oracle.down(watch),
+            Msg::Done => self.act(cx),
+            Msg::Leave => cx.stop(),
+        }
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.shared.oracle.ends(self.me);
+    }
+}
+
+/// Keeps results in a journal, each once.
+pub(crate) struct Ledger(BTreeSet<u64>);
+
+impl Ledger {
+    pub(crate) fn run(at: usize) -> RunId {
+        RunId::from_u128(1 + at as u128)
+    }
+
+    pub(crate) fn new() -> Self {
+        Self(BTreeSet::new())
+    }
+
+    fn keep(&mut self, number: u64, cx: &mut Cx<Self>) {
+        if self.0.insert(number) {
+            cx.record(&number);
+        }
+    }
+}
+
+impl Actor for Ledger {
+    type Msg = Entry;
+
+    fn handle(&mut self, entry: Entry, cx: &mut Cx<Self>) {
+        match entry {
+            Entry::Commit(number, question) => {
+                self.keep(number, cx);
+                if let Some(reply) = question.take() {
+                    cx.reply(reply, ());
+                }
+            }
+            Entry::Deliver(number, to) => {
+                self.keep(number, cx);
+                cx.send(&to, Msg::Acked(number));
+            }
+        }
+    }
+
+    fn replay(&mut self, bytes: &[u8]) -> Result<(), String> {
+        self.0.insert(record::decode(bytes)?);
+        Ok(())
+    }
+}
+
+/// A twin of a message that may come twice.
+pub(crate) fn twin(entry: &Entry) -> Option<Entry> {
+    match entry {
+        Entry::Deliver(number, to) => Some(Entry::Deliver(*number, to.clone())),
+        Entry::Commit(..) => None,
+    }
+}
+
+/// A twin of an acknowledgement.
+pub(crate) fn acked_twin(msg: &Msg) -> Option<Msg> {
+    if let Msg::Acked(number) = msg { Some(Msg::Acked(*number)) } else { None }
+}
+
+/// For clients: where their dropped questions are noted.
+pub(crate) fn commit(number: u64, ask: u64, noted: Noted) -> impl FnOnce(Reply<()>) -> Entry {
+    move |to| Entry::Commit(number, Question::new(ask, to, noted))
+}
