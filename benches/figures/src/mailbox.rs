@@ -8,6 +8,8 @@
 //! | ask | one task asks one actor, the next question after the answer |
 //! | ask_in_flight | one task asks one actor, 64 questions open at any time |
 //! | swarm_tick | every tick, 10,000 actors get a message and each tells one gatherer; the next tick after the last reply; the first tick, in which they start, is not timed |
+//! | spawn | an actor starts 1,000 others as its children, watches them, stops them and hears of each end; wave after wave |
+//! | batch | one task sends to one actor, 32 numbers in a message |
 //!
 //! Mailboxes of tokio and Synod are bounded, ractor's cannot be.
 use std::time::Duration;
@@ -29,6 +31,11 @@ pub(crate) const IN_FLIGHT: usize = 64;
 /// Actors that get every tick.
 pub(crate) const SWARM: usize = 10_000;
 
+/// Actors of one wave that come and go.
+pub(crate) const WAVE: usize = 1000;
+/// Numbers in one message of a batch.
+pub(crate) const BATCH: u64 = 32;
+
 /// What every ask of Synod's has; the others' have none.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -36,6 +43,8 @@ const TELLS: u64 = 2_000_000;
 const HOPS: u64 = 1_000_000;
 const ASKS: u64 = 400_000;
 const TICKS: u64 = 60;
+const WAVES: u64 = 60;
+const BATCHES: u64 = 1_000_000;
 
 pub(crate) const FIGURES: &[Figure] = &[
     Figure {
@@ -96,6 +105,26 @@ pub(crate) const FIGURES: &[Figure] = &[
             Contender::synod(|settings| synod_side::swarm_tick(settings.count(TICKS))),
             Contender::floor("tokio", |settings| tokio_side::swarm_tick(settings.count(TICKS))),
             Contender::peer("ractor", |settings| ractor_side::swarm_tick(settings.count(TICKS))),
+        ],
+    },
+    Figure {
+        name: "mailbox.spawn",
+        unit: "actors/s",
+        goal: Goal::at_least(0.7, "ractor"),
+        contenders: &[
+            Contender::synod(|settings| synod_side::spawn(settings.count(WAVES))),
+            Contender::floor("tokio", |settings| tokio_side::spawn(settings.count(WAVES))),
+            Contender::peer("ractor", |settings| ractor_side::spawn(settings.count(WAVES))),
+        ],
+    },
+    Figure {
+        name: "mailbox.batch",
+        unit: "items/s",
+        goal: Goal::at_least(1.0, "ractor").and(1e8),
+        contenders: &[
+            Contender::synod(|settings| synod_side::batch(settings.count(BATCHES))),
+            Contender::floor("tokio", |settings| tokio_side::batch(settings.count(BATCHES))),
+            Contender::peer("ractor", |settings| ractor_side::batch(settings.count(BATCHES))),
         ],
     },
 ];

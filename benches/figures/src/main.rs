@@ -15,6 +15,7 @@ use clap::Parser;
 mod clock;
 mod external;
 mod figure;
+mod idle;
 mod mailbox;
 mod map_reduce;
 mod review;
@@ -40,6 +41,9 @@ struct Options {
     /// The large tree that review.wall reviews
     #[arg(long)]
     tree: Option<PathBuf>,
+    /// Print the bytes of one of 100,000 idle actors of this contender, and nothing else
+    #[arg(long, hide = true)]
+    idle: Option<String>,
 }
 
 fn main() -> ExitCode {
@@ -53,9 +57,12 @@ fn main() -> ExitCode {
 }
 
 fn measure(options: &Options) -> Result<()> {
+    if let Some(contender) = &options.idle {
+        return writeln!(std::io::stdout(), "{}", idle::measure(contender)?).context("print it");
+    }
     let peers = options.peers.as_deref().map(Peers::read).transpose()?.unwrap_or_default();
     let settings = Settings::new(options.short, options.tree.clone());
-    let figures = [mailbox::FIGURES, map_reduce::FIGURES, review::FIGURES].concat();
+    let figures = [mailbox::FIGURES, idle::FIGURES, map_reduce::FIGURES, review::FIGURES].concat();
     let wanted = |figure: &&Figure| {
         options.only.is_empty() || options.only.iter().any(|only| is_in(figure.name, only))
     };
@@ -142,7 +149,8 @@ mod tests {
 
     #[test]
     fn every_figure_has_a_name_of_its_own_ourselves_and_its_reference() {
-        let figures = [mailbox::FIGURES, map_reduce::FIGURES, review::FIGURES].concat();
+        let figures =
+            [mailbox::FIGURES, idle::FIGURES, map_reduce::FIGURES, review::FIGURES].concat();
         let mut names: Vec<&str> = figures.iter().map(|figure| figure.name).collect();
         names.sort_unstable();
         names.dedup();

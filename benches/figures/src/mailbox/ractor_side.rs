@@ -2,11 +2,11 @@
 use anyhow::{Context as _, Result, anyhow, ensure};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use ractor::rpc::CallResult;
-use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
+use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
-use super::{RING, SENDERS, SWARM};
+use super::{BATCH, RING, SENDERS, SWARM, WAVE};
 use crate::clock::{Watch, on_workers, per_second};
 use crate::figure::Outcome;
 
@@ -297,4 +297,134 @@ pub(crate) fn swarm_tick(ticks: u64) -> Outcome {
         Ok(time)
     })?;
     Ok(Ok(per_second(ticks * SWARM as u64, time)))
+}
+
+/// Does nothing for as long as it lives.
+struct Idle;
+
+impl Actor for Idle {
+    type Msg = ();
+    type State = ();
+    type Arguments = ();
+
+    async fn pre_start(&self, _: ActorRef<()>, (): ()) -> Result<(), ActorProcessingErr> {
+        Ok(())
+    }
+}
+
+/// Starts a wave of children, then stops it, and tells when the last has ended.
+struct Parent;
+
+struct Waves {
+    left: usize,
+    next: mpsc::Sender<()>,
+}
+
+impl Actor for Parent {
+    type Msg = ();
+    type State = Waves;
+    type Arguments = mpsc::Sender<()>;
+
+    async fn pre_start(
+        &self,
+        _: ActorRef<()>,
+        next: mpsc::Sender<()>,
+    ) -> Result<Waves, ActorProcessingErr> {
+        Ok(Waves { left: 0, next })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<()>,
+        (): (),
+        waves: &mut Waves,
+    ) -> Result<(), ActorProcessingErr> {
+        waves.left = WAVE;
+        let mut wave = Vec::with_capacity(WAVE);
+        for _ in 0..WAVE {
+            wave.push(Actor::spawn_linked(None, Idle, (), myself.get_cell()).await?.0);
+        }
+        wave.iter().for_each(|child| child.stop(None));
+        Ok(())
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        _: ActorRef<()>,
+        event: SupervisionEvent,
+        waves: &mut Waves,
+    ) -> Result<(), ActorProcessingErr> {
+        if matches!(event, SupervisionEvent::ActorTerminated(..)) {
+            waves.left -= 1;
+            if waves.left == 0 {
+                waves.next.send(()).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Actors come and go in waves.
+pub(crate) fn spawn(waves: u64) -> Outcome {
+    let time = on_workers(async move {
+        let (next, mut over) = mpsc::channel(1);
+        let (parent, _) = Actor::spawn(None, Parent, next).await.context("spawn")?;
+        let watch = Watch::start();
+        for _ in 0..waves {
+            parent.cast(()).context("start a wave")?;
+            over.recv().await.context("end a wave")?;
+        }
+        let time = watch.time();
+        parent.stop(None);
+        Ok(time)
+    })?;
+    Ok(Ok(per_second(waves * WAVE as u64, time)))
+}
+
+/// Counts the numbers of batches and tells when all were handled.
+struct BatchSink;
+
+impl Actor for BatchSink {
+    type Msg = Vec<u64>;
+    type State = Count;
+    type Arguments = Count;
+
+    async fn pre_start(
+        &self,
+        _: ActorRef<Vec<u64>>,
+        count: Count,
+    ) -> Result<Count, ActorProcessingErr> {
+        Ok(count)
+    }
+
+    async fn handle(
+        &self,
+        _: ActorRef<Vec<u64>>,
+        batch: Vec<u64>,
+        count: &mut Count,
+    ) -> Result<(), ActorProcessingErr> {
+        count.left -= batch.len() as u64;
+        if count.left == 0 {
+            count.done.take().map(|done| done.send(()));
+        }
+        Ok(())
+    }
+}
+
+/// One task sends batches to one actor.
+pub(crate) fn batch(batches: u64) -> Outcome {
+    let time = on_workers(async move {
+        let (done, finished) = oneshot::channel();
+        let state = Count { left: batches * BATCH, done: Some(done) };
+        let (sink, _) = Actor::spawn(None, BatchSink, state).await.context("spawn")?;
+        let watch = Watch::start();
+        for batch in 0..batches {
+            sink.cast((batch..batch + BATCH).collect()).context("tell")?;
+        }
+        finished.await.context("wait for the last")?;
+        let time = watch.time();
+        sink.stop(None);
+        Ok(time)
+    })?;
+    Ok(Ok(per_second(batches * BATCH, time)))
 }

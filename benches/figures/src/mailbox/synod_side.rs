@@ -2,13 +2,13 @@
 use anyhow::{Context as _, Result, ensure};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use synod::runtime::{
-    actor::Actor, address::Addr, ask::Reply, context::Cx, mailbox::Mailbox, mailbox::Overflow,
-    node::Node, spawn::Spawn,
+    actor::Actor, address::Addr, ask::Reply, child::ChildRef, context::Cx, mailbox::Mailbox,
+    mailbox::Overflow, node::Node, spawn::Spawn,
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
-use super::{BOUND, DEADLINE, RING, SENDERS, SWARM};
+use super::{BATCH, BOUND, DEADLINE, RING, SENDERS, SWARM, WAVE};
 use crate::clock::{Watch, on_workers, per_second};
 use crate::figure::Outcome;
 
@@ -244,4 +244,112 @@ pub(crate) fn swarm_tick(ticks: u64) -> Outcome {
         Ok(time)
     })?;
     Ok(Ok(per_second(ticks * SWARM as u64, time)))
+}
+
+/// Does nothing for as long as it lives.
+struct Idle;
+
+impl Actor for Idle {
+    type Msg = ();
+
+    fn handle(&mut self, (): (), _: &mut Cx<Self>) {}
+}
+
+/// Starts a wave of children, then stops it, and tells when the last has ended.
+struct Parent {
+    wave: Vec<ChildRef>,
+    left: usize,
+    next: mpsc::Sender<()>,
+}
+
+enum Wave {
+    Start,
+    Stop,
+    Ended,
+}
+
+impl Actor for Parent {
+    type Msg = Wave;
+
+    fn handle(&mut self, message: Wave, cx: &mut Cx<Self>) {
+        match message {
+            Wave::Start => {
+                self.left = WAVE;
+                for _ in 0..WAVE {
+                    let child = cx.spawn(bounded("child".to_owned()), || Idle).child();
+                    cx.watch(&child, |_| Wave::Ended);
+                    self.wave.push(child);
+                }
+                cx.send(&cx.me(), Wave::Stop);
+            }
+            Wave::Stop => self.wave.drain(..).for_each(|child| cx.stop_child(&child)),
+            Wave::Ended => {
+                self.left -= 1;
+                if self.left == 0 {
+                    self.next.try_send(()).ok();
+                }
+            }
+        }
+    }
+}
+
+/// Actors come and go in waves.
+pub(crate) fn spawn(waves: u64) -> Outcome {
+    let time = on_workers(async move {
+        let node = Node::in_memory().context("open a node")?;
+        let (next, mut over) = mpsc::channel(1);
+        let parent = node.spawn(bounded("parent".to_owned()), move || Parent {
+            wave: Vec::new(),
+            left: 0,
+            next: next.clone(),
+        });
+        let watch = Watch::start();
+        for _ in 0..waves {
+            parent.tell(Wave::Start).await.context("start a wave")?;
+            over.recv().await.context("end a wave")?;
+        }
+        let time = watch.time();
+        node.close().await.context("stop the node")?;
+        Ok(time)
+    })?;
+    Ok(Ok(per_second(waves * WAVE as u64, time)))
+}
+
+/// Counts the numbers of batches and tells when all were handled.
+struct BatchSink {
+    left: u64,
+    done: Option<oneshot::Sender<()>>,
+}
+
+impl Actor for BatchSink {
+    type Msg = Vec<u64>;
+
+    fn handle(&mut self, batch: Vec<u64>, _: &mut Cx<Self>) {
+        self.left -= batch.len() as u64;
+        if self.left == 0 {
+            self.done.take().map(|done| done.send(()));
+        }
+    }
+}
+
+/// One task sends batches to one actor.
+pub(crate) fn batch(batches: u64) -> Outcome {
+    let time = on_workers(async move {
+        let node = Node::in_memory().context("open a node")?;
+        let (done, finished) = oneshot::channel();
+        let mut done = Some(done);
+        let sink = node.spawn(bounded("sink".to_owned()), move || BatchSink {
+            left: batches * BATCH,
+            done: done.take(),
+        });
+        let watch = Watch::start();
+        for batch in 0..batches {
+            sink.tell((batch..batch + BATCH).collect()).await.context("tell")?;
+        }
+        finished.await.context("wait for the last")?;
+        let time = watch.time();
+        node.close().await.context("stop the node")?;
+        Ok(time)
+    })?;
+    Ok(Ok(per_second(batches * BATCH, time)))
 }

@@ -4,7 +4,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
-use super::{BOUND, RING, SENDERS, SWARM};
+use super::{BATCH, BOUND, RING, SENDERS, SWARM, WAVE};
 use crate::clock::{Watch, on_workers, per_second};
 use crate::figure::Outcome;
 
@@ -176,4 +176,50 @@ pub(crate) fn swarm_tick(ticks: u64) -> Outcome {
         Ok(watch.time())
     })?;
     Ok(Ok(per_second(ticks * SWARM as u64, time)))
+}
+
+/// Tasks come and go in waves, each with a channel.
+pub(crate) fn spawn(waves: u64) -> Outcome {
+    let time = on_workers(async move {
+        let watch = Watch::start();
+        for _ in 0..waves {
+            let mut tasks = JoinSet::new();
+            let mut wave = Vec::with_capacity(WAVE);
+            for _ in 0..WAVE {
+                let (tx, mut rx) = mpsc::channel::<()>(BOUND);
+                tasks.spawn(async move { while rx.recv().await.is_some() {} });
+                wave.push(tx);
+            }
+            drop(wave);
+            while let Some(ended) = tasks.join_next().await {
+                ended.context("join a task")?;
+            }
+        }
+        Ok(watch.time())
+    })?;
+    Ok(Ok(per_second(waves * WAVE as u64, time)))
+}
+
+/// One task sends batches to one task.
+pub(crate) fn batch(batches: u64) -> Outcome {
+    let time = on_workers(async move {
+        let (tx, mut rx) = mpsc::channel::<Vec<u64>>(BOUND);
+        let mut receiver = JoinSet::new();
+        receiver.spawn(async move {
+            let mut count = 0;
+            while let Some(batch) = rx.recv().await {
+                count += batch.len() as u64;
+            }
+            count
+        });
+        let watch = Watch::start();
+        for batch in 0..batches {
+            tx.send((batch..batch + BATCH).collect()).await.context("send")?;
+        }
+        drop(tx);
+        let count = receiver.join_next().await.context("wait for the last")?.context("join")?;
+        ensure!(count == batches * BATCH, "numbers were lost");
+        Ok(watch.time())
+    })?;
+    Ok(Ok(per_second(batches * BATCH, time)))
 }
