@@ -85,6 +85,8 @@ pub enum ExitReason {
     Normal,
     /// Its parent, its node or a holder of its address asked for it.
     Shutdown,
+    /// It was killed: its parent's patience was over, or somebody called [`ChildRef::kill`](crate::child::ChildRef::kill).
+    Killed,
     /// It panicked, or asked for it with [`Cx::crash`]; the text says why.
     Crashed(String),
     /// Its journal refused a record, so what it decided could not be made durable.
@@ -107,6 +109,7 @@ impl fmt::Display for ExitReason {
         match self {
             Self::Normal => out.write_str("stopped by itself"),
             Self::Shutdown => out.write_str("shut down"),
+            Self::Killed => out.write_str("killed"),
             Self::Crashed(why) => write!(out, "crashed: {why}"),
             Self::Journal(why) => write!(out, "its journal failed: {why}"),
             Self::Refused(why) => write!(out, "not started: {why}"),

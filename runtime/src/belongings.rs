@@ -18,17 +18,19 @@ use futures_util::future::AbortHandle;
 use crate::{
     child::ChildRef,
     context::CancelTimer,
+    ending,
     kernel::Kernel,
     limits::BELONGINGS_UNPRUNED,
     mailbox::Slot,
     planted::{self, Planted},
+    spawn::Shutdown,
     tasks::TaskKind,
 };
 
 /// What one incarnation owns.
 #[derive(Default)]
 pub(crate) struct Belongings {
-    children: Pruned<ChildRef>,
+    children: Pruned<(ChildRef, Shutdown)>,
     tasks: Pruned<(AbortHandle, Weak<Running>)>,
     timers: Pruned<Weak<dyn CancelTimer>>,
     watches: Pruned<(ChildRef, u64)>,
@@ -36,9 +38,9 @@ pub(crate) struct Belongings {
 }
 
 impl Belongings {
-    /// Takes a child in.
-    pub(crate) fn adopt(&mut self, child: ChildRef) {
-        self.children.push(child, |child| child.ended().is_none());
+    /// Takes a child in, to be ended as `shutdown` says.
+    pub(crate) fn adopt(&mut self, child: ChildRef, shutdown: Shutdown) {
+        self.children.push((child, shutdown), |(child, _)| child.ended().is_none());
     }
 
     /// Takes in the watch on `target` that its watcher got as `key`.
@@ -95,11 +97,12 @@ impl Belongings {
         }
     }
 
-    /// Stops the children in the reverse order of their start, each before the next.
-    pub(crate) async fn stop_children(&mut self) {
-        while let Some(child) = self.children.all.pop() {
-            child.0.order_stop();
-            child.stopped().await;
+    /// Stops the children in the reverse order of their start, each within its own time and before the next.
+    pub(crate) async fn stop_children(&mut self, kernel: &Kernel) {
+        // Taken out only when it has ended: a wait that is cut short forgets nobody.
+        while let Some((child, shutdown)) = self.children.all.last().cloned() {
+            ending::end(kernel, &child, shutdown).await;
+            self.children.all.pop();
         }
     }
 
@@ -114,7 +117,7 @@ impl Belongings {
 impl Drop for Belongings {
     fn drop(&mut self) {
         self.cancel();
-        for child in self.children.all.drain(..).rev() {
+        for (child, _) in self.children.all.drain(..).rev() {
             child.0.order_stop();
         }
     }

@@ -4,7 +4,7 @@ use std::{
     any::Any,
     fmt,
     sync::Arc,
-    task::{Poll, Waker},
+    task::{Context, Poll, Waker},
 };
 
 use parking_lot::Mutex;
@@ -50,6 +50,13 @@ impl ChildRef {
         self.0.order_stop();
     }
 
+    /// Ends the actor's present incarnation as [`Killed`](ExitReason::Killed): effects that wait are dropped, tasks aborted.
+    ///
+    /// Its supervisor then decides, as on a crash. No step is interrupted: one that runs ends first.
+    pub fn kill(&self) {
+        self.0.order_kill();
+    }
+
     /// Waits until the actor has ended for good.
     ///
     /// # Cancel safety
@@ -74,6 +81,11 @@ pub(crate) trait Child: Send + Sync {
     fn tally(&self) -> Tally;
     fn order_stop(&self);
     fn order_restart(&self);
+    fn order_pause(&self);
+    fn order_kill(&self);
+    fn poll_rest(&self, cx: &Context<'_>) -> Poll<()>;
+    /// Ends the address though its actor does not come out of a step.
+    fn abandon(&self);
     fn watch(&self, watcher: Watcher) -> Option<u64>;
     fn unwatch(&self, key: u64);
 }
@@ -105,6 +117,22 @@ impl<M: Send + 'static> Child for Slot<M> {
 
     fn order_restart(&self) {
         Slot::order_restart(self);
+    }
+
+    fn order_pause(&self) {
+        Slot::order_pause(self);
+    }
+
+    fn order_kill(&self) {
+        Slot::order_kill(self);
+    }
+
+    fn poll_rest(&self, cx: &Context<'_>) -> Poll<()> {
+        Slot::poll_rest(self, cx)
+    }
+
+    fn abandon(&self) {
+        self.bury(&ExitReason::Killed);
     }
 
     fn watch(&self, watcher: Watcher) -> Option<u64> {

@@ -27,7 +27,8 @@ use crate::{
     mailbox::Slot,
     outbox::Effect,
     record,
-    spawn::{self, Birth, Spawn},
+    spawn::{self, Birth, News, Place, Shutdown, Spawn},
+    supervisor::{Supervised, Supervisor},
     timers::{Due, TimerKey},
     work::{self, TaskError},
 };
@@ -252,8 +253,12 @@ impl<A: Actor> Cx<A> {
         into_message: impl Fn(ChildExit) -> A::Msg + Send + Sync + 'static,
     ) -> Addr<B::Msg> {
         let (slot, incarnation) = (Arc::clone(&self.slot), self.incarnation);
-        let report = move |exit| slot.deliver_made(incarnation, || into_message(exit));
-        self.start_child(spawn, Box::new(birth), Some(Box::new(report)))
+        let report = move |news| {
+            if let News::Exited(exit) = news {
+                slot.deliver_made(incarnation, || into_message(exit));
+            }
+        };
+        self.start_child(spawn, Box::new(birth), Some(Arc::new(report)))
     }
 
     fn start_child<B: Actor>(
@@ -262,19 +267,31 @@ impl<A: Actor> Cx<A> {
         birth: Birth<B>,
         report: Option<spawn::Report>,
     ) -> Addr<B::Msg> {
-        let spawn = spawn.inheriting(self.slot.budget.as_ref());
-        let (addr, launch) =
-            spawn::prepare(&self.slot.kernel, Some(&self.slot.name), spawn, birth, report);
-        self.launch_child(addr.child(), Box::new(launch));
+        let (place, shutdown) = (Place { report, ..self.place() }, spawn.shutdown);
+        let (addr, launch) = spawn::prepare(&self.slot.kernel, place, spawn, birth);
+        let child = addr.child();
+        self.act(move |belongings| {
+            belongings.adopt(child, shutdown);
+            launch();
+        });
         addr
     }
 
-    /// Takes in a child that is prepared and launches it.
-    pub(crate) fn launch_child(&mut self, child: ChildRef, launch: Box<dyn FnOnce() + Send>) {
+    /// A place right below this actor.
+    fn place(&self) -> Place<'_> {
+        let Slot { name, budget, .. } = &*self.slot;
+        Place { parent: Some(name), budget: budget.as_ref(), ..Place::default() }
+    }
+
+    /// Starts a supervisor and its children below this actor; it is stopped before this actor is.
+    pub fn supervise(&mut self, supervisor: Supervisor) -> Supervised {
+        let (supervised, launch) = supervisor.prepare(&self.slot.kernel, self.place());
+        let child = supervised.actor();
         self.act(move |belongings| {
-            belongings.adopt(child);
+            belongings.adopt(child, Shutdown::Infinity);
             launch();
         });
+        supervised
     }
 
     /// Begins a new incarnation of a child that has reported its end.
@@ -330,7 +347,8 @@ impl<A: Actor> Cx<A> {
         self.act(move |_| kernel.publish(event));
     }
 
-    /// Ends this actor for good, after the effects recorded so far.
+    /// Ends this incarnation as [`Normal`](ExitReason::Normal), after the effects recorded so far: for good, unless a supervisor
+    /// starts it again.
     pub fn stop(&mut self) {
         self.exit.get_or_insert(ExitReason::Normal);
     }
@@ -340,12 +358,12 @@ impl<A: Actor> Cx<A> {
         self.exit.get_or_insert(ExitReason::Crashed(why.into()));
     }
 
-    /// Ends this actor for good, for a reason of its own.
-    pub(crate) fn give_up(&mut self, reason: ExitReason) {
+    /// Ends this incarnation for `reason`, after the effects recorded so far; the supervisor, if any, decides what follows.
+    pub fn exit(&mut self, reason: ExitReason) {
         self.exit.get_or_insert(reason);
     }
 
-    fn act(&mut self, act: impl FnOnce(&mut Belongings) + Send + 'static) {
+    pub(crate) fn act(&mut self, act: impl FnOnce(&mut Belongings) + Send + 'static) {
         self.effects.push(Effect::Act(Box::new(act)));
     }
 }

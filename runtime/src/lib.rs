@@ -20,6 +20,7 @@ pub mod budget;
 pub mod child;
 pub mod clock;
 pub mod context;
+mod ending;
 pub mod engine;
 pub mod events;
 pub mod kernel;

@@ -71,6 +71,9 @@ pub const REPLAY_RECORDS: usize = 1_024;
 /// How long an actor's end may take unless it says otherwise; OTP's default for workers.
 pub const SHUTDOWN_DEFAULT: Duration = Duration::from_secs(5);
 
+/// How long a killed actor may take to come out of its step before whoever ends it goes on without it.
+pub const KILL_WAIT: Duration = Duration::from_secs(1);
+
 /// Restarts that a supervisor allows within [`RESTART_PERIOD_DEFAULT`]; OTP's default.
 pub const RESTARTS_DEFAULT: u32 = 1;
 

@@ -121,8 +121,8 @@ pub(crate) enum Control<M> {
     Message(M),
     /// A message could not be made, since the actor's own function for it panicked with this text.
     Crash(String),
-    /// End this actor for good.
-    Stop,
+    /// End this incarnation for this reason: whoever has a right to has ordered it.
+    End(ExitReason),
 }
 
 /// Called once with the notice of an actor's end.
@@ -153,19 +153,45 @@ struct Lanes<M> {
     host: Option<Waker>,
     incarnation: u32,
     live: bool,
+    /// No incarnation lives and none is ordered.
+    resting: bool,
+    /// Who waits for the rest: the one owner of the actor.
+    owner: Option<Waker>,
     ended: Option<ExitReason>,
     tally: Tally,
     watchers: BTreeMap<u64, Watcher>,
     watchers_ever: u64,
 }
 
-/// What was ordered: a flag each, so that no number of orders takes room.
+/// What was ordered: flags, so that no number of orders takes room.
 #[derive(Default)]
 struct Orders {
-    /// Never taken back, so that no end of an incarnation can lose it.
+    /// End for good. Never taken back, so that no end of an incarnation can lose it.
     stop: bool,
+    /// End this incarnation; taken back by the order to restart.
+    halt: Option<Halt>,
     /// Meant for an incarnation that has ended; the next one takes it back.
     restart: bool,
+}
+
+/// How an incarnation ends that another may follow; the later outranks the earlier.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Halt {
+    /// As one that ends for good does.
+    Pause,
+    /// Without winding down.
+    Kill,
+}
+
+impl Orders {
+    /// Why the present incarnation has to end, if it has.
+    fn end(&self) -> Option<ExitReason> {
+        match self.halt {
+            Some(Halt::Kill) => Some(ExitReason::Killed),
+            Some(Halt::Pause) => Some(ExitReason::Shutdown),
+            None => self.stop.then_some(ExitReason::Shutdown),
+        }
+    }
 }
 
 impl<M> Slot<M> {
@@ -188,6 +214,8 @@ impl<M> Slot<M> {
                 host: None,
                 incarnation: 0,
                 live: false,
+                resting: false,
+                owner: None,
                 ended: None,
                 tally: Tally::default(),
                 watchers: BTreeMap::new(),
@@ -312,9 +340,23 @@ impl<M> Slot<M> {
 
     /// Orders the actor to end for good.
     pub(crate) fn order_stop(&self) {
+        self.order(|orders| orders.stop = true);
+    }
+
+    /// Orders the present incarnation to end, its address and its queue to stay.
+    pub(crate) fn order_pause(&self) {
+        self.order(|orders| orders.halt = orders.halt.max(Some(Halt::Pause)));
+    }
+
+    /// Orders the present incarnation to end without winding down; what follows is its parent's decision.
+    pub(crate) fn order_kill(&self) {
+        self.order(|orders| orders.halt = Some(Halt::Kill));
+    }
+
+    fn order(&self, give: impl FnOnce(&mut Orders)) {
         let mut lanes = self.lanes.lock();
-        if lanes.ended.is_none() && !lanes.orders.stop {
-            lanes.orders.stop = true;
+        if lanes.ended.is_none() {
+            give(&mut lanes.orders);
             self.urge(lanes);
         }
     }
@@ -323,7 +365,9 @@ impl<M> Slot<M> {
     pub(crate) fn order_restart(&self) {
         let mut lanes = self.lanes.lock();
         if lanes.ended.is_none() && !lanes.live {
-            lanes.orders.restart = true;
+            let stop = lanes.orders.stop;
+            lanes.orders = Orders { stop, halt: None, restart: true };
+            lanes.resting = false;
             self.urge(lanes);
         }
     }

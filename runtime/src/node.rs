@@ -18,6 +18,7 @@ use crate::{
     ask::{Promise, Reply},
     child::ChildRef,
     clock::{Clock, Moment, Random, SystemClock, SystemRandom},
+    ending::first,
     engine::{
         journal::{Journal, JournalError},
         local::{MemoryJournal, OpenJournalError, RedbJournal},
@@ -26,9 +27,8 @@ use crate::{
     kernel::{DeadLetter, Host, Kernel, Parts},
     lab::Lab,
     limits::{FLUSH_WAIT, SHUTDOWN_DEFAULT, WHEEL_TICK},
-    serve::first,
     shell::Ractor,
-    spawn::{self, Spawn},
+    spawn::{self, Place, Spawn},
     supervisor::{Supervised, Supervisor},
     tasks::{Executor, TaskKind, Tasks},
     telemetry::metrics::{KernelMetrics, Metrics},
@@ -181,32 +181,30 @@ impl Node {
         spawn: Spawn,
         birth: impl FnMut() -> A + Send + 'static,
     ) -> Addr<A::Msg> {
-        let (addr, launch) = self.prepare_root(spawn, birth);
-        launch();
+        let (addr, launch) =
+            spawn::prepare(&self.0.kernel, Place::default(), spawn, Box::new(birth));
+        self.launch_root(addr.child(), launch);
         addr
     }
 
-    /// Makes a root actor's address; it is launched by the closure.
-    pub(crate) fn prepare_root<A: Actor>(
-        &self,
-        spawn: Spawn,
-        birth: impl FnMut() -> A + Send + 'static,
-    ) -> (Addr<A::Msg>, impl FnOnce() + Send + 'static) {
-        let (addr, launch) = spawn::prepare(&self.0.kernel, None, spawn, Box::new(birth), None);
+    /// Starts a supervisor and its children, which have their addresses when this returns.
+    pub fn supervise(&self, supervisor: Supervisor) -> Supervised {
+        let (supervised, launch) = supervisor.prepare(&self.0.kernel, Place::default());
+        self.launch_root(supervised.actor(), launch);
+        supervised
+    }
+
+    /// Launches a root, or ends it as shut down on a node that was told to stop.
+    fn launch_root(&self, root: ChildRef, launch: impl FnOnce()) {
         let mut roots = self.0.roots.lock();
         let open = roots.as_mut().map(|roots| {
             if roots.len() == roots.capacity() {
                 roots.retain(|root| root.ended().is_none());
             }
-            roots.push(addr.child());
+            roots.push(root);
         });
         drop(roots);
-        (addr, move || if open.is_some() { launch() } else { drop(launch) })
-    }
-
-    /// Starts a supervisor and its children.
-    pub fn supervise(&self, supervisor: Supervisor) -> Supervised {
-        supervisor.start(self)
+        if open.is_some() { launch() } else { drop(launch) }
     }
 
     /// The live actor called `name`, if it takes messages of type `M`.

@@ -135,7 +135,7 @@ impl<A: Actor> Probe<A> {
                 match entry {
                     Control::Message(message) => self.once(|actor, cx| actor.handle(message, cx)),
                     Control::Crash(why) => self.exit = Some(ExitReason::Crashed(why)),
-                    Control::Stop => self.exit = Some(ExitReason::Shutdown),
+                    Control::End(reason) => self.exit = Some(reason),
                 }
             }
             for message in batch.drain(..) {

@@ -8,38 +8,38 @@
 //! - When an incarnation ends its tasks and children end before the verdict on it is asked for.
 //! - However the future ends, dropped ones included, the slot is closed and watchers hear of it.
 
-use std::{
-    collections::VecDeque,
-    future::{Future, poll_fn},
-    pin::pin,
-    sync::Arc,
-    task::Poll,
-    time::Duration,
-};
+use std::{collections::VecDeque, future::poll_fn, sync::Arc, task::Poll};
 
 use protocol::RunId;
 
 use crate::{
     actor::{Actor, ChildExit, ExitReason},
     budget::Budget,
+    ending::{self, Household, first},
     engine::journal::{JournalError, Sequence},
     limits::{BATCH_MESSAGES, REPLAY_RECORDS},
     mailbox::{Control, Slot, Verdict},
-    spawn::{Birth, Report},
+    spawn::{Birth, News, Report, Shutdown},
     stage::Stage,
-    timers::Sleep,
     work::{contained, panic_text},
 };
 
 /// What it takes to serve an address. Dropped at any moment, it closes the slot.
 pub(crate) struct Life<A: Actor> {
+    /// Dropped first: no kept child outlives its parent.
+    pub(crate) ties: Ties,
     pub(crate) curtain: Curtain<A::Msg>,
     pub(crate) birth: Birth<A>,
-    pub(crate) report: Option<Report>,
     pub(crate) journal: Option<RunId>,
-    pub(crate) shutdown: Duration,
     /// What its birth costs its parent.
     pub(crate) charge: Option<Budget>,
+}
+
+/// How an actor is bound to its parent and to the children that outlive its incarnations.
+pub(crate) struct Ties {
+    pub(crate) household: Household,
+    pub(crate) report: Option<Report>,
+    pub(crate) shutdown: Shutdown,
 }
 
 /// Serves the address until its end.
@@ -50,8 +50,8 @@ pub(crate) async fn serve<A: Actor>(mut life: Life<A>) {
     {
         tracing::warn!(actor = %slot.name, %reason, "actor refused");
         life.curtain.reason = reason.clone();
-        if let Some(report) = &life.report {
-            report(ChildExit { child: slot.id, incarnation: 0, reason });
+        if let Some(report) = &life.ties.report {
+            report(News::Exited(ChildExit { child: slot.id, incarnation: 0, reason }));
         }
         return;
     }
@@ -66,16 +66,16 @@ pub(crate) async fn serve<A: Actor>(mut life: Life<A>) {
             tracing::warn!(actor = %slot.name, incarnation, %reason, "actor failed");
         }
         life.curtain.reason = reason.clone();
-        let Some(report) = &life.report else { return };
-        if reason == ExitReason::Shutdown {
-            return;
-        }
-        report(ChildExit { child: slot.id, incarnation, reason });
+        let Some(report) = life.ties.report.as_ref().filter(|_| !slot.is_stopping()) else { break };
+        // Before the rest is told: whoever waits for that has then heard of the exit too.
+        report(News::Exited(ChildExit { child: slot.id, incarnation, reason }));
+        slot.rest();
         // Queued data stays where it is until the parent has decided.
         if poll_fn(|cx| slot.poll_verdict(cx)).await == Verdict::End {
-            return;
+            break;
         }
     }
+    life.ties.household.end(&slot.kernel).await;
 }
 
 impl<A: Actor> Life<A> {
@@ -92,11 +92,14 @@ impl<A: Actor> Life<A> {
         let mut batch = VecDeque::new();
         let reason = match stage.step(A::start).or_else(|| stage.flush()) {
             Some(reason) => reason,
-            None => run(slot, &mut stage, &mut batch).await,
+            None => {
+                self.ties.tell_start();
+                run(slot, &mut stage, &mut batch).await
+            }
         };
         slot.put_back(&mut batch);
         slot.retire();
-        let reason = wind_down(slot, &mut stage, reason, self.shutdown).await;
+        let reason = self.ties.wind_down(slot, &mut stage, reason).await;
         contained("dropping an actor", || drop(stage));
         reason
     }
@@ -128,34 +131,67 @@ impl<A: Actor> Life<A> {
     }
 }
 
-/// Lets the last effects leave, ends tasks and children; all `within` the shutdown time. Returns why the incarnation ended.
-async fn wind_down<A: Actor>(
-    slot: &Slot<A::Msg>,
-    stage: &mut Stage<A>,
-    reason: ExitReason,
-    within: Duration,
-) -> ExitReason {
-    stage.belongings.cancel();
-    if stage.outbox.is_empty() && stage.belongings.is_empty() {
-        return reason;
+impl Ties {
+    /// Tells the parent that the incarnation has started, unless the actor does so when its children have.
+    fn tell_start(&self) {
+        if let (Some(report), None) = (&self.report, &self.household.0) {
+            report(News::Started);
+        }
     }
-    let kernel = &slot.kernel;
-    let deadline = Sleep::until(&kernel.timers, kernel.now() + within);
-    let leave = async {
+
+    /// Lets the last effects leave, ends tasks and children, brings kept children to rest; all within the shutdown time.
+    ///
+    /// Returns why the incarnation ended.
+    async fn wind_down<A: Actor>(
+        &self,
+        slot: &Slot<A::Msg>,
+        stage: &mut Stage<A>,
+        reason: ExitReason,
+    ) -> ExitReason {
+        stage.belongings.cancel();
+        let empty = stage.outbox.is_empty() && stage.belongings.is_empty();
+        if empty && self.household.is_empty() {
+            return reason;
+        }
+        let (kernel, killed) = (&slot.kernel, reason == ExitReason::Killed);
+        let patience = match self.shutdown {
+            // Whoever is killed has no time; an end of its own has the usual one.
+            Shutdown::Brutal => ending::patience(kernel, Shutdown::default()),
+            other @ (Shutdown::Within(_) | Shutdown::Infinity) => ending::patience(kernel, other),
+        };
+        let kill = poll_fn(|cx| slot.poll_killed(cx));
+        let cut = async {
+            first(kill, patience).await;
+        };
         // What the journal refused holds back everything behind it for good.
         let refused = matches!(reason, ExitReason::Journal(_));
-        let fault = if refused { None } else { drain(slot, stage).await };
-        stage.belongings.cancel();
-        stage.belongings.stop_children().await;
-        stage.belongings.tasks_ended(slot).await;
-        fault
-    };
-    let left = first(leave, deadline).await;
-    if left.is_none() {
-        kernel.metrics.shutdown_overrun();
-        tracing::error!(actor = %slot.name, ?within, "actor did not wind down in time");
+        let leave = async {
+            let fault = if refused { None } else { drain(slot, stage).await };
+            stage.belongings.cancel();
+            stage.belongings.stop_children(kernel).await;
+            if self.is_final(slot) {
+                self.household.end(kernel).await;
+            } else {
+                self.household.pause(kernel).await;
+            }
+            stage.belongings.tasks_ended(slot).await;
+            fault
+        };
+        let left = if killed { None } else { first(leave, cut).await };
+        if left.is_none() {
+            if !slot.is_killed() {
+                kernel.metrics.shutdown_overrun();
+                tracing::error!(actor = %slot.name, shutdown = ?self.shutdown, "actor did not wind down in time");
+            }
+            self.household.kill(kernel, self.is_final(slot)).await;
+        }
+        left.flatten().unwrap_or(reason)
     }
-    left.flatten().unwrap_or(reason)
+
+    /// Whether no incarnation can follow on this one.
+    fn is_final<M>(&self, slot: &Slot<M>) -> bool {
+        self.report.is_none() || slot.is_stopping()
+    }
 }
 
 /// Steps the actor through its mailbox until something ends the incarnation.
@@ -207,7 +243,7 @@ fn run_batch<A: Actor>(
             let ended = match entry {
                 Control::Message(message) => stage.handle(message),
                 Control::Crash(why) => Some(ExitReason::Crashed(why)),
-                Control::Stop => Some(ExitReason::Shutdown),
+                Control::End(reason) => Some(reason),
             };
             if ended.is_some() {
                 return ended;
@@ -242,18 +278,6 @@ async fn drain<A: Actor>(slot: &Slot<A::Msg>, stage: &mut Stage<A>) -> Option<Ex
     }
 }
 
-/// The outcome of `work`, unless `deadline` comes first.
-pub(crate) async fn first<T>(work: impl Future<Output = T>, deadline: Sleep) -> Option<T> {
-    let (mut work, mut deadline) = (pin!(work), pin!(deadline));
-    poll_fn(|cx| {
-        if let Poll::Ready(done) = work.as_mut().poll(cx) {
-            return Poll::Ready(Some(done));
-        }
-        deadline.as_mut().poll(cx).map(|()| None)
-    })
-    .await
-}
-
 /// Closes the slot when dropped: at the end of a life, by its executor, or before its beginning.
 pub(crate) struct Curtain<M: Send + 'static> {
     slot: Arc<Slot<M>>,
@@ -268,14 +292,11 @@ impl<M: Send + 'static> Curtain<M> {
 
 impl<M: Send + 'static> Drop for Curtain<M> {
     fn drop(&mut self) {
-        let slot = &self.slot;
-        let reason = if std::thread::panicking() {
-            ExitReason::Crashed("a message or a state panicked when dropped".to_owned())
+        if std::thread::panicking() {
+            let why = "a message or a state panicked when dropped".to_owned();
+            self.slot.bury(&ExitReason::Crashed(why));
         } else {
-            self.reason.clone()
-        };
-        slot.kernel.registry.remove(&slot.name, slot.id);
-        let dead = slot.close(&reason);
-        slot.kernel.dead_letters::<M>(&slot.name, dead);
+            self.slot.bury(&self.reason);
+        }
     }
 }

@@ -8,17 +8,51 @@ use crate::{
     actor::{Actor, ChildExit},
     address::Addr,
     budget::Budget,
+    ending::{Household, Kept},
     kernel::Kernel,
     limits::{ACTOR_NAME_BYTES_MAX, SHUTDOWN_DEFAULT},
     mailbox::{Mailbox, Slot},
-    serve::{Curtain, Life, serve},
+    serve::{Curtain, Life, Ties, serve},
 };
 
 /// Makes the state of each incarnation.
 pub(crate) type Birth<A> = Box<dyn FnMut() -> A + Send>;
 
-/// Tells a parent that an incarnation of its child ended.
-pub(crate) type Report = Box<dyn Fn(ChildExit) + Send>;
+/// Tells a parent how its child fares.
+pub(crate) type Report = Arc<dyn Fn(News) + Send + Sync>;
+
+/// What a parent hears of a child.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum News {
+    /// The first step of an incarnation is done; of a supervisor: its children's too.
+    Started,
+    /// An incarnation has ended, and waits for the parent's decision.
+    Exited(ChildExit),
+}
+
+/// How long whoever ends an actor waits for it, under OTP's names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Shutdown {
+    /// Until this time has passed; then it is killed.
+    Within(Duration),
+    /// Not at all: it is killed at once (`brutal_kill`).
+    Brutal,
+    /// For ever; the default of supervisors, whose children have their own times.
+    Infinity,
+}
+
+impl Default for Shutdown {
+    /// 5 s, OTP's default for workers.
+    fn default() -> Self {
+        Self::Within(SHUTDOWN_DEFAULT)
+    }
+}
+
+impl From<Duration> for Shutdown {
+    fn from(within: Duration) -> Self {
+        Self::Within(within)
+    }
+}
 
 /// Options of a new actor.
 ///
@@ -32,7 +66,7 @@ pub struct Spawn {
     pub(crate) name: String,
     pub(crate) mailbox: Mailbox,
     pub(crate) journal: Option<RunId>,
-    pub(crate) shutdown: Duration,
+    pub(crate) shutdown: Shutdown,
     pub(crate) budget: Option<Budget>,
     /// The parent's, which its birth is charged to.
     pub(crate) charge: Option<Budget>,
@@ -49,7 +83,7 @@ impl Spawn {
             name,
             mailbox: Mailbox::default(),
             journal: None,
-            shutdown: SHUTDOWN_DEFAULT,
+            shutdown: Shutdown::default(),
             budget: None,
             charge: None,
         }
@@ -69,10 +103,10 @@ impl Spawn {
         self
     }
 
-    /// How long an end may take: effects to leave and children to stop; 5 s by default.
+    /// How long an end may take, effects to leave and children to stop included: a time or a [`Shutdown`]; 5 s by default.
     #[must_use]
-    pub fn shutdown(mut self, within: Duration) -> Self {
-        self.shutdown = within;
+    pub fn shutdown(mut self, shutdown: impl Into<Shutdown>) -> Self {
+        self.shutdown = shutdown.into();
         self
     }
 
@@ -94,14 +128,28 @@ impl Spawn {
     }
 }
 
+/// Where a new actor stands in the tree.
+#[derive(Default)]
+pub(crate) struct Place<'a> {
+    /// The parent's name.
+    pub(crate) parent: Option<&'a str>,
+    /// The parent's budget.
+    pub(crate) budget: Option<&'a Budget>,
+    /// Who decides on the end of an incarnation; without it every end is final.
+    pub(crate) report: Option<Report>,
+    /// Children that outlive its incarnations; whoever has some reports its start by itself.
+    pub(crate) kept: Option<Arc<dyn Kept>>,
+}
+
 /// Makes the slot of a new actor and the closure that launches it; dropping that closes the slot.
 pub(crate) fn prepare<A: Actor>(
     kernel: &Arc<Kernel>,
-    parent: Option<&str>,
+    place: Place<'_>,
     spawn: Spawn,
     birth: Birth<A>,
-    report: Option<Report>,
 ) -> (Addr<A::Msg>, impl FnOnce() + Send + 'static) {
+    let Place { parent, budget, report, kept } = place;
+    let spawn = spawn.inheriting(budget);
     let Spawn { name, mailbox, journal, shutdown, budget, charge } = spawn;
     let name: Arc<str> = match parent {
         Some(parent) => format!("{parent}/{name}").into(),
@@ -113,7 +161,7 @@ pub(crate) fn prepare<A: Actor>(
     });
     let addr = Addr(Arc::clone(&slot));
     let (child, host) = (addr.child(), Arc::clone(&kernel.host));
-    let curtain = Curtain::new(slot);
-    let life = Life { curtain, birth, report, journal, shutdown, charge };
+    let ties = Ties { household: Household(kept), report, shutdown };
+    let life = Life { ties, curtain: Curtain::new(slot), birth, journal, charge };
     (addr, move || host.launch(child, Box::pin(serve(life))))
 }

@@ -7,7 +7,7 @@ use std::{
     task::{Context, Poll, Wake, Waker},
 };
 
-use super::{Control, Lanes, Slot, Waiting, wake_all};
+use super::{Control, Halt, Lanes, Slot, Waiting, wake, wake_all};
 use crate::{
     actor::{Down, ExitReason},
     limits::QUEUE_SHRINK_ABOVE,
@@ -27,6 +27,7 @@ impl<M> Slot<M> {
         let mut lanes = self.lanes.lock();
         lanes.incarnation += 1;
         lanes.live = true;
+        lanes.resting = false;
         lanes.orders.restart = false;
         let incarnation = lanes.incarnation;
         let stale = mem::take(&mut lanes.control);
@@ -94,6 +95,47 @@ impl<M> Slot<M> {
         Poll::Pending
     }
 
+    /// Says that the incarnation has wholly ended and that its parent decides what follows.
+    pub(crate) fn rest(&self) {
+        let mut lanes = self.lanes.lock();
+        if lanes.orders.restart {
+            return;
+        }
+        lanes.resting = true;
+        let owner = lanes.owner.take();
+        wake(owner, lanes);
+    }
+
+    /// Ready while no incarnation lives and none is ordered, and once the actor has ended for good.
+    pub(crate) fn poll_rest(&self, cx: &Context<'_>) -> Poll<()> {
+        let mut lanes = self.lanes.lock();
+        if lanes.resting || lanes.ended.is_some() {
+            return Poll::Ready(());
+        }
+        lanes.owner = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    /// Whether the actor was ordered to end for good.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.lanes.lock().orders.stop
+    }
+
+    /// Whether the incarnation was ordered to end without winding down.
+    pub(crate) fn is_killed(&self) -> bool {
+        self.lanes.lock().orders.halt == Some(Halt::Kill)
+    }
+
+    /// Ready when the incarnation was ordered to end without winding down.
+    pub(crate) fn poll_killed(&self, cx: &Context<'_>) -> Poll<()> {
+        let mut lanes = self.lanes.lock();
+        if lanes.orders.halt == Some(Halt::Kill) {
+            return Poll::Ready(());
+        }
+        lanes.park(cx.waker());
+        Poll::Pending
+    }
+
     /// Ready with what the parent, or whoever ordered a stop, decided on an ended incarnation.
     pub(crate) fn poll_verdict(&self, cx: &Context<'_>) -> Poll<Verdict> {
         let mut lanes = self.lanes.lock();
@@ -149,6 +191,7 @@ impl<M> Slot<M> {
         lanes.live = false;
         lanes.taken = 0;
         lanes.host = None;
+        let owner = lanes.owner.take();
         let dead = mem::take(&mut lanes.data).into();
         let control = mem::take(&mut lanes.control);
         let line = mem::take(&mut lanes.line);
@@ -164,15 +207,25 @@ impl<M> Slot<M> {
             contained("a notice of an actor's end", || watcher(down));
         }
         contained("dropping an ended actor's notices", || drop(control));
+        wake_all(owner.into_iter().collect());
         dead
+    }
+}
+
+impl<M: Send + 'static> Slot<M> {
+    /// Ends the address for good: out of the registry, then closed, what was queued noted as dead letters.
+    pub(crate) fn bury(&self, reason: &ExitReason) {
+        self.kernel.registry.remove(&self.name, self.id);
+        let dead = self.close(reason);
+        self.kernel.dead_letters::<M>(&self.name, dead);
     }
 }
 
 impl<M> Lanes<M> {
     fn hand_over(&mut self, control: &mut VecDeque<Control<M>>) {
         mem::swap(control, &mut self.control);
-        if self.orders.stop {
-            control.push_front(Control::Stop);
+        if let Some(reason) = self.orders.end() {
+            control.push_front(Control::End(reason));
         }
     }
 

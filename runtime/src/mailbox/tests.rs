@@ -211,7 +211,7 @@ fn an_order_to_stop_outlives_every_incarnation_and_takes_no_room() {
     for _ in 0..2 {
         let mut control = VecDeque::new();
         assert!(slot.poll_take(&cx, &mut control, &mut VecDeque::new(), true).is_ready());
-        assert!(matches!(control.make_contiguous(), [Control::Stop]));
+        assert!(matches!(control.make_contiguous(), [Control::End(ExitReason::Shutdown)]));
         // The incarnation crashes before it obeys; a parent would have it restarted.
         slot.retire();
         slot.order_restart();

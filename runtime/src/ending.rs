@@ -1,0 +1,157 @@
+//! How an owner ends its actors or lets them rest: asked first, killed when their time is over, left behind when stuck.
+//!
+//! Called by `serve` and `belongings` when an incarnation winds down. A supervisor that goes on serving does the same by messages.
+//!
+//! # Invariants
+//! - No end waits for an actor longer than its [`Shutdown`] and [`KILL_WAIT`] say.
+//! - An actor at rest has no incarnation: it is safe to begin the next one.
+
+use std::{
+    future::{self, Future, poll_fn},
+    sync::Arc,
+};
+
+use futures_util::future::{BoxFuture, FutureExt};
+
+use crate::{child::ChildRef, kernel::Kernel, limits::KILL_WAIT, spawn::Shutdown, timers::Sleep};
+
+/// Children that outlive the incarnations of their parent, as a supervisor's do.
+pub(crate) trait Kept: Send + Sync {
+    /// Those that were launched and have not ended, in the order of their start.
+    fn members(&self) -> Vec<(ChildRef, Shutdown)>;
+    /// Ends for good, without waiting, whatever is left.
+    fn close(&self);
+}
+
+/// A parent's claim on the children it keeps; they end with it.
+#[derive(Default)]
+pub(crate) struct Household(pub(crate) Option<Arc<dyn Kept>>);
+
+impl Household {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.members().is_empty()
+    }
+
+    /// Ends every child for good, last first, each within its own time.
+    pub(crate) async fn end(&self, kernel: &Kernel) {
+        for (child, shutdown) in self.members().iter().rev() {
+            end(kernel, child, *shutdown).await;
+        }
+    }
+
+    /// Brings every child to rest, last first; one that is out of time is killed and still waited for.
+    pub(crate) async fn pause(&self, kernel: &Kernel) {
+        for (child, shutdown) in self.members().iter().rev() {
+            pause(kernel, child, *shutdown).await;
+        }
+    }
+
+    /// Kills every child at once, to rest or for good.
+    pub(crate) async fn kill(&self, kernel: &Kernel, for_good: bool) {
+        let members = self.members();
+        for (child, _) in members.iter().rev() {
+            child.0.order_kill();
+            if for_good {
+                child.0.order_stop();
+            } else {
+                child.0.order_pause();
+            }
+        }
+        for (child, _) in members.iter().rev() {
+            if for_good {
+                outlive(kernel, child).await;
+            } else {
+                at_rest(child).await;
+            }
+        }
+    }
+
+    fn members(&self) -> Vec<(ChildRef, Shutdown)> {
+        self.0.as_ref().map(|kept| kept.members()).unwrap_or_default()
+    }
+}
+
+impl Drop for Household {
+    fn drop(&mut self) {
+        if let Some(kept) = &self.0 {
+            kept.close();
+        }
+    }
+}
+
+/// Ends `child` for good.
+pub(crate) async fn end(kernel: &Kernel, child: &ChildRef, shutdown: Shutdown) {
+    if shutdown == Shutdown::Brutal {
+        child.0.order_kill();
+    }
+    child.0.order_stop();
+    if first(child.stopped(), patience(kernel, shutdown)).await.is_none() {
+        out_of_time(kernel, child, shutdown);
+        outlive(kernel, child).await;
+    }
+}
+
+/// Brings `child` to rest; its address and its queue stay.
+async fn pause(kernel: &Kernel, child: &ChildRef, shutdown: Shutdown) {
+    if shutdown == Shutdown::Brutal {
+        child.0.order_kill();
+    }
+    child.0.order_pause();
+    if first(at_rest(child), patience(kernel, shutdown)).await.is_none() {
+        out_of_time(kernel, child, shutdown);
+        at_rest(child).await;
+    }
+}
+
+/// Kills `child`, whose time is over; says so unless it had none.
+pub(crate) fn out_of_time(kernel: &Kernel, child: &ChildRef, shutdown: Shutdown) {
+    if shutdown != Shutdown::Brutal {
+        kernel.metrics.shutdown_overrun();
+        tracing::error!(actor = child.name(), ?shutdown, "actor did not end in time and is killed");
+    }
+    child.0.order_kill();
+}
+
+/// Waits for the end of a killed child, and leaves it behind if it does not come out of its step.
+async fn outlive(kernel: &Kernel, child: &ChildRef) {
+    let wait = Sleep::until(&kernel.timers, kernel.now() + KILL_WAIT);
+    if first(child.stopped(), wait).await.is_none() {
+        leave_behind(child);
+    }
+}
+
+/// Closes the address of a killed actor that does not come out of its step.
+pub(crate) fn leave_behind(child: &ChildRef) {
+    if child.ended().is_none() {
+        tracing::error!(actor = child.name(), "actor does not come out of its step, left behind");
+        child.0.abandon();
+    }
+}
+
+async fn at_rest(child: &ChildRef) {
+    poll_fn(|cx| child.0.poll_rest(cx)).await;
+}
+
+/// How long whoever ends an actor waits for it.
+pub(crate) fn patience(kernel: &Kernel, shutdown: Shutdown) -> BoxFuture<'static, ()> {
+    match shutdown {
+        Shutdown::Within(within) => Sleep::until(&kernel.timers, kernel.now() + within).boxed(),
+        Shutdown::Brutal => future::ready(()).boxed(),
+        Shutdown::Infinity => future::pending().boxed(),
+    }
+}
+
+/// The outcome of `work`, unless `deadline` comes first.
+pub(crate) async fn first<T>(
+    work: impl Future<Output = T>,
+    deadline: impl Future<Output = ()>,
+) -> Option<T> {
+    let (mut work, mut deadline) = (std::pin::pin!(work), std::pin::pin!(deadline));
+    poll_fn(|cx| {
+        if let std::task::Poll::Ready(done) = work.as_mut().poll(cx) {
+            return std::task::Poll::Ready(Some(done));
+        }
+        deadline.as_mut().poll(cx).map(|()| None)
+    })
+    .await
+}
