@@ -64,8 +64,10 @@ pub struct ChildInfo {
 /// Whether a child runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChildStatus {
-    /// It runs.
+    /// It has started.
     Running,
+    /// Its first step is not done yet; of a supervisor: its children's are not.
+    Starting,
     /// It has an address and no incarnation, or the present one was told to end.
     Restarting,
     /// It has ended, and is started again only on request or together with its siblings (OTP's `undefined`).
@@ -77,7 +79,7 @@ pub enum ChildStatus {
 pub struct ChildCounts {
     /// Specifications.
     pub specs: usize,
-    /// Children that run.
+    /// Children that run or start.
     pub active: usize,
     /// Specified supervisors.
     pub supervisors: usize,
@@ -149,7 +151,8 @@ impl Supervised {
         let mut counts = ChildCounts::default();
         for ChildInfo { status, kind, .. } in self.which_children() {
             counts.specs += 1;
-            counts.active += usize::from(status == ChildStatus::Running);
+            counts.active +=
+                usize::from(matches!(status, ChildStatus::Running | ChildStatus::Starting));
             match kind {
                 super::ChildKind::Supervisor => counts.supervisors += 1,
                 super::ChildKind::Worker => counts.workers += 1,

@@ -48,6 +48,7 @@ pub(super) struct Supervising {
     /// The child behind them that has it now.
     booting: Option<u64>,
     has_started: bool,
+    has_given_up: bool,
     tokens: u64,
 }
 
@@ -66,6 +67,7 @@ impl Supervising {
             booted: 0,
             booting: None,
             has_started: false,
+            has_given_up: false,
             tokens: 0,
         }
     }
@@ -211,6 +213,7 @@ impl Supervising {
         let Some(before) = self.budget.spend(who, cx.now()) else {
             let name = entry.child.as_ref().map_or(entry.spec.name.as_str(), |child| child.name());
             cx.exit(ExitReason::Intensity(format!("{name}: {reason}; {}", self.budget)));
+            self.has_given_up = true;
             return;
         };
         let wait = self.plan.backoff.wait(before, if before > 0 { cx.random() } else { 0 });
@@ -323,6 +326,9 @@ impl Supervising {
 impl Supervising {
     /// Does what is next: first who must rest or end, then who may start.
     fn advance(&mut self, table: &mut Table, cx: &mut Cx<Self>) {
+        if self.has_given_up {
+            return;
+        }
         self.stop_next(table, cx);
         if self.in_turn() && !(self.stops.is_empty() && self.stopping.is_empty()) {
             return;

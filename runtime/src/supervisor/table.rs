@@ -157,7 +157,8 @@ impl Entry {
     /// The child as a list shows it.
     pub(super) fn info(&self) -> ChildInfo {
         let status = match self.state {
-            State::Starting | State::Running => ChildStatus::Running,
+            State::Running => ChildStatus::Running,
+            State::Starting => ChildStatus::Starting,
             State::Ended if !self.wanted => ChildStatus::Stopped,
             State::Prepared(_)
             | State::Stopping

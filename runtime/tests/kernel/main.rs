@@ -15,4 +15,8 @@ mod records;
 #[cfg(test)]
 mod supervision;
 #[cfg(test)]
+mod supervision_table;
+#[cfg(test)]
+mod supervision_trees;
+#[cfg(test)]
 mod support;
