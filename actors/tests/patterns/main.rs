@@ -11,3 +11,4 @@ mod chaos;
 mod ends;
 mod map_reduce;
 mod resume;
+mod simulated;

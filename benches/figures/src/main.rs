@@ -19,6 +19,7 @@ mod idle;
 mod mailbox;
 mod map_reduce;
 mod review;
+mod sim;
 
 use external::Peers;
 use figure::{Figure, Settings};
@@ -62,7 +63,9 @@ fn measure(options: &Options) -> Result<()> {
     }
     let peers = options.peers.as_deref().map(Peers::read).transpose()?.unwrap_or_default();
     let settings = Settings::new(options.short, options.tree.clone());
-    let figures = [mailbox::FIGURES, idle::FIGURES, map_reduce::FIGURES, review::FIGURES].concat();
+    let figures =
+        [mailbox::FIGURES, idle::FIGURES, map_reduce::FIGURES, review::FIGURES, sim::FIGURES]
+            .concat();
     let wanted = |figure: &&Figure| {
         options.only.is_empty() || options.only.iter().any(|only| is_in(figure.name, only))
     };

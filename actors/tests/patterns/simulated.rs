@@ -1,0 +1,84 @@
+//! Agents and runs in the deterministic simulation: async agents that await only what their node offers, under its faults.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use protocol::RunId;
+use runtime::{
+    node::Node,
+    sim::{Fault, World, sim},
+};
+use synod_actors::{
+    agent::handle::Agent,
+    pattern::map_reduce::{map_reduce, sum},
+    system::AgentSystem,
+};
+
+const MINUTE: Duration = Duration::from_secs(60);
+const PARTS: u64 = 60;
+
+/// What runs on the one node, in its present life.
+#[derive(Clone, Default)]
+struct Present(Arc<Mutex<Option<Running>>>);
+
+type Running = (AgentSystem, Agent<u64, u64>);
+
+/// An agent that takes its time, and at times fails.
+fn boot(node: &Node, present: &Present) {
+    let system = AgentSystem::start(node.clone());
+    let slow = node.clone();
+    let square = system
+        .agent("square", move |n: u64, _| {
+            let slow = slow.clone();
+            async move {
+                slow.sleep(Duration::from_millis(10 + n % 7 * 20)).await;
+                Ok::<_, String>(n * n)
+            }
+        })
+        .count(3)
+        .start()
+        .unwrap();
+    *present.0.lock().unwrap() = Some((system, square));
+}
+
+/// One run, taken up again after each loss until it completes; returns its results by attempt.
+fn squares(world: &World) -> Arc<Mutex<BTreeMap<u32, u64>>> {
+    let (present, results) = (Present::default(), Arc::<Mutex<BTreeMap<u32, u64>>>::default());
+    let boots = present.clone();
+    world.node("one", move |node| boot(node, &boots));
+    let (outside, told) = (world.clone(), Arc::clone(&results));
+    world.client("caller", async move {
+        for attempt in 0..200 {
+            let here = outside.get("one").and_then(|_| present.0.lock().unwrap().clone());
+            if let Some((system, square)) = here {
+                let run = map_reduce(0..PARTS, &square).reduce(sum());
+                let run = system.run(run).id(RunId::from_u128(5)).deadline(MINUTE);
+                if let Ok(done) = run.await {
+                    told.lock().unwrap().insert(attempt, done.value);
+                    return;
+                }
+            }
+            outside.wait(Duration::from_millis(200)).await;
+        }
+    });
+    results
+}
+
+#[test]
+fn a_run_is_taken_up_after_every_crash_and_ends_with_the_one_right_result() {
+    let right: u64 = (0..PARTS).map(|n| n * n).sum();
+    let report = sim(squares)
+        .seeds(30)
+        .storm(Duration::from_secs(3))
+        .healing(MINUTE * 5)
+        .faults([Fault::Crash, Fault::DiskCrash, Fault::Slow, Fault::Hang, Fault::Delay])
+        .never("a wrong result", move |_, results| {
+            results.lock().unwrap().values().any(|result| *result != right)
+        })
+        .finally("the run completed", |_, results| results.lock().unwrap().len() == 1)
+        .run();
+    assert_eq!(report.seeds, 30);
+}
