@@ -3,11 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use synod_runtime::{
+    backoff::Backoff,
     mailbox::{Mailbox, Overflow},
     node::Node,
     sim::World,
     spawn::Spawn,
-    supervisor::{Restart, Supervisor},
+    supervisor::{Restart, Strategy, Supervisor},
 };
 
 use super::{
@@ -40,7 +41,7 @@ struct Entry {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    Supervisor { intensity: u32 },
+    Supervisor { intensity: u32, strategy: Strategy },
     Worker { restart: Restart, capacity: usize, overflow: Overflow },
 }
 
@@ -72,32 +73,17 @@ impl Plan {
         let (path, depth) =
             above.map_or((String::new(), 0), |above| (format!("{}/", above.path), above.depth));
         let supervised = above.is_none_or(|above| matches!(above.kind, Kind::Supervisor { .. }));
-        let supervises = above.is_none()
-            || (supervised && NESTED && depth + 2 <= depth_max && world.below(3) == 0);
-        let kind = if parent.is_none() && node == 0 && self.entries.is_empty() {
+        let may_supervise = supervised && depth + 2 <= depth_max;
+        let supervises = above.is_none() || (may_supervise && world.below(3) == 0);
+        let kind = if self.entries.is_empty() {
             // One that never gives up, so that something is left of every tree.
-            Kind::Supervisor { intensity: 100_000 }
+            Kind::Supervisor { intensity: 100_000, strategy: Strategy::OneForOne }
         } else if supervises {
-            Kind::Supervisor { intensity: u32::try_from(world.below(12)).unwrap_or(0) }
+            let strategies = [Strategy::OneForOne, Strategy::OneForAll, Strategy::RestForOne];
+            let intensity = u32::try_from(world.below(12)).unwrap_or(0);
+            Kind::Supervisor { intensity, strategy: strategies[pick(world, 3)] }
         } else {
-            let restart =
-                [Restart::Permanent, Restart::Permanent, Restart::Transient, Restart::Temporary];
-            let overflow = [
-                Overflow::Wait,
-                Overflow::Wait,
-                Overflow::Reject,
-                Overflow::DropOldest,
-                Overflow::DropNewest,
-            ];
-            Kind::Worker {
-                restart: if parent == Some(0) {
-                    Restart::Permanent
-                } else {
-                    restart[pick(world, 4)]
-                },
-                capacity: 1 << world.below(8),
-                overflow: overflow[pick(world, 5)],
-            }
+            Self::worker(world, parent == Some(0))
         };
         let name = format!("{}{}", if supervises { 's' } else { 'w' }, self.entries.len());
         if !supervises {
@@ -105,6 +91,24 @@ impl Plan {
         }
         let path = format!("{path}{name}");
         self.entries.push(Entry { node, parent, name, path, depth: depth + 1, kind });
+    }
+
+    /// Some kind of worker; one that stays is always started again.
+    fn worker(world: &World, stays: bool) -> Kind {
+        let restart =
+            [Restart::Permanent, Restart::Permanent, Restart::Transient, Restart::Temporary];
+        let overflow = [
+            Overflow::Wait,
+            Overflow::Wait,
+            Overflow::Reject,
+            Overflow::DropOldest,
+            Overflow::DropNewest,
+        ];
+        Kind::Worker {
+            restart: if stays { Restart::Permanent } else { restart[pick(world, 4)] },
+            capacity: 1 << world.below(8),
+            overflow: overflow[pick(world, 5)],
+        }
     }
 
     pub(crate) const fn nodes(&self) -> usize {
@@ -167,25 +171,32 @@ impl Plan {
 
     fn supervisor(&self, shared: &Arc<Shared>, at: usize, life: u32) -> Supervisor {
         let entry = &self.entries[at];
-        let Kind::Supervisor { intensity } = entry.kind else {
+        let Kind::Supervisor { intensity, strategy } = entry.kind else {
             return Supervisor::one_for_one("none");
         };
         let children = self.kin(at);
-        let (node, count) = (entry.node, children.len() as u64);
-        let supervisor = Supervisor::one_for_one(&entry.name).intensity(intensity, PERIOD);
+        let workers = children.iter().filter(|at| self.workers.contains(at)).count() as u64;
+        // One that restarts each alone, and is itself started once in a life, restarts no more than it may.
+        let counted = strategy == Strategy::OneForOne && entry.parent.is_none();
+        let backoff =
+            [Backoff::NONE, Backoff::new(Duration::from_millis(5), Duration::from_millis(80))];
+        let supervisor = Supervisor::new(&entry.name, strategy)
+            .intensity(intensity, PERIOD)
+            .backoff(backoff[at % 2]);
         children.into_iter().fold(supervisor, |supervisor, child| {
-            let Kind::Worker { restart, .. } = self.entries[child].kind else { return supervisor };
-            let (on, path) = (Arc::clone(shared), entry.path.clone());
+            let Kind::Worker { restart, .. } = self.entries[child].kind else {
+                return supervisor.supervisor(self.supervisor(shared, child, life));
+            };
+            let (on, path, node) = (Arc::clone(shared), entry.path.clone(), entry.node);
             supervisor.child_with(self.spawn(child), restart, move || {
-                on.oracle.born((node, life), &path, count, u64::from(intensity));
+                if counted {
+                    on.oracle.born((node, life), &path, workers, u64::from(intensity));
+                }
                 Worker::new(&on, Some(child))
             })
         })
     }
 }
-
-/// Whether supervisors stand below supervisors.
-const NESTED: bool = false;
 
 fn pick(world: &World, bound: usize) -> usize {
     usize::try_from(world.below(bound as u64)).unwrap_or(0)
