@@ -37,6 +37,9 @@ pub const FINDINGS_SHOWN: usize = 20;
 /// Failed parts, and skipped files a reason, that the summary shows.
 pub const NAMES_SHOWN: usize = 10;
 
+/// The time that a run has to end by itself after SIGTERM, where none is given.
+pub const DRAIN_WAIT: &str = "10s";
+
 /// The time that a cancelled run has to end before the program ends without it.
 pub const CANCEL_WAIT: Duration = Duration::from_millis(1_400);
 

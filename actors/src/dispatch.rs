@@ -13,11 +13,13 @@ use std::{
 use futures_util::future::BoxFuture;
 use protocol::{MessageId, RunId};
 use runtime::{
-    address::Addr,
+    address::{Addr, TellError},
     admission::{Credit, Request},
     ask::{AskError, Promise, Reply},
     budget::{Budget, Limits},
+    node::Node,
     spawn::Spawn,
+    tasks::TaskKind,
 };
 
 use crate::{
@@ -70,6 +72,7 @@ trait Steer: Send + Sync {
     fn accepted(&self, within: Duration) -> BoxFuture<'_, Result<(), AskError>>;
     fn cancel(&self);
     fn stopped(&self) -> BoxFuture<'_, ()>;
+    fn has_stopped(&self) -> bool;
 }
 
 impl<P: Datum, O: Datum, R: Reduce<O>> Pattern for MapReduce<P, O, R> {
@@ -96,9 +99,10 @@ impl<P: Datum, O: Datum, T: Send + 'static> Steer for Addr<Msg<P, O, T>> {
     }
 
     fn cancel(&self) {
-        // A mailbox too full to take it belongs to a coordinator that is about to hear from its deadline.
-        if let Err(error) = self.try_tell(Msg::Cancel) {
-            tracing::warn!(%error, "a cancel did not reach the coordinator");
+        // A coordinator whose mailbox is too full to take it is ended at once; its journal has what it did.
+        if let Err(TellError::Full(_)) = self.try_tell(Msg::Cancel) {
+            tracing::warn!(coordinator = self.name(), "coordinator takes no cancel, ended at once");
+            self.stop();
         }
     }
 
@@ -107,6 +111,10 @@ impl<P: Datum, O: Datum, T: Send + 'static> Steer for Addr<Msg<P, O, T>> {
             let reason = Self::stopped(self).await;
             tracing::debug!(coordinator = self.name(), %reason, "coordinator ended");
         })
+    }
+
+    fn has_stopped(&self) -> bool {
+        self.is_stopped()
     }
 }
 
@@ -188,7 +196,9 @@ impl<P: Pattern> RunBuilder<P> {
         match steer.accepted(ACCEPT_WAIT).await {
             // A coordinator that has ended already has told its outcome, or was lost: the promise says which.
             Ok(()) | Err(AskError::Stopped | AskError::Dropped) => {
-                Ok(RunHandle { run, steer, promise, _credit: admitted.commit(node.now()) })
+                let credit = Some(admitted.commit(node.now()));
+                let active = Active { node, steer: Arc::clone(&steer), credit };
+                Ok(RunHandle { run, steer, promise, _active: active })
             }
             Err(error) => {
                 steer.cancel();
@@ -219,7 +229,28 @@ pub struct RunHandle<T: Send + 'static> {
     run: RunId,
     steer: Arc<dyn Steer>,
     promise: Promise<Outcome<T>>,
-    _credit: Credit,
+    _active: Active,
+}
+
+/// The run's place among the active ones, held until its coordinator has ended, whoever has lost interest in it.
+struct Active {
+    node: Node,
+    steer: Arc<dyn Steer>,
+    credit: Option<Credit>,
+}
+
+impl Drop for Active {
+    fn drop(&mut self) {
+        if self.steer.has_stopped() {
+            return;
+        }
+        let (steer, credit) = (Arc::clone(&self.steer), self.credit.take());
+        let held = async move {
+            steer.stopped().await;
+            drop(credit);
+        };
+        self.node.run_task(TaskKind::Service, Box::pin(held));
+    }
 }
 
 impl<T: Send + 'static> RunHandle<T> {

@@ -8,13 +8,15 @@ use std::{
         Arc,
         atomic::{AtomicU32, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use runtime::{
     address::Addr,
     admission::Admission,
+    engine::journal::JournalError,
     mailbox::{Mailbox, Overflow},
-    node::Node,
+    node::{Node, Stopped},
     spawn::Spawn,
 };
 
@@ -30,6 +32,15 @@ use crate::{
     pattern::map_reduce::Counters,
     roster::{self, Roster},
 };
+
+/// How a node was drained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drained {
+    /// Runs that had not ended by the deadline.
+    pub cut_off: usize,
+    /// How the node then stopped.
+    pub stopped: Stopped,
+}
 
 /// A node that has agents.
 #[derive(Clone)]
@@ -120,8 +131,33 @@ impl AgentSystem {
         &self.0.node
     }
 
-    pub(crate) fn admission(&self) -> &Admission {
+    /// The door through which runs come in.
+    pub fn admission(&self) -> &Admission {
         &self.0.admission
+    }
+
+    /// Takes no new runs, lets those that go on end `within` this time, then stops the node in reverse order and flushes its
+    /// journal. A run that is cut off keeps what its journal has and may be taken up again.
+    ///
+    /// # Errors
+    /// What the journal could not make durable.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves the door closed and the rest as it is.
+    pub async fn drain(&self, within: Duration) -> Result<Drained, JournalError> {
+        let admission = self.admission();
+        admission.close();
+        let node = self.node();
+        let idle = async {
+            tokio::select! {
+                () = admission.idle() => {}
+                () = node.sleep(within) => {}
+            }
+        };
+        idle.await;
+        let cut_off = admission.active();
+        let stopped = node.close().await?;
+        Ok(Drained { cut_off, stopped })
     }
 
     pub(crate) fn counters(&self) -> Arc<Counters> {

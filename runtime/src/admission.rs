@@ -14,13 +14,14 @@ use std::{
     collections::{HashMap, VecDeque},
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use parking_lot::Mutex;
 use protocol::{Code, MessageId, Refusal};
+use tokio::sync::Notify;
 
 use crate::{
     clock::Moment,
@@ -48,6 +49,7 @@ use crate::{
 pub struct Admission {
     credits: Credits,
     window: Arc<Mutex<Window>>,
+    closed: Arc<AtomicBool>,
 }
 
 /// What admission must know of a request.
@@ -68,7 +70,8 @@ impl Admission {
     /// Makes a door that lets `credits` requests be active and remembers `ids_max` accepted ones.
     pub fn with_limits(credits: usize, ids_max: usize) -> Self {
         let window = Window { ids_max, ids: HashMap::new(), committed: VecDeque::new() };
-        Self { credits: Credits::new(credits), window: Arc::new(Mutex::new(window)) }
+        let window = Arc::new(Mutex::new(window));
+        Self { credits: Credits::new(credits), window, closed: Arc::default() }
     }
 
     /// Lets a request in: it holds a credit and its id until it is committed or dropped.
@@ -77,10 +80,32 @@ impl Admission {
     /// A refusal that says whether to come again: the id is nil, the deadline has passed or is too far, the message was
     /// accepted before or is just being accepted, or no credit is left.
     pub fn admit(&self, request: &Request, now: Moment) -> Result<Admitted, Refusal> {
+        if self.is_closed() {
+            let text = "the node is stopping and takes nothing new; ask another one, or this one when it is back";
+            return Err(Refusal::new(Code::Stopping, text));
+        }
         let deadline = deadline_of(request, now)?;
         let reservation = self.reserve(request.id, now)?;
         let credit = self.credits.take()?;
         Ok(Admitted { deadline, credit, reservation })
+    }
+
+    /// Lets nothing in any more; what is active goes on. For every clone, for good.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+    }
+
+    /// Whether it was closed.
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// Waits until nothing is active.
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing.
+    pub async fn idle(&self) {
+        self.credits.all_returned().await;
     }
 
     /// The requests that are active now.
@@ -133,14 +158,21 @@ impl Admitted {
 /// A bounded number of places; clones share them.
 #[derive(Clone, Debug)]
 pub struct Credits {
-    free: Arc<AtomicUsize>,
+    places: Arc<Places>,
     total: usize,
+}
+
+#[derive(Debug)]
+struct Places {
+    free: AtomicUsize,
+    returned: Notify,
 }
 
 impl Credits {
     /// Makes `total` credits.
     pub fn new(total: usize) -> Self {
-        Self { free: Arc::new(AtomicUsize::new(total)), total }
+        let places = Places { free: AtomicUsize::new(total), returned: Notify::new() };
+        Self { places: Arc::new(places), total }
     }
 
     /// Takes one.
@@ -148,10 +180,9 @@ impl Credits {
     /// # Errors
     /// [`Code::Overloaded`] when all are taken.
     pub fn take(&self) -> Result<Credit, Refusal> {
-        let taken =
-            self.free.fetch_update(Ordering::AcqRel, Ordering::Acquire, |free| free.checked_sub(1));
-        match taken {
-            Ok(_) => Ok(Credit(Arc::clone(&self.free))),
+        let less = |free: usize| free.checked_sub(1);
+        match self.places.free.fetch_update(Ordering::AcqRel, Ordering::Acquire, less) {
+            Ok(_) => Ok(Credit(Arc::clone(&self.places))),
             Err(_) => {
                 let text = format!("all {} places are taken; retry when one is free", self.total);
                 Err(Refusal::new(Code::Overloaded, text).after(ADMISSION_RETRY_AFTER))
@@ -161,21 +192,33 @@ impl Credits {
 
     /// The credits that are taken.
     pub fn taken(&self) -> usize {
-        self.total.saturating_sub(self.free.load(Ordering::Acquire))
+        self.total.saturating_sub(self.places.free.load(Ordering::Acquire))
+    }
+
+    /// Waits until none is taken.
+    async fn all_returned(&self) {
+        loop {
+            let returned = self.places.returned.notified();
+            if self.taken() == 0 {
+                return;
+            }
+            returned.await;
+        }
     }
 }
 
 /// One of some [`Credits`]; returned when dropped.
 #[derive(Debug)]
 #[must_use = "dropping it returns the credit"]
-pub struct Credit(Arc<AtomicUsize>);
+pub struct Credit(Arc<Places>);
 
 impl Drop for Credit {
     fn drop(&mut self) {
         if planted::strikes(Planted::LeakedCredit, 10) {
             return;
         }
-        self.0.fetch_add(1, Ordering::AcqRel);
+        self.0.free.fetch_add(1, Ordering::AcqRel);
+        self.0.returned.notify_waiters();
     }
 }
 
@@ -270,6 +313,7 @@ impl Window {
 mod tests {
     use std::{collections::HashSet, panic, thread};
 
+    use futures_util::FutureExt;
     use protocol::Retry;
 
     use super::*;
@@ -363,6 +407,19 @@ mod tests {
         assert_eq!(refusal(&admission, 0, Moment::START), Code::Invalid);
         assert_eq!(refusal(&admission, u128::MAX, Moment::START), Code::Invalid);
         assert_eq!((admission.active(), admission.window.lock().ids.len()), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn a_closed_door_lets_nothing_in_and_tells_when_all_is_done() {
+        let admission = Admission::new();
+        let credit = admission.admit(&request(1), Moment::START).unwrap().commit(Moment::START);
+        admission.close();
+        let refused = admission.admit(&request(2), Moment::START).unwrap_err();
+        assert_eq!((refused.code, refused.retry()), (Code::Stopping, Retry::Elsewhere));
+        let mut idle = Box::pin(admission.idle());
+        assert!((&mut idle).now_or_never().is_none(), "one is active");
+        drop(credit);
+        assert!(idle.now_or_never().is_some());
     }
 
     #[test]

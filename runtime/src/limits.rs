@@ -156,3 +156,27 @@ pub const ATTEMPTS_MAX: u32 = 100;
 
 /// The longest wait that another side may ask for before an attempt is given up.
 pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(600);
+
+/// Failures in a row that open a circuit breaker, where none is given.
+pub const BREAKER_FAILURES: u32 = 5;
+
+/// How long a circuit breaker stays open at first, where none is given.
+pub const BREAKER_OPEN_FIRST: Duration = Duration::from_secs(1);
+
+/// How long a circuit breaker stays open at the most, where none is given.
+pub const BREAKER_OPEN_MAX: Duration = Duration::from_secs(60);
+
+/// How long a probe through a half-open circuit breaker holds its place, where none is given.
+pub const BREAKER_PATIENCE: Duration = Duration::from_secs(120);
+
+/// The intervals between heartbeats that a detector remembers; Akka's `max-sample-size`.
+pub const PHI_SAMPLES_MAX: usize = 1_000;
+
+/// The least deviation of intervals between heartbeats; Akka's `min-std-deviation`.
+pub const PHI_DEVIATION_MIN: Duration = Duration::from_millis(100);
+
+/// A pause between heartbeats that is no ground for suspicion; Akka's `acceptable-heartbeat-pause`.
+pub const PHI_PAUSE: Duration = Duration::from_secs(3);
+
+/// The interval between heartbeats that is expected at first; Akka's `heartbeat-interval`.
+pub const PHI_FIRST_INTERVAL: Duration = Duration::from_secs(1);

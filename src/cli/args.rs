@@ -1,13 +1,13 @@
 //! The command line, as clap reads it.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use review::Severity;
 
 use super::exit::Exit;
-use crate::runfile::Set;
+use crate::{limits::DRAIN_WAIT, runfile::Set};
 
 /// What the program is asked to do.
 #[derive(Debug, Parser)]
@@ -106,6 +106,9 @@ pub struct View {
     /// Prints the node's metrics in the text format of Prometheus at the end
     #[arg(long)]
     pub metrics: bool,
+    /// Lets the run go on for so long after SIGTERM before it is cancelled
+    #[arg(long, value_name = "TIME", default_value = DRAIN_WAIT, value_parser = humantime::parse_duration)]
+    pub drain: Duration,
 }
 
 /// The file of a report.

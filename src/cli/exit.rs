@@ -21,7 +21,7 @@ pub enum Exit {
     Findings,
     /// The run was cancelled: by Ctrl-C or by `synod cancel`.
     Cancelled,
-    /// The run was cancelled by SIGTERM.
+    /// The run did not end within its time after SIGTERM and was cancelled.
     Terminated,
 }
 
@@ -35,7 +35,7 @@ impl Exit {
         (Self::TimedOut, "the run's deadline passed"),
         (Self::Findings, "the run completed, `--fail-on` applies to its findings"),
         (Self::Cancelled, "the run was cancelled by Ctrl-C or `synod cancel`"),
-        (Self::Terminated, "the run was cancelled by SIGTERM"),
+        (Self::Terminated, "the run was cancelled: it did not end within `--drain` after SIGTERM"),
     ];
 
     /// Gives the exit code.

@@ -2,7 +2,8 @@
 //!
 //! # Invariants
 //! - Nothing is started, and no file is made, when the run file, its inputs or its programs are wrong.
-//! - The first signal cancels the run, which then ends with what it has within [`CANCEL_WAIT`]; the second ends the program.
+//! - Ctrl-C cancels the run, which then ends with what it has within [`CANCEL_WAIT`]; SIGTERM does so once the run has had its
+//!   time to end by itself. A second signal ends the program.
 
 use std::{
     collections::BTreeMap,
@@ -365,6 +366,7 @@ async fn conduct(
     let mut outcome = pin!(handle.outcome());
     let mut clients = Vec::new();
     let (mut cancelled, mut signalled) = (None, false);
+    let (mut drain, mut draining) = (pin!(tokio::time::sleep(start.view.drain)), false);
     let mut give_up = pin!(tokio::time::sleep(job.deadline() + CANCEL_WAIT * 10));
     let mut draw = tokio::time::interval(DRAW_EVERY);
     let ended = loop {
@@ -372,6 +374,10 @@ async fn conduct(
             biased;
             outcome = &mut outcome => break Ended::Outcome(Box::new(outcome), cancelled),
             exit = signals.next() => (exit, true),
+            () = &mut drain, if draining => {
+                draining = false;
+                (Exit::Terminated, false)
+            }
             Some(client) = cancels.recv() => {
                 clients.push(client);
                 (Exit::Cancelled, false)
@@ -390,6 +396,16 @@ async fn conduct(
             break Ended::Abandoned(exit);
         }
         signalled |= by_signal;
+        if by_signal && exit == Exit::Terminated && cancelled.is_none() {
+            opened.node.admission().close();
+            let wait = humantime::format_duration(start.view.drain);
+            start
+                .screen
+                .tell(&format!("SIGTERM: the run has {wait} to end; another signal ends it now"));
+            drain.as_mut().reset(tokio::time::Instant::now() + start.view.drain);
+            draining = true;
+            continue;
+        }
         cancelled = Some(exit);
         give_up.as_mut().reset(tokio::time::Instant::now() + CANCEL_WAIT);
         canceller.cancel();

@@ -1,11 +1,11 @@
 //! Runs that are ended by a signal.
 
-use std::time::Duration;
+use std::{fs, time::Duration};
 
 use rustix::process::Signal;
 use synod::runtime::clock::{Clock, SystemClock};
 
-use super::place::{Pipe, Place, Running, findings};
+use super::place::{Ended, Pipe, Place, Running, findings};
 
 /// A run that has done its first part and hangs in the second; the pipe is held while the program of that part lives.
 pub(crate) fn hanging(more: &[&str]) -> (Place, Pipe, Running) {
@@ -26,23 +26,79 @@ pub(crate) fn hanging(more: &[&str]) -> (Place, Pipe, Running) {
 
 #[test]
 fn ctrl_c_ends_a_run_within_two_seconds_with_what_it_has() {
-    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
-        let (place, pipe, running) = hanging(&["--json"]);
-        let clock = SystemClock::new();
-        let before = clock.now();
-        running.signal(signal);
-        let ended = running.end();
-        let took = clock.now().since(before);
-        assert!(took < Duration::from_secs(2), "{took:?}");
-        assert_eq!(ended.code, code, "{ended:?}");
-        let document = ended.json();
-        assert_eq!(document["outcome"], "cancelled");
-        assert_eq!(document["exit_code"], code);
-        assert_eq!(findings(&document), ["a.txt:1 slow"]);
-        assert_eq!(pipe.drain(), [""; 0], "no program is left");
-        let kept = place.kept();
-        assert!(kept.iter().all(|name| !name.ends_with(".sock")), "{kept:?}");
-    }
+    let (place, pipe, running) = hanging(&["--json"]);
+    let clock = SystemClock::new();
+    let before = clock.now();
+    running.signal(Signal::INT);
+    let ended = running.end();
+    let took = clock.now().since(before);
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    cut_off(&ended, 130);
+    assert_eq!(pipe.drain(), [""; 0], "no program is left");
+    let kept = place.kept();
+    assert!(kept.iter().all(|name| !name.ends_with(".sock")), "{kept:?}");
+}
+
+/// The run ended as cancelled with its first part.
+fn cut_off(ended: &Ended, code: i32) {
+    assert_eq!(ended.code, code, "{ended:?}");
+    let document = ended.json();
+    assert_eq!(document["outcome"], "cancelled");
+    assert_eq!(document["exit_code"], code);
+    assert_eq!(findings(&document), ["a.txt:1 slow"]);
+}
+
+#[test]
+fn sigterm_under_load_lets_the_run_end_and_the_program_with_0() {
+    let files: Vec<(String, &str)> = (10..50).map(|n| (format!("{n}.txt"), "one\n")).collect();
+    let files: Vec<(&str, &str)> =
+        files.iter().map(|(name, text)| (name.as_str(), *text)).collect();
+    let place = Place::new(&files);
+    let pipe = place.pipe("begun");
+    let script = format!(
+        "echo $1 > {}; until test -e {}; do sleep 0.01; done; echo $1:1: error: found",
+        pipe.path().display(),
+        place.path("go").display()
+    );
+    let agent = format!(
+        "command = [\"sh\", \"-c\", {script:?}, \"slow\", \"{{files}}\"], reads = \"lines\", count = 4"
+    );
+    place.run_file(&[("slow", &agent)], "");
+    let running = place.start(&["run", "run.toml", "--json", "--drain", "60s"]);
+    (0..4).for_each(|_| drop(pipe.line()));
+    running.signal(Signal::TERM);
+    fs::write(place.path("go"), "").unwrap();
+    let ended = running.end();
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert!(ended.err.contains("SIGTERM: the run has 1m to end"), "{ended:?}");
+    let document = ended.json();
+    assert_eq!(
+        (&document["outcome"], &document["tally"]["done"]),
+        (&"completed".into(), &40.into())
+    );
+    assert_eq!(findings(&document).len(), 40);
+    let shown = place.run(&["show", "last", "--json"]).json();
+    assert_eq!(shown["outcome"], "completed", "the journal has it all");
+}
+
+#[test]
+fn a_run_that_does_not_end_within_its_time_after_sigterm_is_cut_off() {
+    let (_place, pipe, running) = hanging(&["--json", "--drain", "50ms"]);
+    running.signal(Signal::TERM);
+    cut_off(&running.end(), 143);
+    assert_eq!(pipe.drain(), [""; 0], "no program is left");
+}
+
+#[test]
+fn a_second_signal_ends_the_program_at_once() {
+    let (_place, pipe, running) = hanging(&["--drain", "10m"]);
+    // Two kinds, since two signals of one kind may become one.
+    running.signal(Signal::TERM);
+    running.signal(Signal::INT);
+    let ended = running.end();
+    assert!([130, 143].contains(&ended.code), "{ended:?}");
+    assert!(ended.err.contains("did not end in time"), "{ended:?}");
+    assert_eq!(pipe.drain(), [""; 0], "no program is left");
 }
 
 #[test]

@@ -11,8 +11,6 @@ use std::{
 
 use runtime::{
     backoff::Backoff,
-    budget::{Cost, Limits},
-    clock::Moment,
     engine::local::MemoryJournal,
     events::{EventKind, Filter},
     node::Node,
@@ -53,49 +51,6 @@ async fn a_run_out_of_time_is_timed_out_even_if_no_attempt_is_left() {
     let error = system.run(run).deadline(Duration::from_millis(50)).await.unwrap_err();
     assert!(matches!(error.kind, FailureKind::TimedOut { done: 0, units: 4, .. }), "{error}");
     assert_eq!(error.failed, [], "they were cut off, they did not fail");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_run_never_calls_its_agents_more_often_than_its_budget_allows() {
-    let system = system();
-    let calls = Arc::new(AtomicU32::new(0));
-    let counted = Arc::clone(&calls);
-    let agent = system.agent("counts", move |n: u64, _| {
-        counted.fetch_add(1, Ordering::SeqCst);
-        async move { Ok::<_, String>(n) }
-    });
-    let agent = agent.count(3).concurrency(4).start().unwrap();
-    let limits = Limits { messages: Some(5), ..Limits::default() };
-    let run = map_reduce(0..100, &agent).reduce(sum());
-    let error = system.run(run).deadline(MINUTE).limits(limits).await.unwrap_err();
-    let FailureKind::OverBudget { why, done, units: 100 } = &error.kind else {
-        panic!("{error:?}");
-    };
-    assert!(why.ends_with("allows 5 messages: 0 left, 1 asked for"), "{why}");
-    assert!(*done <= 5 && error.tally.attempts == 5, "{error:?}");
-    assert!(calls.load(Ordering::SeqCst) <= 5);
-    let enough = Limits { messages: Some(100), ..Limits::default() };
-    let done = system.run(map_reduce(0..100, &agent)).limits(enough).await.unwrap();
-    assert_eq!(done.value.len(), 100);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn agents_reserve_from_the_budget_of_the_run_that_calls_them() {
-    let system = system();
-    let agent = system.agent("spends", |n: u64, context| async move {
-        let budget = context.budget.ok_or("no budget")?;
-        let call = Cost { tokens: 10, ..Cost::ZERO };
-        let reserved = budget.reserve(call, Moment::START).map_err(|error| error.to_string())?;
-        reserved.settle(Cost { tokens: 5, ..Cost::ZERO }).map_err(|error| error.to_string())?;
-        Ok::<_, String>(n)
-    });
-    let agent = agent.start().unwrap();
-    let limits = Limits { tokens: Some(23), ..Limits::default() };
-    let run = map_reduce(0..5, &agent).options(once());
-    let done = system.run(run).deadline(MINUTE).limits(limits).await.unwrap();
-    assert_eq!((done.value.len(), done.failed.len()), (3, 2), "{done:?}");
-    let error = &done.failed[0].error;
-    assert!(error.ends_with("allows 23 tokens: 8 left, 10 asked for"), "{error}");
 }
 
 /// Holds a thread until it is told to go on.

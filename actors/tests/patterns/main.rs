@@ -7,6 +7,7 @@
 )]
 
 mod again;
+mod bounds;
 mod chaos;
 mod ends;
 mod map_reduce;

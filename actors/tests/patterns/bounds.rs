@@ -1,0 +1,112 @@
+//! Runs with a budget, and systems that drain.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use runtime::{
+    budget::{Cost, Limits},
+    clock::Moment,
+    node::{Node, Stopped},
+};
+use synod_actors::{
+    pattern::{
+        FailureKind,
+        map_reduce::{Options, Retries, map_reduce, sum},
+    },
+    system::{AgentSystem, Drained},
+};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn system() -> AgentSystem {
+    AgentSystem::start(Node::in_memory().unwrap())
+}
+
+fn once() -> Options {
+    Options { retries: Retries::NEVER, ..Options::default() }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_never_calls_its_agents_more_often_than_its_budget_allows() {
+    let system = system();
+    let calls = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&calls);
+    let agent = system.agent("counts", move |n: u64, _| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        async move { Ok::<_, String>(n) }
+    });
+    let agent = agent.count(3).concurrency(4).start().unwrap();
+    let limits = Limits { messages: Some(5), ..Limits::default() };
+    let run = map_reduce(0..100, &agent).reduce(sum());
+    let error = system.run(run).deadline(MINUTE).limits(limits).await.unwrap_err();
+    let FailureKind::OverBudget { why, done, units: 100 } = &error.kind else {
+        panic!("{error:?}");
+    };
+    assert!(why.ends_with("allows 5 messages: 0 left, 1 asked for"), "{why}");
+    assert!(*done <= 5 && error.tally.attempts == 5, "{error:?}");
+    assert!(calls.load(Ordering::SeqCst) <= 5);
+    let enough = Limits { messages: Some(100), ..Limits::default() };
+    let done = system.run(map_reduce(0..100, &agent)).limits(enough).await.unwrap();
+    assert_eq!(done.value.len(), 100);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_system_that_drains_takes_nothing_new_and_lets_runs_end() {
+    let system = system();
+    let (go, wait) = tokio::sync::watch::channel(false);
+    let agent = system.agent("waits", move |n: u64, _| {
+        let mut wait = wait.clone();
+        async move { wait.wait_for(|go| *go).await.map(|_| n).map_err(|error| error.to_string()) }
+    });
+    let agent = agent.count(4).start().unwrap();
+    let run = system.run(map_reduce(0..20, &agent)).deadline(MINUTE).start().await.unwrap();
+    let handle = system.clone();
+    let draining = tokio::task::spawn_blocking(move || {
+        tokio::runtime::Handle::current().block_on(handle.drain(MINUTE))
+    });
+    while !system.admission().is_closed() {
+        tokio::task::yield_now().await;
+    }
+    let refused = system.run(map_reduce(0..1, &agent)).await.unwrap_err();
+    let FailureKind::Rejected { why } = &refused.kind else { panic!("{refused:?}") };
+    assert!(why.contains("takes nothing new"), "{why}");
+    go.send(true).unwrap();
+    assert_eq!(run.outcome().await.unwrap().value, (0..20).collect::<Vec<_>>());
+    let drained = draining.await.unwrap().unwrap();
+    assert_eq!(drained, Drained { cut_off: 0, stopped: Stopped::Clean });
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_drain_counts_the_runs_that_it_cuts_off_even_those_nobody_waits_for() {
+    let system = system();
+    let agent = system.agent("hangs", |_: u64, _| std::future::pending::<Result<u64, String>>());
+    let agent = agent.start().unwrap();
+    let run = system.run(map_reduce(0..4, &agent)).deadline(MINUTE).start().await.unwrap();
+    drop(run);
+    let drained = system.drain(Duration::from_millis(10)).await.unwrap();
+    assert_eq!(drained, Drained { cut_off: 1, stopped: Stopped::Clean });
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn agents_reserve_from_the_budget_of_the_run_that_calls_them() {
+    let system = system();
+    let agent = system.agent("spends", |n: u64, context| async move {
+        let budget = context.budget.ok_or("no budget")?;
+        let call = Cost { tokens: 10, ..Cost::ZERO };
+        let reserved = budget.reserve(call, Moment::START).map_err(|error| error.to_string())?;
+        reserved.settle(Cost { tokens: 5, ..Cost::ZERO }).map_err(|error| error.to_string())?;
+        Ok::<_, String>(n)
+    });
+    let agent = agent.start().unwrap();
+    let limits = Limits { tokens: Some(23), ..Limits::default() };
+    let run = map_reduce(0..5, &agent).options(once());
+    let done = system.run(run).deadline(MINUTE).limits(limits).await.unwrap();
+    assert_eq!((done.value.len(), done.failed.len()), (3, 2), "{done:?}");
+    let error = &done.failed[0].error;
+    assert!(error.ends_with("allows 23 tokens: 8 left, 10 asked for"), "{error}");
+}
