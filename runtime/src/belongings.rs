@@ -27,30 +27,35 @@ use crate::{
     tasks::TaskKind,
 };
 
-/// What one incarnation owns.
+/// What one incarnation owns; takes no room until it owns something.
 #[derive(Default)]
 pub(crate) struct Belongings {
+    owned: Option<Box<Owned>>,
+    ending: bool,
+}
+
+#[derive(Default)]
+struct Owned {
     children: Pruned<(ChildRef, Shutdown)>,
     tasks: Pruned<(AbortHandle, Weak<Running>)>,
     timers: Pruned<Weak<dyn CancelTimer>>,
     watches: Pruned<(ChildRef, u64)>,
-    ending: bool,
 }
 
 impl Belongings {
     /// Takes a child in, to be ended as `shutdown` says.
     pub(crate) fn adopt(&mut self, child: ChildRef, shutdown: Shutdown) {
-        self.children.push((child, shutdown), |(child, _)| child.ended().is_none());
+        self.owned().children.push((child, shutdown), |(child, _)| child.ended().is_none());
     }
 
     /// Takes in the watch on `target` that its watcher got as `key`.
     pub(crate) fn keep_watch(&mut self, target: ChildRef, key: u64) {
-        self.watches.push((target, key), |(target, _)| target.ended().is_none());
+        self.owned().watches.push((target, key), |(target, _)| target.ended().is_none());
     }
 
     /// Takes a timer in.
     pub(crate) fn keep_timer(&mut self, timer: Weak<dyn CancelTimer>) {
-        self.timers.push(timer, |timer| timer.strong_count() > 0);
+        self.owned().timers.push(timer, |timer| timer.strong_count() > 0);
     }
 
     /// Polls `work` once in place and, if it is not ready, runs it as a task that ends with this incarnation.
@@ -67,7 +72,8 @@ impl Belongings {
             return;
         }
         let running = Arc::new(Running(owner));
-        self.tasks.push((handle, Arc::downgrade(&running)), |(_, task)| task.strong_count() > 0);
+        let task = (handle, Arc::downgrade(&running));
+        self.owned().tasks.push(task, |(_, task)| task.strong_count() > 0);
         let task = async move {
             let _running = running;
             work.await;
@@ -77,22 +83,29 @@ impl Belongings {
 
     /// Whether there is nothing whose end would have to be waited for.
     pub(crate) fn is_empty(&self) -> bool {
-        self.children.all.is_empty() && self.tasks.all.is_empty()
+        self.owned
+            .as_ref()
+            .is_none_or(|owned| owned.children.all.is_empty() && owned.tasks.all.is_empty())
+    }
+
+    fn owned(&mut self) -> &mut Owned {
+        self.owned.get_or_insert_default()
     }
 
     /// Cancels what still runs by itself; what is performed from now on may not outlast its first poll.
     pub(crate) fn cancel(&mut self) {
         self.ending = true;
+        let Some(owned) = &mut self.owned else { return };
         let lost = usize::from(planted::is_planted(Planted::LostCancel));
-        for (task, _) in self.tasks.all.iter().skip(lost) {
+        for (task, _) in owned.tasks.all.iter().skip(lost) {
             task.abort();
         }
-        for timer in mem::take(&mut self.timers.all) {
+        for timer in mem::take(&mut owned.timers.all) {
             if let Some(timer) = timer.upgrade() {
                 timer.cancel();
             }
         }
-        for (target, key) in mem::take(&mut self.watches.all) {
+        for (target, key) in mem::take(&mut owned.watches.all) {
             target.0.unwatch(key);
         }
     }
@@ -100,15 +113,17 @@ impl Belongings {
     /// Stops the children in the reverse order of their start, each within its own time and before the next.
     pub(crate) async fn stop_children(&mut self, kernel: &Kernel) {
         // Taken out only when it has ended: a wait that is cut short forgets nobody.
-        while let Some((child, shutdown)) = self.children.all.last().cloned() {
+        let Some(owned) = &mut self.owned else { return };
+        while let Some((child, shutdown)) = owned.children.all.last().cloned() {
             ending::end(kernel, &child, shutdown).await;
-            self.children.all.pop();
+            owned.children.all.pop();
         }
     }
 
     /// Waits until every task has ended; each nudges `slot` when it does.
     pub(crate) async fn tasks_ended<M>(&self, slot: &Slot<M>) {
-        while self.tasks.all.iter().any(|(_, task)| task.strong_count() > 0) {
+        let Some(owned) = &self.owned else { return };
+        while owned.tasks.all.iter().any(|(_, task)| task.strong_count() > 0) {
             poll_fn(|cx| slot.poll_nudged(cx)).await;
         }
     }
@@ -117,9 +132,8 @@ impl Belongings {
 impl Drop for Belongings {
     fn drop(&mut self) {
         self.cancel();
-        for (child, _) in self.children.all.drain(..).rev() {
-            child.0.order_stop();
-        }
+        let children = self.owned.iter().flat_map(|owned| owned.children.all.iter().rev());
+        children.for_each(|(child, _)| child.0.order_stop());
     }
 }
 

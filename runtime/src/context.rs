@@ -39,7 +39,8 @@ pub struct Cx<A: Actor> {
     incarnation: u32,
     now: Option<Moment>,
     pub(crate) effects: Vec<Effect>,
-    pub(crate) exit: Option<ExitReason>,
+    /// Boxed, since it is for the last step alone; so is the fault.
+    pub(crate) exit: Option<Box<ExitReason>>,
     /// Why this step fails as a whole.
     pub(crate) fault: Option<String>,
     journaled: bool,
@@ -350,17 +351,17 @@ impl<A: Actor> Cx<A> {
     /// Ends this incarnation as [`Normal`](ExitReason::Normal), after the effects recorded so far: for good, unless a supervisor
     /// starts it again.
     pub fn stop(&mut self) {
-        self.exit.get_or_insert(ExitReason::Normal);
+        self.exit.get_or_insert_with(|| Box::new(ExitReason::Normal));
     }
 
     /// Ends this incarnation as a crash, after the effects recorded so far; the supervisor decides what follows.
     pub fn crash(&mut self, why: impl Into<String>) {
-        self.exit.get_or_insert(ExitReason::Crashed(why.into()));
+        self.exit.get_or_insert_with(|| Box::new(ExitReason::Crashed(why.into())));
     }
 
     /// Ends this incarnation for `reason`, after the effects recorded so far; the supervisor, if any, decides what follows.
     pub fn exit(&mut self, reason: ExitReason) {
-        self.exit.get_or_insert(reason);
+        self.exit.get_or_insert_with(|| Box::new(reason));
     }
 
     pub(crate) fn act(&mut self, act: impl FnOnce(&mut Belongings) + Send + 'static) {

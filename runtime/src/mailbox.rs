@@ -106,6 +106,15 @@ pub struct Tally {
     pub stale: u64,
 }
 
+/// What is counted as it happens.
+#[derive(Default)]
+struct Counts {
+    accepted: u64,
+    refused: u64,
+    dropped: u64,
+    stale: u64,
+}
+
 /// Why a message was not taken in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Closed {
@@ -155,12 +164,19 @@ struct Lanes<M> {
     live: bool,
     /// No incarnation lives and none is ordered.
     resting: bool,
+    ended: Option<ExitReason>,
+    counts: Counts,
+    /// Made when somebody waits for the first time: most actors are watched by nobody.
+    watchers: Option<Box<Watchers>>,
+}
+
+/// Who waits for an actor.
+#[derive(Default)]
+struct Watchers {
+    by_key: BTreeMap<u64, Watcher>,
+    ever: u64,
     /// Who waits for the rest: the one owner of the actor.
     owner: Option<Waker>,
-    ended: Option<ExitReason>,
-    tally: Tally,
-    watchers: BTreeMap<u64, Watcher>,
-    watchers_ever: u64,
 }
 
 /// What was ordered: flags, so that no number of orders takes room.
@@ -215,11 +231,9 @@ impl<M> Slot<M> {
                 incarnation: 0,
                 live: false,
                 resting: false,
-                owner: None,
                 ended: None,
-                tally: Tally::default(),
-                watchers: BTreeMap::new(),
-                watchers_ever: 0,
+                counts: Counts::default(),
+                watchers: None,
             }),
         }
     }
@@ -259,23 +273,23 @@ impl<M> Slot<M> {
         if self.is_full(&lanes) {
             match self.mailbox.overflow {
                 Overflow::Wait | Overflow::Reject => {
-                    lanes.tally.refused += 1;
+                    lanes.counts.refused += 1;
                     return Err((message, Closed::Full));
                 }
                 Overflow::DropNewest => {
-                    lanes.tally.dropped += 1;
+                    lanes.counts.dropped += 1;
                     drop(lanes);
                     drop(message);
                     return Ok(());
                 }
                 Overflow::DropOldest => {
                     oldest = lanes.data.pop_front();
-                    lanes.tally.dropped += 1;
+                    lanes.counts.dropped += 1;
                 }
             }
         }
         lanes.data.push_back(message);
-        lanes.tally.accepted += 1;
+        lanes.counts.accepted += 1;
         wake(lanes.host.take(), lanes);
         drop(oldest);
         Ok(())
@@ -313,7 +327,7 @@ impl<M> Slot<M> {
     fn control(&self, incarnation: Option<u32>, entry: Control<M>) {
         let mut lanes = self.lanes.lock();
         if !lanes.live || incarnation.is_some_and(|meant| meant != lanes.incarnation) {
-            lanes.tally.stale += 1;
+            lanes.counts.stale += 1;
             drop(lanes);
             drop(entry);
             return;
@@ -329,10 +343,10 @@ impl<M> Slot<M> {
             return Err((message, Closed::Stopped));
         }
         if lanes.control.len() >= FOLLOW_UPS_MAX {
-            lanes.tally.refused += 1;
+            lanes.counts.refused += 1;
             return Err((message, Closed::Full));
         }
-        lanes.tally.accepted += 1;
+        lanes.counts.accepted += 1;
         lanes.control.push_back(Control::Message(message));
         self.urge(lanes);
         Ok(())
@@ -383,9 +397,10 @@ impl<M> Slot<M> {
     pub(crate) fn watch(&self, watcher: Watcher) -> Option<u64> {
         let mut lanes = self.lanes.lock();
         let Some(reason) = lanes.ended.clone() else {
-            lanes.watchers_ever += 1;
-            let key = lanes.watchers_ever;
-            lanes.watchers.insert(key, watcher);
+            let watchers = lanes.watchers.get_or_insert_default();
+            watchers.ever += 1;
+            let key = watchers.ever;
+            watchers.by_key.insert(key, watcher);
             return Some(key);
         };
         drop(lanes);
@@ -395,7 +410,9 @@ impl<M> Slot<M> {
 
     /// Forgets a watcher.
     pub(crate) fn unwatch(&self, key: u64) {
-        let watcher = self.lanes.lock().watchers.remove(&key);
+        let mut lanes = self.lanes.lock();
+        let watcher = lanes.watchers.as_mut().and_then(|watchers| watchers.by_key.remove(&key));
+        drop(lanes);
         drop(watcher);
     }
 
@@ -407,8 +424,10 @@ impl<M> Slot<M> {
     /// The counts as they stand.
     pub(crate) fn tally(&self) -> Tally {
         let lanes = self.lanes.lock();
+        let Counts { accepted, refused, dropped, stale } = lanes.counts;
         let (kept, waiting) = (self.depth(&lanes), lanes.line.len());
-        Tally { kept, waiting, watchers: lanes.watchers.len(), ..lanes.tally }
+        let watchers = lanes.watchers.as_ref().map_or(0, |watchers| watchers.by_key.len());
+        Tally { accepted, refused, dropped, kept, waiting, watchers, stale }
     }
 
     /// Takes every queued data message, for a slot that nobody hosts: a mock or a probe.
@@ -444,7 +463,7 @@ impl<M> Slot<M> {
         while !lanes.line.is_empty() && self.depth(lanes) < self.mailbox.capacity {
             let Some(Waiting { message, turn }) = lanes.line.pop_front() else { break };
             lanes.data.push_back(message);
-            lanes.tally.accepted += 1;
+            lanes.counts.accepted += 1;
             admitted.extend(turn.take());
         }
         admitted

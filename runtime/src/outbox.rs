@@ -46,7 +46,8 @@ pub(crate) struct Outbox {
     queue: VecDeque<Queued>,
     in_line: Option<Box<dyn Placed>>,
     waker: Waker,
-    stream: Option<Stream>,
+    /// Boxed, since few actors record.
+    stream: Option<Box<Stream>>,
 }
 
 enum Queued {
@@ -85,16 +86,18 @@ impl Acknowledge for Durable {
 impl Outbox {
     /// An outbox whose actor is woken by `waker`; it may record if it has a stream.
     pub(crate) fn new(waker: Waker, stream: Option<(RunId, Sequence)>) -> Self {
-        let stream = stream.map(|(run, next)| Stream {
-            run,
-            next,
-            unsent: Vec::new(),
-            unsent_bytes: 0,
-            durable: Arc::new(Durable {
-                next: AtomicU64::new(next),
-                failed: Mutex::new(None),
-                waker: waker.clone(),
-            }),
+        let stream = stream.map(|(run, next)| {
+            Box::new(Stream {
+                run,
+                next,
+                unsent: Vec::new(),
+                unsent_bytes: 0,
+                durable: Arc::new(Durable {
+                    next: AtomicU64::new(next),
+                    failed: Mutex::new(None),
+                    waker: waker.clone(),
+                }),
+            })
         });
         Self { queue: VecDeque::new(), in_line: None, waker, stream }
     }

@@ -4,7 +4,7 @@
 //! - A name belongs to one live actor: a namesake of one that still lives is called `name#id`.
 //! - An entry goes before its actor's watchers hear of the end, so whoever hears can use the name again.
 
-use std::{any::Any, sync::Arc};
+use std::sync::Arc;
 
 use dashmap::{DashMap, Entry};
 
@@ -13,12 +13,7 @@ use crate::{actor::ActorId, address::Addr, child::ChildRef, mailbox::Slot};
 /// Live actors by name.
 #[derive(Default)]
 pub(crate) struct Registry {
-    actors: DashMap<Arc<str>, Listed>,
-}
-
-struct Listed {
-    child: ChildRef,
-    slot: Arc<dyn Any + Send + Sync>,
+    actors: DashMap<Arc<str>, ChildRef>,
 }
 
 impl Registry {
@@ -35,38 +30,33 @@ impl Registry {
                 let name: Arc<str> = format!("{}{id}", taken.key()).into();
                 drop(taken);
                 let slot = Arc::new(make(Arc::clone(&name)));
-                self.actors.insert(name, Listed::new(&slot));
+                self.actors.insert(name, listed(&slot));
                 return slot;
             }
         };
         let slot = Arc::new(make(Arc::clone(vacant.key())));
-        drop(vacant.insert(Listed::new(&slot)));
+        drop(vacant.insert(listed(&slot)));
         slot
     }
 
     pub(crate) fn remove(&self, name: &str, id: ActorId) {
-        let listed = self.actors.remove_if(name, |_, listed| listed.child.id() == id);
+        let listed = self.actors.remove_if(name, |_, listed| listed.id() == id);
         drop(listed);
     }
 
     /// The address called `name`, if it takes messages of type `M`.
     pub(crate) fn find<M: Send + 'static>(&self, name: &str) -> Option<Addr<M>> {
-        let slot = Arc::clone(&self.actors.get(name)?.slot);
-        slot.downcast::<Slot<M>>().ok().map(Addr)
+        self.actors.get(name)?.addr()
     }
 
     /// Every live actor, by name.
     pub(crate) fn list(&self) -> Vec<ChildRef> {
-        let mut all: Vec<ChildRef> =
-            self.actors.iter().map(|listed| listed.child.clone()).collect();
+        let mut all: Vec<ChildRef> = self.actors.iter().map(|listed| listed.clone()).collect();
         all.sort_by(|a, b| a.name().cmp(b.name()).then(a.id().cmp(&b.id())));
         all
     }
 }
 
-impl Listed {
-    fn new<M: Send + 'static>(slot: &Arc<Slot<M>>) -> Self {
-        let child = ChildRef(Arc::<Slot<M>>::clone(slot));
-        Self { child, slot: Arc::<Slot<M>>::clone(slot) }
-    }
+fn listed<M: Send + 'static>(slot: &Arc<Slot<M>>) -> ChildRef {
+    ChildRef(Arc::<Slot<M>>::clone(slot))
 }

@@ -8,7 +8,12 @@
 //! - When an incarnation ends its tasks and children end before the verdict on it is asked for.
 //! - However the future ends, dropped ones included, the slot is closed and watchers hear of it.
 
-use std::{collections::VecDeque, future::poll_fn, sync::Arc, task::Poll};
+use std::{
+    collections::VecDeque,
+    future::{Future, poll_fn},
+    sync::Arc,
+    task::Poll,
+};
 
 use protocol::RunId;
 
@@ -43,39 +48,44 @@ pub(crate) struct Ties {
 }
 
 /// Serves the address until its end.
-pub(crate) async fn serve<A: Actor>(mut life: Life<A>) {
-    let slot = Arc::clone(&life.curtain.slot);
-    if let Some(budget) = life.charge.take()
-        && let Err(reason) = slot.kernel.charge_child(&budget)
-    {
-        tracing::warn!(actor = %slot.name, %reason, "actor refused");
-        life.curtain.reason = reason.clone();
-        if let Some(report) = &life.ties.report {
-            report(News::Exited(ChildExit { child: slot.id, incarnation: 0, reason }));
+#[expect(clippy::manual_async_fn, reason = "an async function would hold its argument twice")]
+pub(crate) fn serve<A: Actor>(mut life: Life<A>) -> impl Future<Output = ()> + Send + 'static {
+    async move {
+        let slot = Arc::clone(&life.curtain.slot);
+        if let Some(budget) = life.charge.take()
+            && let Err(reason) = slot.kernel.charge_child(&budget)
+        {
+            tracing::warn!(actor = %slot.name, %reason, "actor refused");
+            life.curtain.reason = Some(Box::new(reason.clone()));
+            if let Some(report) = &life.ties.report {
+                report(News::Exited(ChildExit { child: slot.id, incarnation: 0, reason }));
+            }
+            return;
         }
-        return;
+        loop {
+            let incarnation = slot.begin();
+            if incarnation > 1 {
+                slot.kernel.metrics.restarted();
+            }
+            let reason = life.incarnation(&slot, incarnation).await;
+            slot.retire();
+            if reason.is_failure() {
+                tracing::warn!(actor = %slot.name, incarnation, %reason, "actor failed");
+            }
+            life.curtain.reason = Some(Box::new(reason.clone()));
+            let Some(report) = life.ties.report.as_ref().filter(|_| !slot.is_stopping()) else {
+                break;
+            };
+            // Before the rest is told: whoever waits for that has then heard of the exit too.
+            report(News::Exited(ChildExit { child: slot.id, incarnation, reason }));
+            slot.rest();
+            // Queued data stays where it is until the parent has decided.
+            if poll_fn(|cx| slot.poll_verdict(cx)).await == Verdict::End {
+                break;
+            }
+        }
+        Box::pin(life.ties.household.end(&slot.kernel)).await;
     }
-    loop {
-        let incarnation = slot.begin();
-        if incarnation > 1 {
-            slot.kernel.metrics.restarted();
-        }
-        let reason = life.incarnation(&slot, incarnation).await;
-        slot.retire();
-        if reason.is_failure() {
-            tracing::warn!(actor = %slot.name, incarnation, %reason, "actor failed");
-        }
-        life.curtain.reason = reason.clone();
-        let Some(report) = life.ties.report.as_ref().filter(|_| !slot.is_stopping()) else { break };
-        // Before the rest is told: whoever waits for that has then heard of the exit too.
-        report(News::Exited(ChildExit { child: slot.id, incarnation, reason }));
-        slot.rest();
-        // Queued data stays where it is until the parent has decided.
-        if poll_fn(|cx| slot.poll_verdict(cx)).await == Verdict::End {
-            break;
-        }
-    }
-    life.ties.household.end(&slot.kernel).await;
 }
 
 impl<A: Actor> Life<A> {
@@ -99,7 +109,13 @@ impl<A: Actor> Life<A> {
         };
         slot.put_back(&mut batch);
         slot.retire();
-        let reason = self.ties.wind_down(slot, &mut stage, reason).await;
+        stage.belongings.cancel();
+        // Boxed, so that an idle actor has no room for it.
+        let reason = if stage.owns_nothing() && self.ties.household.is_empty() {
+            reason
+        } else {
+            Box::pin(self.ties.wind_down(slot, &mut stage, reason)).await
+        };
         contained("dropping an actor", || drop(stage));
         reason
     }
@@ -148,11 +164,6 @@ impl Ties {
         stage: &mut Stage<A>,
         reason: ExitReason,
     ) -> ExitReason {
-        stage.belongings.cancel();
-        let empty = stage.outbox.is_empty() && stage.belongings.is_empty();
-        if empty && self.household.is_empty() {
-            return reason;
-        }
         let (kernel, killed) = (&slot.kernel, reason == ExitReason::Killed);
         let patience = match self.shutdown {
             // Whoever is killed has no time; an end of its own has the usual one.
@@ -281,12 +292,13 @@ async fn drain<A: Actor>(slot: &Slot<A::Msg>, stage: &mut Stage<A>) -> Option<Ex
 /// Closes the slot when dropped: at the end of a life, by its executor, or before its beginning.
 pub(crate) struct Curtain<M: Send + 'static> {
     slot: Arc<Slot<M>>,
-    reason: ExitReason,
+    /// Why the latest incarnation ended, if one has.
+    reason: Option<Box<ExitReason>>,
 }
 
 impl<M: Send + 'static> Curtain<M> {
     pub(crate) fn new(slot: Arc<Slot<M>>) -> Self {
-        Self { slot, reason: ExitReason::Shutdown }
+        Self { slot, reason: None }
     }
 }
 
@@ -296,7 +308,7 @@ impl<M: Send + 'static> Drop for Curtain<M> {
             let why = "a message or a state panicked when dropped".to_owned();
             self.slot.bury(&ExitReason::Crashed(why));
         } else {
-            self.slot.bury(&self.reason);
+            self.slot.bury(self.reason.as_deref().unwrap_or(&ExitReason::Shutdown));
         }
     }
 }

@@ -84,7 +84,12 @@ impl<A: Actor> Stage<A> {
         if fault.is_some() {
             contained("dropping the effects of a failed step", || self.cx.effects.clear());
         }
-        fault.map(ExitReason::Crashed).or_else(|| self.cx.exit.take())
+        fault.map(ExitReason::Crashed).or_else(|| self.cx.exit.take().map(|reason| *reason))
+    }
+
+    /// Whether nothing is left that an end would have to wait for.
+    pub(crate) fn owns_nothing(&self) -> bool {
+        self.outbox.is_empty() && self.belongings.is_empty()
     }
 
     /// Sends the records of the last steps to the journal and performs what is free to leave.

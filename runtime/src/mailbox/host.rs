@@ -7,7 +7,7 @@ use std::{
     task::{Context, Poll, Wake, Waker},
 };
 
-use super::{Control, Halt, Lanes, Slot, Waiting, wake, wake_all};
+use super::{Control, Halt, Lanes, Slot, Waiting, Watchers, wake, wake_all};
 use crate::{
     actor::{Down, ExitReason},
     limits::QUEUE_SHRINK_ABOVE,
@@ -31,7 +31,7 @@ impl<M> Slot<M> {
         lanes.orders.restart = false;
         let incarnation = lanes.incarnation;
         let stale = mem::take(&mut lanes.control);
-        lanes.tally.stale += stale.len() as u64;
+        lanes.counts.stale += stale.len() as u64;
         drop(lanes);
         // A message may own the reply to an ask of this very actor: never dropped under the lock.
         drop(stale);
@@ -102,7 +102,7 @@ impl<M> Slot<M> {
             return;
         }
         lanes.resting = true;
-        let owner = lanes.owner.take();
+        let owner = lanes.watchers.as_mut().and_then(|watchers| watchers.owner.take());
         wake(owner, lanes);
     }
 
@@ -112,7 +112,7 @@ impl<M> Slot<M> {
         if lanes.resting || lanes.ended.is_some() {
             return Poll::Ready(());
         }
-        lanes.owner = Some(cx.waker().clone());
+        lanes.watchers.get_or_insert_default().owner = Some(cx.waker().clone());
         Poll::Pending
     }
 
@@ -171,7 +171,7 @@ impl<M> Slot<M> {
             if lanes.data.len() < self.mailbox.capacity {
                 lanes.data.push_front(message);
             } else {
-                lanes.tally.dropped += 1;
+                lanes.counts.dropped += 1;
                 replaced.push(message);
             }
         }
@@ -191,18 +191,18 @@ impl<M> Slot<M> {
         lanes.live = false;
         lanes.taken = 0;
         lanes.host = None;
-        let owner = lanes.owner.take();
         let dead = mem::take(&mut lanes.data).into();
         let control = mem::take(&mut lanes.control);
         let line = mem::take(&mut lanes.line);
-        let watchers = mem::take(&mut lanes.watchers);
+        let Watchers { by_key, owner, .. } =
+            lanes.watchers.take().map(|all| *all).unwrap_or_default();
         drop(lanes);
         for Waiting { message, turn } in line {
             if let Some(waker) = turn.hand_back(message) {
                 waker.wake();
             }
         }
-        for watcher in watchers.into_values() {
+        for watcher in by_key.into_values() {
             let down = Down { actor: self.id, reason: reason.clone() };
             contained("a notice of an actor's end", || watcher(down));
         }
