@@ -97,7 +97,7 @@ impl<T, E: fmt::Display> Answer<Result<T, E>> for Fallible<T> {
 impl<T> Drop for Reply<T> {
     fn drop(&mut self) {
         if let Some(answer) = self.0.take()
-            && !planted::strikes(Planted::ForgottenReply, 50)
+            && !planted::strikes(Planted::ForgottenReply, 10)
         {
             answer.answer(Err(AskError::Dropped));
         }

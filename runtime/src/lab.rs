@@ -77,7 +77,7 @@ pub(crate) fn carry(
 
 /// A hash that is the same in every process: what traces are made of.
 ///
-/// FNV-1a (Fowler, Noll and Vo, 1991) over words, each mixed as SplitMix64 does (Steele, Lea and Flood, 2014).
+/// Words are taken in as FNV-1a does (Fowler, Noll and Vo, 1991), each mixed as SplitMix64 does (Steele, Lea and Flood, 2014).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Fingerprint(u64);
 
@@ -93,9 +93,12 @@ impl Hasher for Fingerprint {
     }
 
     fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        for word in bytes.chunks(8) {
+            let mut whole = [0; 8];
+            whole.iter_mut().zip(word).for_each(|(to, byte)| *to = *byte);
+            self.write_u64(u64::from_le_bytes(whole));
         }
+        self.write_u64(bytes.len() as u64);
     }
 
     fn write_u64(&mut self, word: u64) {

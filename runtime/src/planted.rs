@@ -6,7 +6,7 @@
 /// A fault that the kernel can be made to have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Planted {
-    /// Every fiftieth reply that is dropped does not tell its asker, who then waits for its whole deadline.
+    /// Every tenth reply that is dropped does not tell its asker, who then waits for its whole deadline.
     ForgottenReply,
     /// A supervisor restarts once more than its intensity allows.
     IntensityOffByOne,

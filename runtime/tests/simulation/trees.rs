@@ -16,6 +16,7 @@ use protocol::{Code, MessageId};
 use synod_runtime::{
     address::Addr,
     admission::{Admission, Request},
+    budget::{Budget, Cost, Limits},
     node::{Node, Stopped},
     record,
     sim::{Fault, Report, Sim, World, sim},
@@ -40,6 +41,18 @@ const COMMITS: u64 = 12;
 /// Requests that a node's door lets be active.
 const CREDITS: usize = 2;
 
+/// Tokens that a node's clients may use, and children that its workers may start.
+const TOKENS: u64 = 60;
+const CHILDREN: u64 = 150;
+
+/// One life of a node.
+pub(crate) struct Life<'a> {
+    number: usize,
+    life: u32,
+    node: &'a Node,
+    budget: Budget,
+}
+
 /// What every actor, client and check of one run shares.
 pub(crate) struct Shared {
     world: World,
@@ -47,6 +60,8 @@ pub(crate) struct Shared {
     oracle: Oracle,
     /// The door of each node's present life.
     doors: Mutex<BTreeMap<usize, Admission>>,
+    /// What each node's present life may use.
+    budgets: Mutex<BTreeMap<usize, Budget>>,
     lives: Mutex<BTreeMap<usize, u32>>,
 }
 
@@ -75,7 +90,15 @@ impl Shared {
             *life
         };
         self.doors.lock().insert(number, Admission::with_limits(CREDITS, 1_000));
-        self.plan.start(self, number, life, node);
+        let limits = Limits {
+            tokens: Some(TOKENS),
+            messages: Some(self.plan.messages),
+            children: Some(CHILDREN),
+            ..Limits::default()
+        };
+        let budget = Budget::root(Plan::node_name(number), limits, node.now());
+        self.budgets.lock().insert(number, budget.clone());
+        self.plan.start(self, &Life { number, life, node, budget });
     }
 
     /// Commits one result through the door of a node, again and again until it is known to be kept.
@@ -91,7 +114,13 @@ impl Shared {
                 }
                 Err(_) => {}
                 Ok(admitted) => {
+                    let budget = self.budgets.lock().get(&node).cloned();
+                    let cost = Cost { tokens: 1 + number % 20, ..Cost::ZERO };
+                    let reserved = budget.and_then(|all| all.reserve(cost, self.world.now()).ok());
+                    let Some(reserved) = reserved else { continue };
                     if self.ask(number, ledger).await {
+                        let spent = Cost { tokens: 1, ..Cost::ZERO };
+                        reserved.settle(spent).expect("it was reserved");
                         self.oracle.accepted(ledger, number);
                         let credit = admitted.commit(self.world.now());
                         self.world.wait(Duration::from_millis(number % 10)).await;
@@ -135,6 +164,9 @@ impl Shared {
         for (number, door) in &*self.doors.lock() {
             assert_eq!(door.active(), 0, "credits of node {number} are gone");
         }
+        for (number, budget) in &*self.budgets.lock() {
+            assert_eq!(budget.reserved(), Cost::ZERO, "reservations of node {number} stay");
+        }
         for number in 0..self.plan.nodes() {
             let name = Plan::node_name(number);
             let node = self.world.get(&name).expect("every node is up again");
@@ -151,6 +183,17 @@ impl Shared {
         }
         for ledger in 0..self.plan.ledgers() {
             self.kept_once(ledger);
+        }
+    }
+
+    /// No budget is exceeded.
+    fn within_budgets(&self) {
+        for (number, budget) in &*self.budgets.lock() {
+            let (spent, reserved) = (budget.spent(), budget.reserved());
+            let fits = spent.tokens + reserved.tokens <= TOKENS
+                && spent.messages + reserved.messages <= self.plan.messages
+                && spent.children + reserved.children <= CHILDREN;
+            assert!(fits, "the budget of node {number}: spent {spent:?}, reserved {reserved:?}");
         }
     }
 
@@ -192,6 +235,7 @@ fn tree(world: &World) -> Arc<Shared> {
         plan: Plan::random(world),
         oracle: Oracle::default(),
         doors: Mutex::default(),
+        budgets: Mutex::default(),
         lives: Mutex::default(),
     });
     world.may_duplicate(twin);
@@ -225,6 +269,7 @@ fn trees() -> Sim<Arc<Shared>> {
         .never("a rule of the oracle is broken", |_, shared| {
             let broken = shared.oracle.broken();
             assert!(broken.is_none(), "{}", broken.unwrap_or_default());
+            shared.within_budgets();
             false
         })
         .finally("nothing is lost, doubled or left over", |_, shared| {

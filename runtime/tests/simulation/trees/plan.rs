@@ -5,14 +5,13 @@ use std::{sync::Arc, time::Duration};
 use synod_runtime::{
     backoff::Backoff,
     mailbox::{Mailbox, Overflow},
-    node::Node,
     sim::World,
     spawn::Spawn,
     supervisor::{Restart, Strategy, Supervisor},
 };
 
 use super::{
-    Shared,
+    Life, Shared,
     worker::{Ledger, Worker},
 };
 
@@ -24,6 +23,8 @@ const LEDGERS: usize = 2;
 /// The tree: supervisors and workers, each behind its parent.
 pub(crate) struct Plan {
     nodes: usize,
+    /// What the workers of a node may send that are charged for it.
+    pub(crate) messages: u64,
     entries: Vec<Entry>,
     /// Names of all workers.
     workers: Vec<usize>,
@@ -49,7 +50,12 @@ impl Plan {
     pub(crate) fn random(world: &World) -> Self {
         let nodes = 1 + pick(world, NODES_MAX);
         let (size, depth_max) = (20 + pick(world, 181), 2 + pick(world, 5));
-        let mut plan = Self { nodes, entries: Vec::new(), workers: Vec::new() };
+        let mut plan = Self {
+            nodes,
+            messages: 200 + world.below(2_000),
+            entries: Vec::new(),
+            workers: Vec::new(),
+        };
         // The ledgers and their supervisors are actors too.
         let wanted = size.saturating_sub(LEDGERS + nodes).max(16);
         for node in 0..nodes {
@@ -153,7 +159,8 @@ impl Plan {
     }
 
     /// Starts a node's part of the plan.
-    pub(crate) fn start(&self, shared: &Arc<Shared>, number: usize, life: u32, node: &Node) {
+    pub(crate) fn start(&self, shared: &Arc<Shared>, life: &Life<'_>) {
+        let Life { number, node, .. } = *life;
         let books = (0..LEDGERS).filter(|at| at % self.nodes == number).fold(
             Supervisor::one_for_one("books").intensity(10_000, PERIOD),
             |books, at| {
@@ -169,7 +176,7 @@ impl Plan {
         }
     }
 
-    fn supervisor(&self, shared: &Arc<Shared>, at: usize, life: u32) -> Supervisor {
+    fn supervisor(&self, shared: &Arc<Shared>, at: usize, of: &Life<'_>) -> Supervisor {
         let entry = &self.entries[at];
         let Kind::Supervisor { intensity, strategy } = entry.kind else {
             return Supervisor::one_for_one("none");
@@ -185,10 +192,14 @@ impl Plan {
             .backoff(backoff[at % 2]);
         children.into_iter().fold(supervisor, |supervisor, child| {
             let Kind::Worker { restart, .. } = self.entries[child].kind else {
-                return supervisor.supervisor(self.supervisor(shared, child, life));
+                return supervisor.supervisor(self.supervisor(shared, child, of));
             };
             let (on, path, node) = (Arc::clone(shared), entry.path.clone(), entry.node);
-            supervisor.child_with(self.spawn(child), restart, move || {
+            // The first tree is charged for nothing, so that something goes on when the budget is used up.
+            let spawn = self.spawn(child);
+            let spawn = if at == 0 { spawn } else { spawn.budget(of.budget.clone()) };
+            let life = of.life;
+            supervisor.child_with(spawn, restart, move || {
                 if counted {
                     on.oracle.born((node, life), &path, workers, u64::from(intensity));
                 }

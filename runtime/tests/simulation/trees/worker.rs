@@ -26,6 +26,9 @@ use super::{
 /// The children that a worker starts for a while, at the most.
 const TEMPORARY: usize = 2;
 
+/// How often a worker sends a result that is not acknowledged.
+const SENDS: u32 = 50;
+
 /// What workers are told.
 #[derive(Debug)]
 pub(crate) enum Msg {
@@ -66,8 +69,8 @@ pub(crate) struct Worker {
     me: u64,
     /// Questions that wait for others.
     passed: BTreeMap<u64, Question<u64>>,
-    /// Results that wait for their acknowledgement, and by which ledger.
-    unacked: BTreeMap<u64, usize>,
+    /// Results that wait for their acknowledgement: by which ledger, and how often they were sent.
+    unacked: BTreeMap<u64, (usize, u32)>,
     temporary: usize,
 }
 
@@ -143,12 +146,18 @@ impl Worker {
     fn deliver(&mut self, cx: &mut Cx<Self>) {
         let number = self.shared.oracle.number();
         let ledger = remainder(cx.random(), self.shared.plan.ledgers());
-        self.unacked.insert(number, ledger);
+        self.unacked.insert(number, (ledger, 0));
         self.send_result(number, cx);
     }
 
-    fn send_result(&self, number: u64, cx: &mut Cx<Self>) {
-        let Some(ledger) = self.unacked.get(&number) else { return };
+    fn send_result(&mut self, number: u64, cx: &mut Cx<Self>) {
+        let Some((ledger, sent)) = self.unacked.get_mut(&number) else { return };
+        *sent += 1;
+        if *sent > SENDS {
+            // Nobody was told that it is kept: its budget may be used up.
+            self.unacked.remove(&number);
+            return;
+        }
         if let Some(ledger) = self.shared.ledger(*ledger) {
             cx.send(&ledger, Entry::Deliver(number, cx.me()));
         }
@@ -226,7 +235,7 @@ impl Actor for Worker {
             }
             Msg::Again(number) => self.send_result(number, cx),
             Msg::Acked(number) => {
-                if let Some(ledger) = self.unacked.remove(&number) {
+                if let Some((ledger, _)) = self.unacked.remove(&number) {
                     self.shared.oracle.accepted(ledger, number);
                 }
             }
