@@ -29,12 +29,12 @@ type Running = (AgentSystem, Agent<u64, u64>);
 /// An agent that takes its time, and at times fails.
 fn boot(node: &Node, present: &Present) {
     let system = AgentSystem::start(node.clone());
-    let slow = node.clone();
+    let of = node.clone();
     let square = system
         .agent("square", move |n: u64, _| {
-            let slow = slow.clone();
+            let node = of.clone();
             async move {
-                slow.sleep(Duration::from_millis(10 + n % 7 * 20)).await;
+                node.sleep(Duration::from_millis(10 + n % 7 * 20)).await;
                 Ok::<_, String>(n * n)
             }
         })
