@@ -47,5 +47,6 @@ pub mod supervisor;
 pub mod tasks;
 pub mod telemetry;
 mod timers;
+pub mod waits;
 pub mod wheel;
 pub mod work;

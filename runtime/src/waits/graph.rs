@@ -1,0 +1,245 @@
+//! The wait-for graph as a value, and the reduction that proves which waits can never end.
+//!
+//! Kept by [`Waits`](super::Waits) behind its lock; knows no actor but its id, no time and no thread.
+//!
+//! A party has handlers. A handler waits while it has a wait, and each wait needs some of its holders to answer: all of them (AND),
+//! any (OR), or k of n. A handler that has several waits needs all of them. The reduction is that of Chandy, Misra and Haas for the
+//! AND and OR models and of Bracha and Toueg for k of n, done on one node by a worklist: grant what a free handler can answer, free
+//! the handler of every wait that is met, repeat. What is left can never end.
+//!
+//! # Invariants
+//! - A wait is called stuck only if no order of answers could end it: there is no false alarm.
+//! - The work of a check is linear in the waits that can be reached from the one that is checked.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+};
+
+use crate::actor::ActorId;
+
+/// Who holds a question, and so can answer it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Holder {
+    /// Somebody who waits for nothing that the graph knows of.
+    Elsewhere,
+    /// An actor; whichever of its handlers becomes free takes the question.
+    Actor(ActorId),
+    /// The handler of an actor that has taken the question.
+    Handler(ActorId, u64),
+}
+
+/// One wait of the graph: the party that waits and the wait's number, which is never used twice.
+pub(crate) type WaitKey = (ActorId, u64);
+
+/// Which handler waits.
+#[derive(Clone, Debug)]
+pub(crate) struct Waiter {
+    /// The party.
+    pub(crate) actor: ActorId,
+    /// Its name, for the path.
+    pub(crate) name: Arc<str>,
+    /// How many handlers the party has.
+    pub(crate) handlers: u32,
+    /// Which of them waits.
+    pub(crate) handler: u64,
+}
+
+/// What one handler waits for.
+#[derive(Clone, Debug)]
+pub(crate) struct Wait {
+    pub(crate) waiter: Waiter,
+    /// How many of the holders must answer.
+    pub(crate) need: usize,
+    /// Who holds its questions; one that holds two is named twice.
+    pub(crate) holders: Vec<Holder>,
+}
+
+/// Every wait of one node.
+#[derive(Debug, Default)]
+pub(crate) struct WaitGraph {
+    waits: BTreeMap<WaitKey, Wait>,
+}
+
+impl WaitGraph {
+    /// Puts a wait in that needs at least one answer.
+    pub(crate) fn insert(&mut self, key: WaitKey, wait: Wait) {
+        debug_assert!(wait.need > 0, "nobody waits for nothing");
+        self.waits.insert(key, wait);
+    }
+
+    /// Takes a wait out.
+    pub(crate) fn remove(&mut self, key: WaitKey) {
+        self.waits.remove(&key);
+    }
+
+    /// Changes the wait called `key`; one that needs nothing any more is taken out.
+    pub(crate) fn change(&mut self, key: WaitKey, change: impl FnOnce(&mut Wait)) {
+        let Some(wait) = self.waits.get_mut(&key) else { return };
+        change(wait);
+        if wait.need == 0 {
+            self.waits.remove(&key);
+        }
+    }
+
+    /// How many waits there are.
+    pub(crate) fn len(&self) -> usize {
+        self.waits.len()
+    }
+
+    /// The path of a wait that can never end: from its waiter from holder to holder, back to itself where it closed the circle.
+    ///
+    /// `None` while the wait can still end, by whatever order of answers.
+    pub(crate) fn stuck(&self, key: WaitKey) -> Option<Vec<Arc<str>>> {
+        let wait = self.waits.get(&key)?;
+        // By far the most waits are for somebody who waits for nothing.
+        let free = wait.holders.iter().filter(|holder| self.is_idle(**holder)).count();
+        if free >= wait.need {
+            return None;
+        }
+        let reduction = Reduction::of(self, key);
+        (!reduction.met.contains(&key)).then(|| reduction.path(self, key))
+    }
+
+    fn of(&self, actor: ActorId) -> impl Iterator<Item = (&WaitKey, &Wait)> {
+        self.waits.range((actor, 0)..=(actor, u64::MAX))
+    }
+
+    /// The waits that keep `holder` from answering.
+    fn behind(&self, holder: Holder) -> impl Iterator<Item = (&WaitKey, &Wait)> {
+        let (actor, only) = match holder {
+            Holder::Elsewhere => (None, None),
+            Holder::Actor(actor) => (Some(actor), None),
+            Holder::Handler(actor, handler) => (Some(actor), Some(handler)),
+        };
+        let all = actor.into_iter().flat_map(|actor| self.of(actor));
+        all.filter(move |(_, wait)| only.is_none_or(|handler| wait.waiter.handler == handler))
+    }
+
+    /// Whether `holder` has a handler that waits for nothing.
+    fn is_idle(&self, holder: Holder) -> bool {
+        let mut behind = self.behind(holder).map(|(_, wait)| &wait.waiter).peekable();
+        let Some(first) = behind.peek() else { return true };
+        if matches!(holder, Holder::Handler(..)) {
+            return false;
+        }
+        let handlers = usize::try_from(first.handlers).unwrap_or(usize::MAX);
+        if handlers == 1 {
+            return false;
+        }
+        let waiting: BTreeSet<u64> = behind.map(|waiter| waiter.handler).collect();
+        waiting.len() < handlers
+    }
+}
+
+/// What a check found out about the waits that can be reached from one.
+#[derive(Default)]
+struct Reduction {
+    /// The waits that can end.
+    met: BTreeSet<WaitKey>,
+    /// The holders that can answer.
+    live: BTreeSet<Holder>,
+    /// What each wait still needs.
+    needs: BTreeMap<WaitKey, usize>,
+    /// The waits that each holder's answer would help; twice, where it holds two questions.
+    helps: BTreeMap<Holder, Vec<WaitKey>>,
+    /// How many waits each waiting handler still has.
+    open: BTreeMap<(ActorId, u64), usize>,
+}
+
+impl Reduction {
+    /// Reduces the part of `graph` that can be reached from the wait `key`.
+    fn of(graph: &WaitGraph, key: WaitKey) -> Self {
+        let mut reduction = Self::default();
+        let mut granted = reduction.reach(graph, key);
+        while let Some(holder) = granted.pop() {
+            if !reduction.live.insert(holder) {
+                continue;
+            }
+            for wait in reduction.helps.get(&holder).cloned().unwrap_or_default() {
+                let Some(need) = reduction.needs.get_mut(&wait) else { continue };
+                *need = need.saturating_sub(1);
+                if *need == 0 && reduction.met.insert(wait) {
+                    reduction.free(graph, wait, &mut granted);
+                }
+            }
+        }
+        reduction
+    }
+
+    /// Finds every wait that matters and returns whoever can answer at once.
+    fn reach(&mut self, graph: &WaitGraph, key: WaitKey) -> Vec<Holder> {
+        let mut granted = Vec::new();
+        let mut seen = BTreeSet::new();
+        let mut look = vec![Holder::Actor(key.0)];
+        while let Some(holder) = look.pop() {
+            if !seen.insert(holder) {
+                continue;
+            }
+            if graph.is_idle(holder) {
+                granted.push(holder);
+            }
+            for (key, wait) in graph.behind(holder) {
+                if self.needs.insert(*key, wait.need).is_some() {
+                    continue;
+                }
+                *self.open.entry((key.0, wait.waiter.handler)).or_default() += 1;
+                for holder in &wait.holders {
+                    self.helps.entry(*holder).or_default().push(*key);
+                    look.push(*holder);
+                }
+            }
+        }
+        granted
+    }
+
+    /// A wait has ended: its handler can answer once all its waits have.
+    fn free(&mut self, graph: &WaitGraph, key: WaitKey, granted: &mut Vec<Holder>) {
+        let Some(wait) = graph.waits.get(&key) else { return };
+        let handler = (key.0, wait.waiter.handler);
+        let Some(open) = self.open.get_mut(&handler) else { return };
+        *open = open.saturating_sub(1);
+        if *open == 0 {
+            granted.extend([Holder::Actor(handler.0), Holder::Handler(handler.0, handler.1)]);
+        }
+    }
+
+    /// The shortest way from a stuck wait back to its own handler; without one, the way into the circle that holds it.
+    fn path(&self, graph: &WaitGraph, key: WaitKey) -> Vec<Arc<str>> {
+        let stuck = |key: &WaitKey| !self.met.contains(key);
+        let mut came_from = BTreeMap::new();
+        let mut queue = VecDeque::from([key]);
+        let mut last = key;
+        while let Some(at) = queue.pop_front() {
+            let Some(wait) = graph.waits.get(&at) else { continue };
+            last = at;
+            for holder in wait.holders.iter().filter(|holder| !self.live.contains(holder)) {
+                if graph.behind(*holder).any(|(behind, _)| *behind == key) {
+                    return names(graph, &came_from, at, Some(key));
+                }
+                for (behind, _) in graph.behind(*holder).filter(|(behind, _)| stuck(behind)) {
+                    if *behind != key && !came_from.contains_key(behind) {
+                        came_from.insert(*behind, at);
+                        queue.push_back(*behind);
+                    }
+                }
+            }
+        }
+        names(graph, &came_from, last, None)
+    }
+}
+
+/// The names on the way to `end`, and then that of `back`.
+fn names(
+    graph: &WaitGraph,
+    came_from: &BTreeMap<WaitKey, WaitKey>,
+    end: WaitKey,
+    back: Option<WaitKey>,
+) -> Vec<Arc<str>> {
+    let mut way: Vec<WaitKey> =
+        std::iter::successors(Some(end), |at| came_from.get(at).copied()).collect();
+    way.reverse();
+    way.extend(back);
+    let name = |key: &WaitKey| Some(Arc::clone(&graph.waits.get(key)?.waiter.name));
+    way.iter().filter_map(name).collect()
+}
