@@ -20,6 +20,7 @@ use crate::{
     child::ChildRef,
     kernel::Kernel,
     mailbox::{Closed, Mailbox, Slot, Tally, Turn},
+    waits::{self, Holder, WaitPath, Waits},
 };
 
 /// The typed address of an actor: cheap to clone, valid across restarts.
@@ -235,18 +236,23 @@ pub trait Target<T>: Clone + Send + 'static {
 /// What became of an actor's send. Made by the kernel.
 #[doc(hidden)]
 pub enum Delivery {
-    /// Taken in, or dropped by the mailbox's own policy.
-    Done,
+    /// Taken in by this actor, or dropped by its mailbox's own policy.
+    Done(ActorId),
     /// Handed back: the mailbox is full, or its actor has ended.
     Refused(AskError, Box<dyn Any + Send>),
     /// In line for a place.
-    InLine(Box<dyn Placed>),
+    InLine(PlaceInLine),
 }
+
+/// What a sender in line waits for.
+#[doc(hidden)]
+#[expect(missing_debug_implementations, reason = "there is nothing to show")]
+pub struct PlaceInLine(pub(crate) Box<dyn Placed>);
 
 impl fmt::Debug for Delivery {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Done => out.write_str("Done"),
+            Self::Done(by) => write!(out, "Done({by})"),
             Self::Refused(why, _) => write!(out, "Refused({why})"),
             Self::InLine(_) => out.write_str("InLine"),
         }
@@ -254,10 +260,20 @@ impl fmt::Debug for Delivery {
 }
 
 /// A message of an actor in line; it leaves the line when dropped.
-#[doc(hidden)]
-pub trait Placed: Send {
+pub(crate) trait Placed: Send {
     /// Whether it has left the line, be it as a dead letter; otherwise wakes `waker` when it does.
     fn is_settled(&self, waker: &Waker) -> bool;
+    /// Whose line it is.
+    fn holder(&self) -> ActorId;
+    /// The sender can do nothing until its message is taken in: an edge, as long as that is so.
+    ///
+    /// # Errors
+    /// The path, where that could never be.
+    fn block(&self, waits: &Arc<Waits>, waiter: waits::Waiter) -> Result<(), WaitPath>;
+    /// The sender can do something else meanwhile.
+    fn stand_by(&self);
+    /// Makes the message a dead letter, unless it was taken in.
+    fn give_up(&self, why: AskError);
 }
 
 struct Place<M: Send + 'static> {
@@ -274,14 +290,30 @@ impl<M: Send + 'static> Placed for Place<M> {
         }
         true
     }
+
+    fn holder(&self) -> ActorId {
+        self.slot.id
+    }
+
+    fn block(&self, waits: &Arc<Waits>, waiter: waits::Waiter) -> Result<(), WaitPath> {
+        self.turn.block(|| waits.open(waiter, 1, vec![Holder::Actor(self.slot.id)]))
+    }
+
+    fn stand_by(&self) {
+        self.turn.stand_by();
+    }
+
+    fn give_up(&self, why: AskError) {
+        if let Some(message) = self.slot.leave(&self.turn) {
+            self.lose(message, why);
+        }
+    }
 }
 
 impl<M: Send + 'static> Drop for Place<M> {
     fn drop(&mut self) {
-        // Its sender has ended: nobody is left to wait.
-        if let Some(message) = self.slot.leave(&self.turn) {
-            self.lose(message, AskError::Full);
-        }
+        // Its sender has ended, or wants no answer any more: nobody is left to wait.
+        self.give_up(AskError::Full);
     }
 }
 
@@ -354,8 +386,11 @@ fn deliver<M: Send + 'static>(slot: &Arc<Slot<M>>, message: M, from: ActorId) ->
         slot.offer_or_wait(message)
     };
     match offered {
-        Ok(None) => Delivery::Done,
-        Ok(Some(turn)) => Delivery::InLine(Box::new(Place { slot: Arc::clone(slot), turn })),
+        Ok(None) => Delivery::Done(slot.id),
+        Ok(Some(turn)) => {
+            let place = Place { slot: Arc::clone(slot), turn };
+            Delivery::InLine(PlaceInLine(Box::new(place)))
+        }
         Err((message, closed)) => Delivery::Refused(closed.into(), Box::new(message)),
     }
 }

@@ -1,13 +1,15 @@
 //! Questions with a deadline: the reply that an actor answers with, and the cells that hold who waits for it.
 //!
 //! # Invariants
-//! - Every ask ends exactly once: answered, refused, timed out, or unanswered because its [`Reply`] was dropped.
+//! - Every ask ends exactly once, by its deadline: answered, or with one [`AskError`]. A dropped [`Reply`] ends it too.
 //! - An answered ask leaves the timer wheel at once.
+
+mod actor;
+mod join;
 
 use std::{
     fmt,
     future::Future,
-    marker::PhantomData,
     pin::Pin,
     sync::{Arc, OnceLock},
     task::{Context, Poll, Waker},
@@ -15,16 +17,18 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use protocol::{Code, Refusal, Retry};
 
+pub(crate) use self::{actor::ActorAsk, join::Join};
 use crate::{
     kernel::Kernel,
-    mailbox::Slot,
     planted::{self, Planted},
     timers::{Due, TimerKey},
+    waits::{Holder, WaitPath},
 };
 
 /// Why an ask has no answer.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AskError {
     /// The deadline passed; whether the question was or will be handled is not known.
     #[error("no answer within {0:?}; whether it was acted on is not known")]
@@ -38,12 +42,65 @@ pub enum AskError {
     /// The mailbox was full and its policy is to reject, so the question was never delivered.
     #[error("the mailbox is full")]
     Full,
-    /// The question was never delivered: a budget, a limit or the actor itself refused it; the text says which and why.
-    #[error("refused: {0}")]
-    Refused(String),
     /// The question was handled and failed; the text says how.
     #[error("{0}")]
     Failed(String),
+    /// The question was not acted on: a budget, a limit or the actor itself refused it, and says why and when to come again.
+    #[error("refused: {}", .0.text)]
+    Refused(Box<Refusal>),
+    /// Nobody wants the answer any more, or what was asked was cancelled.
+    #[error("cancelled")]
+    Cancelled,
+    /// The node that had the question is gone; whether it was acted on is not known.
+    #[error("the node that had the question is lost; whether it was acted on is not known")]
+    NodeLost,
+    /// The answer could never come: everyone on this path waits for the next. The question may still be handled.
+    #[error(
+        "the wait could never end: {0}; let one of them ask without holding back its other messages"
+    )]
+    Deadlock(WaitPath),
+}
+
+impl AskError {
+    /// The stable number by which this end is known on the wire.
+    pub const fn code(&self) -> Code {
+        match self {
+            Self::TimedOut(_) => Code::DeadlinePassed,
+            Self::Dropped => Code::AgentLost,
+            Self::Stopped => Code::Unavailable,
+            Self::Full => Code::Overloaded,
+            Self::Failed(_) => Code::Failed,
+            Self::Refused(refusal) => refusal.code,
+            Self::Cancelled => Code::Cancelled,
+            Self::NodeLost => Code::NodeLost,
+            Self::Deadlock(_) => Code::Deadlock,
+        }
+    }
+
+    /// This end as a refusal, for whoever asked from afar.
+    pub fn refusal(&self) -> Refusal {
+        if let Self::Refused(refusal) = self {
+            return (**refusal).clone();
+        }
+        Refusal::new(self.code(), self.to_string())
+    }
+
+    /// What the asker does next.
+    pub fn retry(&self) -> Retry {
+        self.refusal().retry()
+    }
+}
+
+impl From<Refusal> for AskError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(Box::new(refusal))
+    }
+}
+
+impl From<String> for AskError {
+    fn from(failure: String) -> Self {
+        Self::Failed(failure)
+    }
 }
 
 /// The right to answer one ask, once.
@@ -59,8 +116,37 @@ impl<T> Reply<T> {
     /// Answers at once, from outside of an actor's step; inside one, use [`Cx::reply`](crate::context::Cx::reply).
     ///
     /// Returns whether somebody still waited.
-    pub fn send(mut self, value: T) -> bool {
-        self.0.take().is_some_and(|answer| answer.answer(Ok(value)))
+    pub fn send(self, value: T) -> bool {
+        self.end(Ok(value))
+    }
+
+    /// Says at once, from outside of an actor's step, why there is no answer; inside one, use
+    /// [`Cx::refuse`](crate::context::Cx::refuse).
+    ///
+    /// Returns whether somebody still waited.
+    pub fn refuse(self, why: impl Into<AskError>) -> bool {
+        self.end(Err(why.into()))
+    }
+
+    fn end(mut self, outcome: Result<T, AskError>) -> bool {
+        self.0.take().is_some_and(|answer| answer.answer(outcome))
+    }
+
+    /// The same right, for somebody else to use: who asked no longer waits for the actor that has it now.
+    ///
+    /// An actor that passes a reply on (to another actor, to a task) and then calls somebody says so by this; else its call
+    /// may be refused as a [`Deadlock`](AskError::Deadlock) with whoever waits for the reply.
+    #[must_use = "dropping a reply answers it"]
+    pub fn delegated(self) -> Self {
+        self.held_by(Holder::Elsewhere);
+        self
+    }
+
+    /// Says who answers.
+    pub(crate) fn held_by(&self, holder: Holder) {
+        if let Some(answer) = &self.0 {
+            answer.held_by(holder);
+        }
     }
 
     /// Whether somebody still waits for the answer.
@@ -70,8 +156,8 @@ impl<T> Reply<T> {
 }
 
 impl<T: 'static> Reply<T> {
-    /// The same right for an answer that may be an error, which then ends the ask as [`AskError::Failed`].
-    pub fn fallible<E: fmt::Display + 'static>(mut self) -> Reply<Result<T, E>> {
+    /// The same right for an answer that may be an error, which then ends the ask as the [`AskError`] that it stands for.
+    pub fn fallible<E: Into<AskError> + 'static>(mut self) -> Reply<Result<T, E>> {
         Reply(
             self.0.take().map(|answer| Arc::new(Fallible(answer)) as Arc<dyn Answer<Result<T, E>>>),
         )
@@ -80,13 +166,13 @@ impl<T: 'static> Reply<T> {
 
 struct Fallible<T>(Arc<dyn Answer<T>>);
 
-impl<T, E: fmt::Display> Answer<Result<T, E>> for Fallible<T> {
+impl<T, E: Into<AskError>> Answer<Result<T, E>> for Fallible<T> {
     fn answer(&self, outcome: Result<Result<T, E>, AskError>) -> bool {
-        self.0.answer(match outcome {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) => Err(AskError::Failed(error.to_string())),
-            Err(error) => Err(error),
-        })
+        self.0.answer(outcome.and_then(|outcome| outcome.map_err(Into::into)))
+    }
+
+    fn held_by(&self, holder: Holder) {
+        self.0.held_by(holder);
     }
 
     fn is_wanted(&self) -> bool {
@@ -116,79 +202,9 @@ pub(crate) trait Answer<T>: Send + Sync {
     fn answer(&self, outcome: Result<T, AskError>) -> bool;
     /// Whether the ask is still open.
     fn is_wanted(&self) -> bool;
-}
-
-/// An ask of an actor: the answer becomes a message to it.
-pub(crate) struct ActorAsk<T, M, F> {
-    asker: Arc<Slot<M>>,
-    incarnation: u32,
-    within: Duration,
-    timer: OnceLock<TimerKey>,
-    into_message: Mutex<Option<F>>,
-    answer: PhantomData<fn(T)>,
-}
-
-impl<T, M, F> ActorAsk<T, M, F>
-where
-    T: Send + 'static,
-    M: Send + 'static,
-    F: FnOnce(Result<T, AskError>) -> M + Send + 'static,
-{
-    /// Opens an ask whose deadline is in the wheel before the question leaves, so that no answer can miss it.
-    pub(crate) fn open(
-        asker: &Arc<Slot<M>>,
-        incarnation: u32,
-        within: Duration,
-        into_message: F,
-    ) -> Arc<Self> {
-        let ask = Arc::new(Self {
-            asker: Arc::clone(asker),
-            incarnation,
-            within,
-            timer: OnceLock::new(),
-            into_message: Mutex::new(Some(into_message)),
-            answer: PhantomData,
-        });
-        let kernel = &asker.kernel;
-        ask.timer
-            .get_or_init(|| kernel.timers.insert(kernel.now() + within, Arc::<Self>::clone(&ask)));
-        ask
-    }
-
-    fn finish(&self, outcome: Result<T, AskError>) -> bool {
-        let Some(into_message) = self.into_message.lock().take() else { return false };
-        self.asker.deliver_made(self.incarnation, || into_message(outcome));
-        true
-    }
-}
-
-impl<T, M, F> Due for ActorAsk<T, M, F>
-where
-    T: Send + 'static,
-    M: Send + 'static,
-    F: FnOnce(Result<T, AskError>) -> M + Send + 'static,
-{
-    fn due(&self) {
-        self.finish(Err(AskError::TimedOut(self.within)));
-    }
-}
-
-impl<T, M, F> Answer<T> for ActorAsk<T, M, F>
-where
-    T: Send + 'static,
-    M: Send + 'static,
-    F: FnOnce(Result<T, AskError>) -> M + Send + 'static,
-{
-    fn answer(&self, outcome: Result<T, AskError>) -> bool {
-        let waited = self.finish(outcome);
-        if waited && let Some(key) = self.timer.get() {
-            self.asker.kernel.timers.cancel(*key);
-        }
-        waited
-    }
-
-    fn is_wanted(&self) -> bool {
-        self.into_message.lock().is_some()
+    /// Somebody else holds the question now; told only to those whose wait is an edge of the wait-for graph.
+    fn held_by(&self, holder: Holder) {
+        let _ = holder;
     }
 }
 

@@ -1,9 +1,9 @@
-//! What one incarnation owns and ends with it: its children, tasks, timers and watches.
+//! What one incarnation owns and ends with it: its children, tasks, timers, calls and watches.
 //!
 //! Filled by the effects that the `outbox` performs; emptied by `serve` when the incarnation ends, and when dropped.
 //!
 //! # Invariants
-//! - Whatever way an incarnation ends, its children are ordered to stop, its tasks aborted, its timers and watches taken back.
+//! - Whatever way an incarnation ends, its children are ordered to stop, its tasks aborted, its timers, calls and watches taken back.
 //! - What has ended by itself is forgotten from time to time, so no list grows with an actor's age.
 
 use std::{
@@ -17,7 +17,6 @@ use futures_util::future::AbortHandle;
 
 use crate::{
     child::ChildRef,
-    context::CancelTimer,
     ending,
     kernel::Kernel,
     limits::BELONGINGS_UNPRUNED,
@@ -26,6 +25,12 @@ use crate::{
     spawn::Shutdown,
     tasks::TaskKind,
 };
+
+/// What waits for something on behalf of one incarnation, and is taken back with it: a timer, a call.
+pub(crate) trait Cancel: Send + Sync {
+    /// Takes it back; without effect if it is over.
+    fn cancel(&self);
+}
 
 /// What one incarnation owns; takes no room until it owns something.
 #[derive(Default)]
@@ -38,7 +43,7 @@ pub(crate) struct Belongings {
 struct Owned {
     children: Pruned<(ChildRef, Shutdown)>,
     tasks: Pruned<(AbortHandle, Weak<Running>)>,
-    timers: Pruned<Weak<dyn CancelTimer>>,
+    waits: Pruned<Weak<dyn Cancel>>,
     watches: Pruned<(ChildRef, u64)>,
 }
 
@@ -53,9 +58,12 @@ impl Belongings {
         self.owned().watches.push((target, key), |(target, _)| target.ended().is_none());
     }
 
-    /// Takes a timer in.
-    pub(crate) fn keep_timer(&mut self, timer: Weak<dyn CancelTimer>) {
-        self.owned().timers.push(timer, |timer| timer.strong_count() > 0);
+    /// Takes a timer or a call in; one that comes while the incarnation winds down is taken back at once.
+    pub(crate) fn keep_wait(&mut self, wait: &Arc<dyn Cancel>) {
+        if self.ending {
+            return wait.cancel();
+        }
+        self.owned().waits.push(Arc::downgrade(wait), |wait| wait.strong_count() > 0);
     }
 
     /// Polls `work` once in place and, if it is not ready, runs it as a task that ends with this incarnation.
@@ -100,9 +108,9 @@ impl Belongings {
         for (task, _) in owned.tasks.all.iter().skip(lost) {
             task.abort();
         }
-        for timer in mem::take(&mut owned.timers.all) {
-            if let Some(timer) = timer.upgrade() {
-                timer.cancel();
+        for wait in mem::take(&mut owned.waits.all) {
+            if let Some(wait) = wait.upgrade() {
+                wait.cancel();
             }
         }
         for (target, key) in mem::take(&mut owned.watches.all) {

@@ -17,7 +17,7 @@ use crate::{
     actor::{Actor, ActorId, ChildExit, Down, ExitReason},
     address::{Addr, Delivery, Placed, Target},
     ask::{ActorAsk, Answer, AskError, Reply},
-    belongings::Belongings,
+    belongings::{Belongings, Cancel},
     budget::Budget,
     child::ChildRef,
     clock::Moment,
@@ -35,21 +35,23 @@ use crate::{
 
 /// Records the effects of one step and gives it time and dice.
 pub struct Cx<A: Actor> {
-    slot: Arc<Slot<A::Msg>>,
-    incarnation: u32,
+    pub(crate) slot: Arc<Slot<A::Msg>>,
+    pub(crate) incarnation: u32,
     now: Option<Moment>,
     pub(crate) effects: Vec<Effect>,
     /// Boxed, since it is for the last step alone; so is the fault.
     pub(crate) exit: Option<Box<ExitReason>>,
     /// Why this step fails as a whole.
     pub(crate) fault: Option<String>,
+    /// Calls whose answer this actor has not handled yet; meanwhile it serves nothing else.
+    pub(crate) calls: usize,
     journaled: bool,
 }
 
 impl<A: Actor> Cx<A> {
     pub(crate) fn new(slot: Arc<Slot<A::Msg>>, incarnation: u32, journaled: bool) -> Self {
         let (effects, exit, fault) = (Vec::new(), None, None);
-        Self { slot, incarnation, now: None, effects, exit, fault, journaled }
+        Self { slot, incarnation, now: None, effects, exit, fault, calls: 0, journaled }
     }
 
     /// Forgets the time of the step before.
@@ -123,7 +125,15 @@ impl<A: Actor> Cx<A> {
         });
     }
 
-    /// Asks `target`; the answer, or why there is none after `within`, comes back as a message.
+    /// Ends an ask without an answer, and says why.
+    pub fn refuse<T: Send + 'static>(&mut self, to: Reply<T>, why: impl Into<AskError>) {
+        let why = why.into();
+        self.act(move |_| {
+            to.refuse(why);
+        });
+    }
+
+    /// Asks `target`; the answer, or why there is none after `within`, comes back as a message. Meanwhile the actor goes on.
     pub fn ask<Q, T, F>(
         &mut self,
         target: &impl AskTarget<Q, T>,
@@ -135,31 +145,30 @@ impl<A: Actor> Cx<A> {
         T: Send + 'static,
         F: FnOnce(Result<T, AskError>) -> A::Msg + Send + 'static,
     {
-        let (target, slot, incarnation) =
-            (target.clone(), Arc::clone(&self.slot), self.incarnation);
+        let (target, deadline) = (target.clone(), self.now() + within);
+        let (from, budget) = (self.slot.id, self.slot.budget.clone());
+        let asker = (&self.slot, self.incarnation);
+        let ask = ActorAsk::open(asker, false, (deadline, within), into_message);
         self.effects.push(Effect::Send(Box::new(move |kernel| {
-            let ask = ActorAsk::open(&slot, incarnation, within, into_message);
-            if let Some(budget) = &slot.budget
-                && let Err(why) = kernel.charge(budget)
-            {
+            if !ask.is_wanted() {
+                return None;
+            }
+            if let Err(why) = kernel.charge_message(budget.as_ref()) {
                 ask.answer(Err(why));
                 return None;
             }
             let reply = Reply::new(Arc::<ActorAsk<T, A::Msg, F>>::clone(&ask));
-            let (from, to) = (slot.id, kernel.lab.as_ref().and_then(|_| target.target_name()));
+            let to = kernel.lab.as_ref().and_then(|_| target.target_name());
             let deliver = move |_: &Kernel| match target.deliver_question(question, reply, from) {
                 Delivery::Refused(why, question) => {
                     ask.answer(Err(why));
                     drop(question);
                     None
                 }
-                Delivery::Done => None,
-                Delivery::InLine(place) => Some(place),
+                Delivery::Done(_) => None,
+                Delivery::InLine(place) => Some(place.0),
             };
-            match &kernel.lab {
-                None => deliver(kernel),
-                Some(lab) => lab::carry(kernel, &**lab, from, to, Box::new(deliver)),
-            }
+            carried(kernel, from, to, deliver)
         })));
     }
 
@@ -173,8 +182,8 @@ impl<A: Actor> Cx<A> {
         let (armed, at) = (Arc::clone(&cell), self.now() + delay);
         self.act(move |belongings| {
             if armed.arm(at) {
-                let armed: Arc<dyn CancelTimer> = armed;
-                belongings.keep_timer(Arc::downgrade(&armed));
+                let armed: Arc<dyn Cancel> = armed;
+                belongings.keep_wait(&armed);
             }
         });
         Timer(cell)
@@ -376,6 +385,19 @@ impl<A: Actor> fmt::Debug for Cx<A> {
 }
 
 /// Delivers `message` the way that the node has for it; returns its place where it stands in line.
+/// Performs a send at once, or lets the lab carry it to the address `to`.
+pub(crate) fn carried(
+    kernel: &Kernel,
+    from: ActorId,
+    to: Option<Arc<str>>,
+    send: impl FnOnce(&Kernel) -> Option<Box<dyn Placed>> + Send + 'static,
+) -> Option<Box<dyn Placed>> {
+    match &kernel.lab {
+        None => send(kernel),
+        Some(lab) => lab::carry(kernel, &**lab, from, to, Box::new(send)),
+    }
+}
+
 fn sent<T: Send + 'static>(
     kernel: &Kernel,
     target: &impl Target<T>,
@@ -396,8 +418,8 @@ pub(crate) fn hand_over<T: Send + 'static>(
     message: T,
 ) -> Option<Box<dyn Placed>> {
     match target.deliver(message, from) {
-        Delivery::Done => None,
-        Delivery::InLine(place) => Some(place),
+        Delivery::Done(_) => None,
+        Delivery::InLine(place) => Some(place.0),
         Delivery::Refused(why, message) => {
             kernel.dead_letter::<T>(target.target_name(), why, message);
             None
@@ -430,7 +452,7 @@ impl<M: Send + 'static, T, F: FnOnce(Reply<T>) -> M> AskTarget<F, T> for Addr<M>
 
 /// A timer set by a step.
 #[derive(Clone)]
-pub struct Timer(Arc<dyn CancelTimer>);
+pub struct Timer(Arc<dyn Cancel>);
 
 impl fmt::Debug for Timer {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -441,10 +463,6 @@ impl fmt::Debug for Timer {
 /// A task started by a step.
 #[derive(Clone, Debug)]
 pub struct Task(AbortHandle);
-
-pub(crate) trait CancelTimer: Send + Sync {
-    fn cancel(&self);
-}
 
 struct TimerCell<M> {
     slot: Arc<Slot<M>>,
@@ -478,7 +496,7 @@ impl<M: Send + 'static> Due for TimerCell<M> {
     }
 }
 
-impl<M: Send + 'static> CancelTimer for TimerCell<M> {
+impl<M: Send + 'static> Cancel for TimerCell<M> {
     fn cancel(&self) {
         let (message, key) = {
             let mut state = self.state.lock();

@@ -15,7 +15,7 @@ use std::{
 
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
-use protocol::EventId;
+use protocol::{Code, EventId, Refusal};
 
 use crate::{
     actor::{ActorId, ExitReason},
@@ -31,6 +31,7 @@ use crate::{
     tasks::{Executor, TaskKind},
     telemetry::metrics::KernelMetrics,
     timers::Timers,
+    waits::Waits,
     work::contained,
 };
 
@@ -60,6 +61,8 @@ pub(crate) struct Parts {
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) metrics: KernelMetrics,
     pub(crate) lab: Option<Arc<dyn Lab>>,
+    /// Whether waits that could never end are found.
+    pub(crate) detection: bool,
 }
 
 pub(crate) struct Kernel {
@@ -69,6 +72,7 @@ pub(crate) struct Kernel {
     pub(crate) host: Arc<dyn Host>,
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) metrics: KernelMetrics,
+    pub(crate) waits: Arc<Waits>,
     pub(crate) timers: Arc<Timers>,
     pub(crate) registry: Registry,
     pub(crate) bus: Bus,
@@ -84,7 +88,7 @@ pub(crate) struct Kernel {
 
 impl Kernel {
     pub(crate) fn new(parts: Parts) -> Arc<Self> {
-        let Parts { clock, random, executor, host, journal, metrics, lab } = parts;
+        let Parts { clock, random, executor, host, journal, metrics, lab, detection } = parts;
         let millis = u64::try_from(clock.unix_nanos() / 1_000_000).unwrap_or(0);
         let coordinator = protocol::ActorId::from_parts(millis, random.next_u128());
         let timers = Arc::new(Timers::new());
@@ -99,6 +103,7 @@ impl Kernel {
             host,
             journal,
             metrics,
+            waits: Waits::new(detection),
             timers,
             registry: Registry::default(),
             bus: Bus::default(),
@@ -127,6 +132,7 @@ impl Kernel {
             journal,
             metrics: KernelMetrics::unrecorded(),
             lab: None,
+            detection: true,
         })
     }
 
@@ -159,7 +165,12 @@ impl Kernel {
     /// Charges a message to `budget`.
     pub(crate) fn charge(&self, budget: &Budget) -> Result<(), AskError> {
         let spent = budget.spend(Cost::MESSAGE, self.now_for(budget));
-        spent.map_err(|refused| AskError::Refused(self.over_budget(&refused)))
+        spent.map_err(|refused| Refusal::new(Code::Budget, self.over_budget(&refused)).into())
+    }
+
+    /// Charges a message to the budget of its sender, if it has one.
+    pub(crate) fn charge_message(&self, budget: Option<&Budget>) -> Result<(), AskError> {
+        budget.map_or(Ok(()), |budget| self.charge(budget))
     }
 
     /// Charges a child to `budget`.

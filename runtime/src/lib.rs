@@ -18,6 +18,7 @@ pub mod backoff;
 mod belongings;
 pub mod breaker;
 pub mod budget;
+mod call;
 pub mod child;
 pub mod clock;
 pub mod context;

@@ -50,6 +50,9 @@ pub const QUEUE_SHRINK_ABOVE: usize = 256;
 /// Control entries (answers, timers, notices, own messages) beyond which a message to oneself is refused.
 pub const FOLLOW_UPS_MAX: usize = 16_384;
 
+/// Targets of one call.
+pub const CALL_TARGETS_MAX: usize = 4_096;
+
 /// Effects that wait for the journal or a full mailbox before an actor takes no more data.
 pub const OUTBOX_EFFECTS_MAX: usize = 8_192;
 

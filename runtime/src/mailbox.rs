@@ -36,6 +36,7 @@ use crate::{
     budget::Budget,
     kernel::Kernel,
     limits::{BATCH_MESSAGES, FOLLOW_UPS_MAX, MAILBOX_CAPACITY},
+    waits::Waiter,
     work::panic_text,
 };
 
@@ -128,10 +129,23 @@ pub(crate) enum Closed {
 pub(crate) enum Control<M> {
     /// An answer, a timer, a notice, a message to oneself.
     Message(M),
+    /// The answer of a call, which alone is taken while the call is open.
+    Answer(M),
     /// A message could not be made, since the actor's own function for it panicked with this text.
     Crash(String),
     /// End this incarnation for this reason: whoever has a right to has ordered it.
     End(ExitReason),
+}
+
+/// What a host takes from its lanes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Intake {
+    /// Control and data.
+    All,
+    /// Control: the outbox is full.
+    Control,
+    /// Answers of calls, crashes and orders: a call is open.
+    Answers,
 }
 
 /// Called once with the notice of an actor's end.
@@ -155,6 +169,8 @@ pub(crate) struct Slot<M> {
 struct Lanes<M> {
     data: VecDeque<M>,
     control: VecDeque<Control<M>>,
+    /// Control entries that even an actor in a call takes: answers of its calls, crashes.
+    answers: VecDeque<Control<M>>,
     line: VecDeque<Waiting<M>>,
     taken: usize,
     nudged: bool,
@@ -223,6 +239,7 @@ impl<M> Slot<M> {
             lanes: Mutex::new(Lanes {
                 data: VecDeque::new(),
                 control: VecDeque::new(),
+                answers: VecDeque::new(),
                 line: VecDeque::new(),
                 taken: 0,
                 nudged: false,
@@ -312,11 +329,12 @@ impl<M> Slot<M> {
 
     /// Delivers the message that `make` makes; if that panics, the incarnation that gave `make` crashes, and nobody else.
     pub(crate) fn deliver_made(&self, incarnation: u32, make: impl FnOnce() -> M) {
-        let entry = match std::panic::catch_unwind(AssertUnwindSafe(make)) {
-            Ok(message) => Control::Message(message),
-            Err(panic) => Control::Crash(panic_text(&*panic)),
-        };
-        self.control(Some(incarnation), entry);
+        self.control(Some(incarnation), made(make, Control::Message));
+    }
+
+    /// Delivers the answer of a call, as [`deliver_made`](Self::deliver_made) does; it is taken even while calls are open.
+    pub(crate) fn deliver_answer(&self, incarnation: u32, make: impl FnOnce() -> M) {
+        self.control(Some(incarnation), made(make, Control::Answer));
     }
 
     /// Puts a notice into the control lane of whichever incarnation lives.
@@ -332,8 +350,18 @@ impl<M> Slot<M> {
             drop(entry);
             return;
         }
-        lanes.control.push_back(entry);
+        match entry {
+            Control::Message(_) => lanes.control.push_back(entry),
+            Control::Answer(_) | Control::Crash(_) | Control::End(_) => {
+                lanes.answers.push_back(entry);
+            }
+        }
         self.urge(lanes);
+    }
+
+    /// The actor as a waiter: an actor has one handler.
+    pub(crate) fn waiter(&self) -> Waiter {
+        Waiter { actor: self.id, name: Arc::clone(&self.name), handlers: 1, handler: 0 }
     }
 
     /// Takes in a message that the actor sends to itself; it is handled before queued ones.
@@ -472,6 +500,14 @@ impl<M> Slot<M> {
     fn urge(&self, mut lanes: MutexGuard<'_, Lanes<M>>) {
         self.urgent.store(true, Ordering::Release);
         wake(lanes.host.take(), lanes);
+    }
+}
+
+/// The entry with the message that `make` makes, or with the crash that it is.
+fn made<M>(make: impl FnOnce() -> M, entry: impl FnOnce(M) -> Control<M>) -> Control<M> {
+    match std::panic::catch_unwind(AssertUnwindSafe(make)) {
+        Ok(message) => entry(message),
+        Err(panic) => Control::Crash(panic_text(&*panic)),
     }
 }
 

@@ -89,6 +89,7 @@ pub struct NodeBuilder {
     random: Option<Arc<dyn Random>>,
     journal: Option<Arc<dyn Journal>>,
     metrics: Option<Metrics>,
+    blind: bool,
 }
 
 impl NodeBuilder {
@@ -120,6 +121,15 @@ impl NodeBuilder {
         self
     }
 
+    /// Refuses calls that could never be answered, at once and with their path; on by default.
+    ///
+    /// Without it they end by their deadlines.
+    #[must_use]
+    pub fn deadlock_detection(mut self, on: bool) -> Self {
+        self.blind = !on;
+        self
+    }
+
     /// Opens the node on the present tokio runtime.
     ///
     /// # Errors
@@ -147,6 +157,7 @@ impl NodeBuilder {
             journal: self.journal.unwrap_or_else(|| Arc::new(MemoryJournal::default())),
             metrics: KernelMetrics::new(self.metrics.unwrap_or_else(Metrics::unrecorded)),
             lab,
+            detection: !self.blind,
         });
         Node(Arc::new(Inner { kernel, roots: Mutex::new(Some(Vec::new())) }))
     }
@@ -251,6 +262,11 @@ impl Node {
     /// How many deadlines, timers and sleeps wait for their moment.
     pub fn pending_timers(&self) -> usize {
         self.0.kernel.timers.pending()
+    }
+
+    /// How many calls, sends in line and handlers of agents wait for somebody and can serve nothing meanwhile.
+    pub fn pending_waits(&self) -> usize {
+        self.0.kernel.waits.len()
     }
 
     /// The present moment.

@@ -22,10 +22,12 @@ use protocol::RunId;
 
 use crate::{
     address::Placed,
+    ask::AskError,
     belongings::Belongings,
     engine::journal::{Acknowledge, Append, JournalError, Sequence},
     kernel::Kernel,
     limits::{JOURNAL_APPEND_BYTES_MAX, JOURNAL_APPEND_RECORDS_MAX, OUTBOX_EFFECTS_MAX},
+    waits::{Waiter, Waits},
 };
 
 /// Sends something and returns its place where it has to stand in line.
@@ -162,6 +164,22 @@ impl Outbox {
                 Some(Queued::Effect(effect)) => self.in_line = perform(kernel, effect, belongings),
             }
         }
+    }
+
+    /// Says, where the head of the outbox stands in line, whether the actor can do nothing until that moves: it is an edge then.
+    ///
+    /// Returns whether the head has left the outbox, because it could never have left the line.
+    pub(crate) fn stand_in_line(&mut self, blocked: Option<(&Arc<Waits>, Waiter)>) -> bool {
+        let Some(placed) = &self.in_line else { return false };
+        let Some((waits, waiter)) = blocked else {
+            placed.stand_by();
+            return false;
+        };
+        let Err(path) = placed.block(waits, waiter) else { return false };
+        tracing::warn!(%path, "a message can never be taken in");
+        placed.give_up(AskError::Deadlock(path));
+        self.in_line = None;
+        true
     }
 
     /// Whether the actor may take more data.

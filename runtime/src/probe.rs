@@ -23,7 +23,8 @@ use crate::{
     context::Cx,
     engine::{journal::Journal, local::MemoryJournal},
     kernel::{Kernel, Shelf},
-    mailbox::{Control, Mailbox, Slot},
+    mailbox::{Mailbox, Slot},
+    serve::run_batch,
     stage::Stage,
 };
 
@@ -125,25 +126,16 @@ impl<A: Actor> Probe<A> {
         let (mut control, mut batch) = (VecDeque::new(), VecDeque::new());
         let cx = Context::from_waker(Waker::noop());
         while self.exit.is_none() {
-            if self.slot.poll_take(&cx, &mut control, &mut batch, true).is_pending() {
+            let intake = self.stage.intake();
+            if self.slot.poll_take(&cx, &mut control, &mut batch, intake).is_pending() {
                 if self.shelf.poll_tasks() {
                     continue;
                 }
                 return;
             }
-            for entry in control.drain(..) {
-                match entry {
-                    Control::Message(message) => self.once(|actor, cx| actor.handle(message, cx)),
-                    Control::Crash(why) => self.exit = Some(ExitReason::Crashed(why)),
-                    Control::End(reason) => self.exit = Some(reason),
-                }
-            }
-            for message in batch.drain(..) {
-                self.once(|actor, cx| actor.handle(message, cx));
-            }
-            if self.exit.is_none() {
-                self.exit = self.stage.flush();
-            }
+            let Self { slot, stage, .. } = self;
+            let ended = run_batch(slot, stage, &mut control, &mut batch, &mut 0);
+            self.exit = ended.or_else(|| self.stage.flush()).or_else(|| self.stage.stand_in_line());
         }
     }
 

@@ -23,7 +23,7 @@ use crate::{
     ending::{self, Household, first},
     engine::journal::{JournalError, Sequence},
     limits::{BATCH_MESSAGES, REPLAY_RECORDS},
-    mailbox::{Control, Slot, Verdict},
+    mailbox::{Control, Intake, Slot, Verdict},
     spawn::{Birth, News, Report, Shutdown},
     stage::Stage,
     work::{contained, panic_text},
@@ -215,7 +215,7 @@ async fn run<A: Actor>(
     let mut steps = 0;
     let most = slot.kernel.batch(BATCH_MESSAGES);
     loop {
-        let open = stage.outbox.is_open();
+        let intake = stage.intake();
         poll_fn(|cx| {
             if steps >= most {
                 // The executor's cooperative budget does not see this queue.
@@ -223,7 +223,7 @@ async fn run<A: Actor>(
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            let taken = slot.poll_take(cx, &mut control, batch, open);
+            let taken = slot.poll_take(cx, &mut control, batch, intake);
             if taken.is_pending() {
                 steps = 0;
             }
@@ -233,14 +233,14 @@ async fn run<A: Actor>(
         // Counts a nudge too, so that no stream of acknowledgements keeps the thread.
         steps += 1;
         let ended = run_batch(slot, stage, &mut control, batch, &mut steps);
-        if let Some(reason) = ended.or_else(|| stage.flush()) {
+        if let Some(reason) = ended.or_else(|| stage.flush()).or_else(|| stage.stand_in_line()) {
             return reason;
         }
     }
 }
 
-/// Handles what was taken, control before each message; data only as long as the outbox is open.
-fn run_batch<A: Actor>(
+/// Handles what was taken, control before each message; data only as long as the outbox is open, and in a call only its answer.
+pub(crate) fn run_batch<A: Actor>(
     slot: &Slot<A::Msg>,
     stage: &mut Stage<A>,
     control: &mut VecDeque<Control<A::Msg>>,
@@ -253,15 +253,19 @@ fn run_batch<A: Actor>(
             *steps += 1;
             let ended = match entry {
                 Control::Message(message) => stage.handle(message),
+                Control::Answer(message) => stage.answered(message),
                 Control::Crash(why) => Some(ExitReason::Crashed(why)),
                 Control::End(reason) => Some(reason),
             };
             if ended.is_some() {
                 return ended;
             }
+            if stage.intake() == Intake::Answers {
+                break;
+            }
         }
-        if !stage.outbox.is_open() {
-            slot.put_back(batch);
+        if stage.intake() != Intake::All {
+            slot.hold(control, batch);
             return None;
         }
         let message = batch.pop_front()?;
@@ -272,7 +276,7 @@ fn run_batch<A: Actor>(
         if ended.is_some() {
             return ended;
         }
-        if slot.is_urgent() {
+        if slot.is_urgent() && stage.intake() != Intake::Answers {
             slot.take_control(control);
         }
     }

@@ -20,7 +20,7 @@ use crate::{
     engine::journal::Sequence,
     kernel::Kernel,
     lab::{Fingerprint, Lab, Stepped},
-    mailbox::Slot,
+    mailbox::{Intake, Slot},
     outbox::Outbox,
     work::{contained, panic_text},
 };
@@ -90,6 +90,38 @@ impl<A: Actor> Stage<A> {
     /// Whether nothing is left that an end would have to wait for.
     pub(crate) fn owns_nothing(&self) -> bool {
         self.outbox.is_empty() && self.belongings.is_empty()
+    }
+
+    /// What the actor may take now.
+    pub(crate) fn intake(&self) -> Intake {
+        match (self.cx.calls, self.outbox.is_open()) {
+            (0, true) => Intake::All,
+            (0, false) => Intake::Control,
+            (_, _) => Intake::Answers,
+        }
+    }
+
+    /// Runs the step of a call's answer: that call is over.
+    pub(crate) fn answered(&mut self, message: A::Msg) -> Option<ExitReason> {
+        self.cx.calls = self.cx.calls.saturating_sub(1);
+        self.handle(message)
+    }
+
+    /// Tells the wait-for graph whether the actor can do nothing until its message in line is taken in.
+    ///
+    /// A message that could never be taken in becomes a dead letter, and what stands behind it goes on.
+    pub(crate) fn stand_in_line(&mut self) -> Option<ExitReason> {
+        loop {
+            let blocked =
+                (self.intake() != Intake::All).then(|| (&self.kernel.waits, self.cx.slot.waiter()));
+            if !self.outbox.stand_in_line(blocked) {
+                return None;
+            }
+            let ended = self.flush();
+            if ended.is_some() {
+                return ended;
+            }
+        }
     }
 
     /// Sends the records of the last steps to the journal and performs what is free to leave.

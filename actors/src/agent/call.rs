@@ -13,8 +13,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use protocol::{Retry, TaskId};
-use runtime::budget::Budget;
+use protocol::{Code, Refusal, Retry, TaskId};
+use runtime::{ask::AskError, budget::Budget};
 use serde::{Deserialize, Serialize};
 
 /// Does one piece of work at a time for whoever calls it.
@@ -216,6 +216,25 @@ impl AgentError {
             | Self::TooMuchOutput { .. }
             | Self::NotFound { .. }
             | Self::Refused { .. } => Retry::Never,
+        }
+    }
+}
+
+impl From<AgentError> for AskError {
+    fn from(error: AgentError) -> Self {
+        match error {
+            AgentError::TimedOut { after } => Self::TimedOut(after),
+            AgentError::Cancelled => Self::Cancelled,
+            AgentError::Lost { .. } => Refusal::from_error(Code::AgentLost, &error).into(),
+            AgentError::NotFound { .. } => Refusal::from_error(Code::UnknownTarget, &error).into(),
+            AgentError::Busy { reason, after } => {
+                Refusal::new(Code::Overloaded, reason).after(after).into()
+            }
+            AgentError::Refused { reason } => Refusal::new(Code::Invalid, reason).into(),
+            AgentError::Failed { .. }
+            | AgentError::Panicked { .. }
+            | AgentError::Garbage { .. }
+            | AgentError::TooMuchOutput { .. } => Self::Failed(error.to_string()),
         }
     }
 }

@@ -62,7 +62,7 @@ impl<I: Send + 'static, O: Send + 'static> Agent<I, O> {
     /// Asks one of the instances, in turn, and waits for the answer, at the most for `within`.
     ///
     /// # Errors
-    /// [`AskError::Failed`] when the agent failed, else why there is no answer.
+    /// [`AskError::Failed`] when the agent failed at the work, else why there is no answer.
     ///
     /// # Cancel safety
     /// Dropping the future gives the answer up; the agent may still do the work.
@@ -70,7 +70,7 @@ impl<I: Send + 'static, O: Send + 'static> Agent<I, O> {
         let Some(slot) = self.next_slot() else { return Err(AskError::Stopped) };
         match slot.ask(|reply| slot::Msg::Call(input, reply), within).await {
             Ok(Ok(output)) => Ok(output),
-            Ok(Err(error)) => Err(AskError::Failed(error.to_string())),
+            Ok(Err(error)) => Err(error.into()),
             Err(error) => Err(error),
         }
     }

@@ -7,7 +7,7 @@ use std::{
     task::{Context, Poll, Wake, Waker},
 };
 
-use super::{Control, Halt, Lanes, Slot, Waiting, Watchers, wake, wake_all};
+use super::{Control, Halt, Intake, Lanes, Slot, Waiting, Watchers, wake, wake_all};
 use crate::{
     actor::{Down, ExitReason},
     limits::QUEUE_SHRINK_ABOVE,
@@ -30,7 +30,8 @@ impl<M> Slot<M> {
         lanes.resting = false;
         lanes.orders.restart = false;
         let incarnation = lanes.incarnation;
-        let stale = mem::take(&mut lanes.control);
+        let mut stale = mem::take(&mut lanes.control);
+        stale.append(&mut lanes.answers);
         lanes.counts.stale += stale.len() as u64;
         drop(lanes);
         // A message may own the reply to an ask of this very actor: never dropped under the lock.
@@ -43,13 +44,13 @@ impl<M> Slot<M> {
         self.lanes.lock().live = false;
     }
 
-    /// Moves what there is into `control` and (where `open`) `batch`; pending when there is neither and nobody nudged.
+    /// Moves what `intake` lets in into `control` and `batch`; pending when there is neither and nobody nudged.
     pub(crate) fn poll_take(
         &self,
         cx: &Context<'_>,
         control: &mut VecDeque<Control<M>>,
         batch: &mut VecDeque<M>,
-        open: bool,
+        intake: Intake,
     ) -> Poll<()> {
         let mut lanes = self.lanes.lock();
         lanes.taken = 0;
@@ -57,8 +58,8 @@ impl<M> Slot<M> {
         let admitted = self.admit(&mut lanes);
         self.urgent.store(false, Ordering::Release);
         let nudged = mem::take(&mut lanes.nudged);
-        lanes.hand_over(control);
-        if open && !lanes.data.is_empty() {
+        lanes.hand_over(control, intake);
+        if intake == Intake::All && !lanes.data.is_empty() {
             let most = self.kernel.batch(self.mailbox.batch());
             take_batch(&mut lanes.data, batch, most);
             lanes.taken = if self.mailbox.counts_taken() { batch.len() } else { 0 };
@@ -71,6 +72,7 @@ impl<M> Slot<M> {
             for lane in [&mut lanes.control, &mut *control] {
                 shrink(lane);
             }
+            shrink(&mut lanes.answers);
             lanes.park(cx.waker());
         }
         drop(lanes);
@@ -82,7 +84,22 @@ impl<M> Slot<M> {
     pub(crate) fn take_control(&self, control: &mut VecDeque<Control<M>>) {
         let mut lanes = self.lanes.lock();
         self.urgent.store(false, Ordering::Release);
-        lanes.hand_over(control);
+        lanes.hand_over(control, Intake::All);
+    }
+
+    /// Returns what was taken and not handled to the front of its lanes: control of an actor that has begun a call, and data.
+    pub(crate) fn hold(&self, control: &mut VecDeque<Control<M>>, batch: &mut VecDeque<M>) {
+        let mut lanes = self.lanes.lock();
+        while let Some(entry) = control.pop_back() {
+            match entry {
+                Control::Message(_) => lanes.control.push_front(entry),
+                Control::Answer(_) | Control::Crash(_) => lanes.answers.push_front(entry),
+                // The order itself stands.
+                Control::End(_) => {}
+            }
+        }
+        drop(lanes);
+        self.put_back(batch);
     }
 
     /// Ready when the host should look at its outbox or its tasks, whatever the lanes hold.
@@ -192,7 +209,8 @@ impl<M> Slot<M> {
         lanes.taken = 0;
         lanes.host = None;
         let dead = mem::take(&mut lanes.data).into();
-        let control = mem::take(&mut lanes.control);
+        let mut control = mem::take(&mut lanes.control);
+        control.append(&mut lanes.answers);
         let line = mem::take(&mut lanes.line);
         let Watchers { by_key, owner, .. } =
             lanes.watchers.take().map(|all| *all).unwrap_or_default();
@@ -222,8 +240,11 @@ impl<M: Send + 'static> Slot<M> {
 }
 
 impl<M> Lanes<M> {
-    fn hand_over(&mut self, control: &mut VecDeque<Control<M>>) {
-        mem::swap(control, &mut self.control);
+    fn hand_over(&mut self, control: &mut VecDeque<Control<M>>, intake: Intake) {
+        if intake != Intake::Answers {
+            mem::swap(control, &mut self.control);
+        }
+        control.append(&mut self.answers);
         if let Some(reason) = self.orders.end() {
             control.push_front(Control::End(reason));
         }

@@ -101,7 +101,7 @@ impl Books {
     fn take(&mut self) {
         let waker = Arc::clone(&self.bell).into();
         let cx = Context::from_waker(&waker);
-        let taken = self.slot.poll_take(&cx, &mut VecDeque::new(), &mut self.batch, true);
+        let taken = self.slot.poll_take(&cx, &mut VecDeque::new(), &mut self.batch, Intake::All);
         self.parked = taken.is_pending();
         self.in_batch = 0;
     }
@@ -181,7 +181,7 @@ fn the_newest_of_one_place_replaces_what_the_host_has_taken_and_not_handled() {
     let (mut control, mut batch) = (VecDeque::new(), VecDeque::new());
     slot.offer(1).unwrap();
     let cx = Context::from_waker(&bell);
-    assert_eq!(slot.poll_take(&cx, &mut control, &mut batch, true), Poll::Ready(()));
+    assert_eq!(slot.poll_take(&cx, &mut control, &mut batch, Intake::All), Poll::Ready(()));
     slot.offer(2).unwrap();
     assert_eq!(slot.tally(), Tally { accepted: 2, kept: 1, ..Tally::default() });
     slot.put_back(&mut batch);
@@ -210,7 +210,7 @@ fn an_order_to_stop_outlives_every_incarnation_and_takes_no_room() {
     }
     for _ in 0..2 {
         let mut control = VecDeque::new();
-        assert!(slot.poll_take(&cx, &mut control, &mut VecDeque::new(), true).is_ready());
+        assert!(slot.poll_take(&cx, &mut control, &mut VecDeque::new(), Intake::All).is_ready());
         assert!(matches!(control.make_contiguous(), [Control::End(ExitReason::Shutdown)]));
         // The incarnation crashes before it obeys; a parent would have it restarted.
         slot.retire();
@@ -251,7 +251,7 @@ fn what_was_meant_for_an_earlier_incarnation_is_dropped_and_counted() {
     let bell = Arc::<Bell>::default().into();
     let mut control = VecDeque::new();
     let cx = Context::from_waker(&bell);
-    assert!(slot.poll_take(&cx, &mut control, &mut VecDeque::new(), true).is_ready());
+    assert!(slot.poll_take(&cx, &mut control, &mut VecDeque::new(), Intake::All).is_ready());
     assert!(matches!(control.make_contiguous(), [Control::Message(4)]));
     assert_eq!(slot.tally().stale, 4);
 }
@@ -312,7 +312,7 @@ fn an_idle_mailbox_gives_back_what_a_burst_needed() {
         slot.offer(n).unwrap();
         slot.follow_up(n).unwrap();
     }
-    while slot.poll_take(&cx, &mut control, &mut batch, true).is_ready() {
+    while slot.poll_take(&cx, &mut control, &mut batch, Intake::All).is_ready() {
         control.clear();
         batch.clear();
     }

@@ -13,6 +13,8 @@ use std::{
 
 use parking_lot::Mutex;
 
+use crate::waits::{Edge, WaitPath};
+
 /// A message in line for a place, and whoever waits for it.
 pub(crate) struct Waiting<M> {
     pub(crate) message: M,
@@ -22,7 +24,8 @@ pub(crate) struct Waiting<M> {
 impl<M> Waiting<M> {
     /// Puts `message` in line.
     pub(crate) fn new(message: M) -> Self {
-        Self { message, turn: Arc::new(Turn(Mutex::new(TurnState::Waiting(None)))) }
+        let state = TurnState::Waiting { waker: None, edge: None };
+        Self { message, turn: Arc::new(Turn(Mutex::new(state))) }
     }
 }
 
@@ -30,7 +33,11 @@ impl<M> Waiting<M> {
 pub(crate) struct Turn<M>(Mutex<TurnState<M>>);
 
 enum TurnState<M> {
-    Waiting(Option<Waker>),
+    Waiting {
+        waker: Option<Waker>,
+        /// The sender's wait in the wait-for graph, while it can do nothing else.
+        edge: Option<Edge>,
+    },
     Taken,
     Returned(M),
     Over,
@@ -41,8 +48,8 @@ impl<M> Turn<M> {
     pub(crate) fn poll(&self, waker: &Waker) -> Poll<Result<(), M>> {
         let mut state = self.0.lock();
         match mem::replace(&mut *state, TurnState::Over) {
-            TurnState::Waiting(_) => {
-                *state = TurnState::Waiting(Some(waker.clone()));
+            TurnState::Waiting { edge, .. } => {
+                *state = TurnState::Waiting { waker: Some(waker.clone()), edge };
                 Poll::Pending
             }
             TurnState::Returned(message) => Poll::Ready(Err(message)),
@@ -52,7 +59,28 @@ impl<M> Turn<M> {
 
     /// Whether the message is still in line.
     pub(crate) fn is_waiting(&self) -> bool {
-        matches!(*self.0.lock(), TurnState::Waiting(_))
+        matches!(*self.0.lock(), TurnState::Waiting { .. })
+    }
+
+    /// Keeps the edge that `open` opens, unless there is one or the message has left the line.
+    ///
+    /// # Errors
+    /// Why `open` opened none.
+    pub(crate) fn block(
+        &self,
+        open: impl FnOnce() -> Result<Option<Edge>, WaitPath>,
+    ) -> Result<(), WaitPath> {
+        if let TurnState::Waiting { edge: edge @ None, .. } = &mut *self.0.lock() {
+            *edge = open()?;
+        }
+        Ok(())
+    }
+
+    /// Drops the edge: the sender has something else to do.
+    pub(crate) fn stand_by(&self) {
+        if let TurnState::Waiting { edge, .. } = &mut *self.0.lock() {
+            *edge = None;
+        }
     }
 
     /// Settles the turn as taken in; returns whom to wake once no lock is held.
@@ -66,8 +94,15 @@ impl<M> Turn<M> {
     }
 
     fn settle(&self, end: TurnState<M>) -> Option<Waker> {
-        let before = mem::replace(&mut *self.0.lock(), end);
-        if let TurnState::Waiting(waker) = before { waker } else { None }
+        let mut state = self.0.lock();
+        match mem::replace(&mut *state, end) {
+            // The edge leaves the graph while the turn is locked, so no check sees a wait that has ended.
+            TurnState::Waiting { waker, edge } => {
+                drop(edge);
+                waker
+            }
+            TurnState::Taken | TurnState::Returned(_) | TurnState::Over => None,
+        }
     }
 }
 

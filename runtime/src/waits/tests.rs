@@ -54,10 +54,7 @@ fn a_waiter_beside_the_circle_is_not_blamed() {
     // The third waits for the circle of the first two; the second is refused, and the third waits on.
     check(&[(1, 1, &[2]), (3, 1, &[1]), (2, 1, &[1])], Some("a2 → a1 → a2"));
     // The shortest way is named, whatever stands first.
-    check(
-        &[(1, 1, &[2]), (2, 1, &[3, 4]), (3, 1, &[4]), (4, 1, &[1, 3])],
-        Some("a4 → a3 → a4"),
-    );
+    check(&[(1, 1, &[2]), (2, 1, &[3, 4]), (3, 1, &[4]), (4, 1, &[1, 3])], Some("a4 → a3 → a4"));
 }
 
 #[test]
@@ -149,6 +146,12 @@ impl Dice {
         usize::try_from(self.0.next_u64() % limit as u64).unwrap()
     }
 
+    /// 1 to 4 handlers for each of 2 to 10 parties.
+    fn handlers(&self) -> Vec<u32> {
+        let handlers = || u32::try_from(1 + self.below(4)).unwrap();
+        (0..2 + self.below(9)).map(|_| handlers()).collect()
+    }
+
     /// A wait of some handler for 1 to 4 holders, of whom one, some or all must answer.
     fn wait(&self, handlers: &[u32]) -> Wait {
         let someone = || self.below(handlers.len());
@@ -178,7 +181,7 @@ fn ten_thousand_random_graphs_agree_with_the_oracle() {
     let dice = Dice(SeededRandom::new(7));
     let (mut stuck, mut free) = (0_u32, 0_u32);
     for graph in 0..10_000 {
-        let handlers: Vec<u32> = (0..2 + dice.below(9)).map(|_| 1 + dice.below(4) as u32).collect();
+        let handlers = dice.handlers();
         let most = handlers.iter().sum::<u32>() as usize;
         let waits: Vec<Wait> = (0..=dice.below(most * 2)).map(|_| dice.wait(&handlers)).collect();
         let mut all = WaitGraph::default();
@@ -203,7 +206,7 @@ fn refusing_the_closing_edge_leaves_no_random_graph_stuck_and_names_a_real_circl
     let dice = Dice(SeededRandom::new(11));
     let mut refused = 0_u32;
     for _ in 0..1_000 {
-        let handlers: Vec<u32> = (0..2 + dice.below(9)).map(|_| 1 + dice.below(4) as u32).collect();
+        let handlers = dice.handlers();
         let (all, mut edges, mut waits) = (Waits::new(true), Vec::new(), Vec::new());
         for _ in 0..handlers.len() * 4 {
             let wait = dice.wait(&handlers);

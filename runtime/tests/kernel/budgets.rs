@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use protocol::{Code, Refusal};
 use synod_runtime::{
     actor::ExitReason,
     address::Addr,
@@ -43,7 +44,7 @@ async fn a_message_beyond_the_budget_is_a_dead_letter_that_names_it() {
     let letters = node.dead_letters();
     let [letter] = letters.as_slice() else { panic!("{letters:?}") };
     let refused = "budget `run` allows 2 messages: 0 left, 1 asked for".to_owned();
-    assert_eq!(letter.why, AskError::Refused(refused));
+    assert_eq!(letter.why, Refusal::new(Code::Budget, refused).into());
     assert_eq!((run.spent(), run.reserved()), (Cost { messages: 2, ..Cost::ZERO }, Cost::ZERO));
 }
 
@@ -61,7 +62,8 @@ async fn an_ask_beyond_the_budget_is_answered_at_once_and_answers_cost_nothing()
             });
         }
     });
-    let refused = "Err(Refused(\"budget `run` allows 1 messages: 0 left, 1 asked for\"))";
+    let refused = "Err(Refused(Refusal { code: Budget, text: \"budget `run` allows 1 messages: \
+                   0 left, 1 asked for\", retry_after_ms: None }))";
     until("both are answered", || log.has("Ok(7)") && log.has(refused)).await;
     assert_eq!(run.spent().messages, 1);
 }

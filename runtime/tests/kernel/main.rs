@@ -5,6 +5,8 @@ mod asks;
 #[cfg(test)]
 mod budgets;
 #[cfg(test)]
+mod calls;
+#[cfg(test)]
 mod ends;
 #[cfg(test)]
 mod mail;

@@ -50,12 +50,18 @@ pub(crate) type Do = Box<dyn FnOnce(&mut Puppet, &mut Cx<Puppet>) + Send>;
 pub(crate) struct Puppet {
     pub(crate) log: Log,
     pub(crate) seen: Vec<u64>,
+    kept: Vec<Reply<u64>>,
     on_start: Option<fn(&mut Self, &mut Cx<Self>)>,
 }
 
 impl Puppet {
     pub(crate) fn new(log: &Log) -> Self {
-        Self { log: log.clone(), seen: Vec::new(), on_start: None }
+        Self { log: log.clone(), seen: Vec::new(), kept: Vec::new(), on_start: None }
+    }
+
+    /// Keeps a reply and never answers.
+    pub(crate) fn keep(&mut self, reply: Reply<u64>) {
+        self.kept.push(reply);
     }
 
     pub(crate) fn starting(mut self, on_start: fn(&mut Self, &mut Cx<Self>)) -> Self {

@@ -194,11 +194,19 @@ struct DoneRecord<'a, O> {
 fn lost(error: AskError) -> AgentError {
     match error {
         AskError::TimedOut(after) => AgentError::TimedOut { after },
+        AskError::Cancelled => AgentError::Cancelled,
+        AskError::Refused(refusal) => match refusal.retry() {
+            protocol::Retry::After(after) => AgentError::Busy { reason: refusal.text, after },
+            protocol::Retry::Never | protocol::Retry::Elsewhere => {
+                AgentError::Lost { reason: refusal.to_string() }
+            }
+        },
         other @ (AskError::Dropped
         | AskError::Stopped
         | AskError::Full
-        | AskError::Refused(_)
-        | AskError::Failed(_)) => AgentError::Lost { reason: other.to_string() },
+        | AskError::Failed(_)
+        | AskError::NodeLost
+        | AskError::Deadlock(_)) => AgentError::Lost { reason: other.to_string() },
     }
 }
 

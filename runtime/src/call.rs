@@ -1,0 +1,157 @@
+//! Calls: an actor asks and serves nothing else until it has its answers, as a `gen_server:call` does.
+//!
+//! Recorded by steps through [`Cx::call`] and [`Cx::call_many`]. While a call is open, `serve` leaves the actor's messages, timers
+//! and notices where they are and takes only the call's answer and the kernel's orders.
+//!
+//! # Invariants
+//! - A call ends once, by its deadline, which counts from the step that recorded it.
+//! - A call that could never end is refused at once with [`AskError::Deadlock`].
+
+use std::{sync::Arc, time::Duration};
+
+use protocol::{Code, Refusal};
+
+use crate::{
+    actor::{Actor, ActorId},
+    address::{Delivery, PlaceInLine, Placed},
+    ask::{ActorAsk, Answer, AskError, Join, Reply},
+    belongings::Cancel,
+    context::{AskTarget, Cx, carried},
+    limits::CALL_TARGETS_MAX,
+    outbox::Effect,
+    waits::{Holder, Need},
+};
+
+impl<A: Actor> Cx<A> {
+    /// Asks `target` and serves nothing else until the answer, or why there is none after `within`, comes back as a message.
+    ///
+    /// Messages, timers and notices wait meanwhile; an order to stop does not. Where the answer could never come, since everyone
+    /// on a circle of calls waits for the next, the message says so at once with the path. A step may record several calls; all
+    /// of them are then open at a time.
+    pub fn call<Q, T, F>(
+        &mut self,
+        target: &impl AskTarget<Q, T>,
+        question: Q,
+        within: Duration,
+        into_message: F,
+    ) where
+        Q: Send + 'static,
+        T: Send + 'static,
+        F: FnOnce(Result<T, AskError>) -> A::Msg + Send + 'static,
+    {
+        let (target, deadline) = (target.clone(), self.now() + within);
+        let (from, budget) = (self.slot.id, self.slot.budget.clone());
+        let asker = (&self.slot, self.incarnation);
+        let call = ActorAsk::open(asker, true, (deadline, within), into_message);
+        self.begin_call(Arc::<ActorAsk<T, A::Msg, F>>::clone(&call));
+        self.effects.push(Effect::Send(Box::new(move |kernel| {
+            if !call.is_wanted() {
+                return None;
+            }
+            if let Err(why) = kernel.charge_message(budget.as_ref()) {
+                call.answer(Err(why));
+                return None;
+            }
+            let reply = Reply::new(Arc::<ActorAsk<T, A::Msg, F>>::clone(&call));
+            let to = kernel.lab.as_ref().and_then(|_| target.target_name());
+            carried(kernel, from, to, move |_| {
+                let (holder, place) = match target.deliver_question(question, reply, from) {
+                    Delivery::Refused(why, question) => {
+                        call.answer(Err(why));
+                        drop(question);
+                        return None;
+                    }
+                    Delivery::Done(holder) => (holder, None),
+                    Delivery::InLine(PlaceInLine(place)) => (place.holder(), Some(place)),
+                };
+                // A question whose call was refused leaves the line.
+                if call.wait_for(Holder::Actor(holder)) { place } else { None }
+            })
+        })));
+    }
+
+    /// Asks each target its question and serves nothing else until enough of them have answered, or too few still can.
+    ///
+    /// The outcomes come back as one message, in the order of `targets`. A question that was not answered when the call ended has
+    /// [`AskError::Cancelled`], [`AskError::TimedOut`] or, where the need could never be met, [`AskError::Deadlock`]. More than
+    /// [`CALL_TARGETS_MAX`] targets, and a need for more answers than targets, are refused.
+    pub fn call_many<Q, T, F, K>(
+        &mut self,
+        targets: impl IntoIterator<Item = (K, Q)>,
+        need: Need,
+        within: Duration,
+        into_message: F,
+    ) where
+        K: AskTarget<Q, T>,
+        Q: Send + 'static,
+        T: Send + 'static,
+        F: FnOnce(Vec<Result<T, AskError>>) -> A::Msg + Send + 'static,
+    {
+        let targets: Vec<(K, Q)> = targets.into_iter().take(CALL_TARGETS_MAX + 1).collect();
+        let (count, need) = (targets.len(), need.of(targets.len()));
+        let time = (self.now() + within, within);
+        let join = Join::open((&self.slot, self.incarnation), (need, count), time, into_message);
+        self.begin_call(Arc::<Join<T, A::Msg, F>>::clone(&join));
+        let begun = Arc::clone(&join);
+        self.act(move |_| begun.begin(refused(need, count)));
+        let from = self.slot.id;
+        for (number, (target, question)) in targets.into_iter().enumerate() {
+            let (join, budget) = (Arc::clone(&join), self.slot.budget.clone());
+            self.effects.push(Effect::Send(Box::new(move |kernel| {
+                if !join.wants(number) {
+                    return None;
+                }
+                if let Err(why) = kernel.charge_message(budget.as_ref()) {
+                    join.ended(number, Err(why));
+                    return None;
+                }
+                let to = kernel.lab.as_ref().and_then(|_| target.target_name());
+                carried(kernel, from, to, move |_| ask_one(&join, number, &target, question, from))
+            })));
+        }
+    }
+
+    /// From here to its answer this actor serves nothing else; with the incarnation the call ends too.
+    fn begin_call(&mut self, call: Arc<dyn Cancel>) {
+        self.calls += 1;
+        self.act(move |belongings| belongings.keep_wait(&call));
+    }
+}
+
+/// Delivers one question of a call.
+fn ask_one<Q, T, M, F>(
+    join: &Arc<Join<T, M, F>>,
+    number: usize,
+    target: &impl AskTarget<Q, T>,
+    question: Q,
+    from: ActorId,
+) -> Option<Box<dyn Placed>>
+where
+    T: Send + 'static,
+    M: Send + 'static,
+    F: FnOnce(Vec<Result<T, AskError>>) -> M + Send + 'static,
+{
+    let (holder, place) = match target.deliver_question(question, join.reply(number), from) {
+        Delivery::Refused(why, question) => {
+            join.ended(number, Err(why));
+            drop(question);
+            return None;
+        }
+        Delivery::Done(holder) => (holder, None),
+        Delivery::InLine(PlaceInLine(place)) => (place.holder(), Some(place)),
+    };
+    join.delivered(number, Holder::Actor(holder));
+    place.filter(|_| join.wants(number))
+}
+
+/// Why a call of `count` targets that needs `need` answers cannot even begin.
+fn refused(need: usize, count: usize) -> Option<AskError> {
+    let text = if count > CALL_TARGETS_MAX {
+        format!("a call has more than {CALL_TARGETS_MAX} targets; call fewer at a time")
+    } else if need > count {
+        format!("a call needs {need} answers of {count} targets; need fewer or call more")
+    } else {
+        return None;
+    };
+    Some(Refusal::new(Code::Invalid, text).into())
+}
