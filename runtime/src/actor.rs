@@ -8,7 +8,7 @@
 
 use std::fmt;
 
-use crate::context::Cx;
+use crate::{context::Cx, dead_letters::Kept};
 
 /// A state machine with a mailbox: it decides, and `cx` records what shall happen.
 ///
@@ -39,6 +39,14 @@ pub trait Actor: Sized + Send + 'static {
 
     /// Handles one message.
     fn handle(&mut self, msg: Self::Msg, cx: &mut Cx<Self>);
+
+    /// Keeps what shall be found among the [dead letters](crate::dead_letters) if handling `msg` crashes the actor.
+    ///
+    /// Called before each [`handle`](Self::handle); what is kept of a message that is handled well is dropped. Nothing by default.
+    fn keep(msg: &Self::Msg) -> Kept<Self::Msg> {
+        let _ = msg;
+        Kept::Nothing
+    }
 
     /// Takes back one record that an earlier incarnation wrote with [`Cx::record`], in the order written.
     ///

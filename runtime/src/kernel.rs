@@ -3,8 +3,6 @@
 //! No globals: ten nodes live in one process, each with a kernel of its own.
 
 use std::{
-    any::{Any, type_name},
-    collections::VecDeque,
     mem,
     sync::{
         Arc,
@@ -23,33 +21,21 @@ use crate::{
     budget::{Budget, Cost, Exceeded},
     child::ChildRef,
     clock::{Clock, ManualClock, Moment, Random, SeededRandom},
+    dead_letters::DeadLetters,
     engine::{journal::Journal, local::MemoryJournal},
     events::{Bus, Event, EventKind},
     lab::Lab,
-    limits::DEAD_LETTERS_MAX,
     registry::Registry,
     tasks::{Executor, TaskKind},
     telemetry::metrics::KernelMetrics,
     timers::Timers,
     waits::Waits,
-    work::contained,
 };
 
 /// Runs the future that serves an actor; the port behind which ractor stands.
 pub trait Host: Send + Sync + 'static {
     /// Runs `life` to its end. Dropping it ends the actor as [`Shutdown`](crate::actor::ExitReason::Shutdown).
     fn launch(&self, actor: ChildRef, life: BoxFuture<'static, ()>);
-}
-
-/// A message that nobody took.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DeadLetter {
-    /// The name of the address, where it is known.
-    pub to: Option<Arc<str>>,
-    /// The message's type.
-    pub message: &'static str,
-    /// Why it was not taken.
-    pub why: AskError,
 }
 
 /// The parts that a kernel is made of.
@@ -83,7 +69,7 @@ pub(crate) struct Kernel {
     /// Who stamps the events of this node.
     coordinator: protocol::ActorId,
     actors: AtomicU64,
-    dead: Mutex<VecDeque<DeadLetter>>,
+    pub(crate) dead: DeadLetters,
 }
 
 impl Kernel {
@@ -108,7 +94,7 @@ impl Kernel {
             registry: Registry::default(),
             bus: Bus::default(),
             actors: AtomicU64::new(1),
-            dead: Mutex::new(VecDeque::new()),
+            dead: DeadLetters::default(),
         })
     }
 
@@ -187,47 +173,6 @@ impl Kernel {
     fn over_budget(&self, refused: &Exceeded) -> String {
         self.metrics.budget_refusal();
         refused.to_string()
-    }
-
-    /// Keeps note of a message that a send could not deliver, then drops it (which answers an ask in it).
-    pub(crate) fn dead_letter<M>(
-        &self,
-        to: Option<Arc<str>>,
-        why: AskError,
-        message: Box<dyn Any + Send>,
-    ) {
-        self.metrics.dead_letters(1);
-        self.keep(DeadLetter { to, message: type_name::<M>(), why });
-        contained("dropping a dead letter", || drop(message));
-    }
-
-    /// Keeps note of the messages that an ended actor left.
-    pub(crate) fn dead_letters<M>(&self, to: &Arc<str>, messages: Vec<M>) {
-        if messages.is_empty() {
-            return;
-        }
-        self.metrics.dead_letters(messages.len() as u64);
-        for message in messages {
-            self.keep(DeadLetter {
-                to: Some(Arc::clone(to)),
-                message: type_name::<M>(),
-                why: AskError::Stopped,
-            });
-            contained("dropping a dead letter", || drop(message));
-        }
-    }
-
-    /// The latest messages that nobody took, oldest first.
-    pub(crate) fn letters(&self) -> Vec<DeadLetter> {
-        self.dead.lock().iter().cloned().collect()
-    }
-
-    fn keep(&self, letter: DeadLetter) {
-        let mut dead = self.dead.lock();
-        if dead.len() == DEAD_LETTERS_MAX {
-            dead.pop_front();
-        }
-        dead.push_back(letter);
     }
 }
 

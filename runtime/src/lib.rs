@@ -22,6 +22,7 @@ mod call;
 pub mod child;
 pub mod clock;
 pub mod context;
+pub mod dead_letters;
 mod ending;
 pub mod engine;
 pub mod events;

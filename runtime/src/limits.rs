@@ -65,6 +65,9 @@ pub const FLUSH_WAIT: Duration = Duration::from_secs(5);
 /// Messages that nobody took, of which note is kept.
 pub const DEAD_LETTERS_MAX: usize = 1_024;
 
+/// Bytes of what an actor keeps as the text of a message that crashed it.
+pub const DEAD_LETTER_TEXT_BYTES_MAX: usize = 4_096;
+
 /// Bytes of an actor's own part of its name.
 pub const ACTOR_NAME_BYTES_MAX: usize = 128;
 

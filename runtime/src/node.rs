@@ -18,13 +18,14 @@ use crate::{
     ask::{Promise, Reply},
     child::ChildRef,
     clock::{Clock, Moment, Random, SystemClock, SystemRandom},
+    dead_letters::{DeadLetter, ReplayError},
     ending::first,
     engine::{
         journal::{Journal, JournalError},
         local::{MemoryJournal, OpenJournalError, RedbJournal},
     },
     events::{Bus, EventKind},
-    kernel::{DeadLetter, Host, Kernel, Parts},
+    kernel::{Host, Kernel, Parts},
     lab::Lab,
     limits::{FLUSH_WAIT, SHUTDOWN_DEFAULT, WHEEL_TICK},
     shell::Ractor,
@@ -254,9 +255,18 @@ impl Node {
         &self.0.kernel.metrics.all
     }
 
-    /// The latest messages that nobody took, oldest first.
+    /// The latest messages that nobody took or that crashed their actor, oldest first.
     pub fn dead_letters(&self) -> Vec<DeadLetter> {
-        self.0.kernel.letters()
+        self.0.kernel.dead.list()
+    }
+
+    /// Delivers a dead letter that its actor kept once more, behind what its mailbox holds.
+    ///
+    /// # Errors
+    /// [`ReplayError::NotKept`] when the actor kept no clone of it or it was replayed before; [`ReplayError::Refused`] when the
+    /// mailbox is full, whereupon it can be tried again, or the actor has ended.
+    pub fn replay_dead_letter(&self, id: u64) -> Result<(), ReplayError> {
+        self.0.kernel.dead.replay(id)
     }
 
     /// How many deadlines, timers and sleeps wait for their moment.

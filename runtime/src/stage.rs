@@ -17,6 +17,7 @@ use crate::{
     actor::{Actor, ExitReason},
     belongings::Belongings,
     context::Cx,
+    dead_letters::Kept,
     engine::journal::Sequence,
     kernel::Kernel,
     lab::{Fingerprint, Lab, Stepped},
@@ -59,7 +60,20 @@ impl<A: Actor> Stage<A> {
         if self.kernel.lab.is_some() {
             self.variant = variant_of(&message);
         }
-        self.step(|actor, cx| actor.handle(message, cx))
+        let mut kept = Kept::Nothing;
+        let ended = self.step(|actor, cx| {
+            kept = A::keep(&message);
+            actor.handle(message, cx);
+        });
+        if let Some(ExitReason::Crashed(why)) = &ended {
+            self.bury(why, kept);
+        }
+        ended
+    }
+
+    #[cold]
+    fn bury(&self, why: &str, kept: Kept<A::Msg>) {
+        self.kernel.poison(&self.cx.me().0, self.cx.incarnation(), why, kept);
     }
 
     /// Runs one step and performs what it may; a reason ends the incarnation.

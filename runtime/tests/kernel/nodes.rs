@@ -223,7 +223,7 @@ async fn a_node_counts_into_its_own_recorder() {
     soon(parent.stopped()).await;
     drop(release);
     soon(stuck.stopped()).await;
-    until("the letter is counted", || counts[0].of(DEAD_LETTERS) == 1).await;
+    until("both letters are counted", || counts[0].of(DEAD_LETTERS) == 2).await;
     assert_eq!((counts[0].of(RESTARTS), counts[0].of(SHUTDOWN_OVERRUNS)), (1, 1));
     for name in [DEAD_LETTERS, RESTARTS, SHUTDOWN_OVERRUNS] {
         assert_eq!(counts[1].of(name), 0, "{name}");
