@@ -26,7 +26,7 @@ struct Present(Arc<Mutex<Option<Running>>>);
 
 type Running = (AgentSystem, Agent<u64, u64>);
 
-/// An agent that takes its time, and at times fails.
+/// An agent that takes its time.
 fn boot(node: &Node, present: &Present) {
     let system = AgentSystem::start(node.clone());
     let of = node.clone();

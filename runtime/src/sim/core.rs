@@ -132,7 +132,7 @@ impl Core {
             state.tasks.push(None);
             state.tasks.len() - 1
         });
-        let (serial, ready) = (state.serials, Arc::clone(&self.ready));
+        let (serial, ready) = (state.serials, Arc::downgrade(&self.ready));
         let nudge = Arc::new(Nudge { index, serial, queued: AtomicBool::new(false), ready });
         let waker = Waker::from(Arc::clone(&nudge));
         waker.wake_by_ref();

@@ -94,7 +94,8 @@ pub(crate) struct Ground {
     place: Place,
     myself: Weak<Self>,
     kernel: OnceLock<Weak<Kernel>>,
-    links: Mutex<BTreeMap<Way, Arc<Link>>>,
+    /// A link belongs to the task that carries it, and falls with it.
+    links: Mutex<BTreeMap<Way, Weak<Link>>>,
 }
 
 /// From which actor to which address.
@@ -215,7 +216,7 @@ impl Lab for Ground {
         let key = (from, to);
         let dice = &self.core.dice;
         let delayed = per_mille > 0 && dice.below(1_000) < per_mille;
-        let link = links.get(&key).map(Arc::clone);
+        let link = links.get(&key).and_then(Weak::upgrade);
         if !delayed && link.is_none() {
             return Some(send);
         }
@@ -229,7 +230,7 @@ impl Lab for Ground {
         }
         let link = Arc::<Link>::default();
         link.0.lock().push_back((due, send));
-        links.insert(key.clone(), Arc::clone(&link));
+        links.insert(key.clone(), Arc::downgrade(&link));
         drop(links);
         let name = Arc::clone(&key.1);
         let carry = Self::carry_all(Arc::clone(&self.core), Weak::clone(&self.myself), key, link);

@@ -6,7 +6,7 @@ use std::{
     collections::BTreeMap,
     mem,
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicBool, Ordering},
     },
     task::{Wake, Waker},
@@ -30,13 +30,15 @@ pub(crate) struct Nudge {
     pub(crate) index: usize,
     pub(crate) serial: u64,
     pub(crate) queued: AtomicBool,
-    pub(crate) ready: Arc<Ready>,
+    pub(crate) ready: Weak<Ready>,
 }
 
 impl Wake for Nudge {
     fn wake(self: Arc<Self>) {
-        if !self.queued.swap(true, Ordering::Relaxed) {
-            let ready = Arc::clone(&self.ready);
+        // A world that has ended runs nobody any more.
+        if let Some(ready) = self.ready.upgrade()
+            && !self.queued.swap(true, Ordering::Relaxed)
+        {
             ready.0.lock().push(self);
         }
     }

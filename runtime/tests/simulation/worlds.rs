@@ -394,3 +394,33 @@ fn a_stop_that_meets_a_hanging_actor_overruns_its_deadline_and_says_so() {
     let stopped = world.block_on(async move { node.stop(SECOND).await }, SECOND * 10);
     assert_eq!(stopped, Some(Ok(Stopped::Overrun)));
 }
+
+#[test]
+fn a_crash_drops_what_was_on_its_way_and_whoever_asked_hears_of_it() {
+    let world = World::new(10);
+    let kept: Arc<()> = Arc::default();
+    let (guard, held) = (Arc::clone(&kept), Arc::downgrade(&kept));
+    drop(kept);
+    struct Asks(Addr<(Arc<()>, Reply<()>)>);
+    impl Actor for Asks {
+        type Msg = Arc<()>;
+        fn handle(&mut self, guard: Arc<()>, cx: &mut Cx<Self>) {
+            cx.ask(&self.0, |to| (guard, to), SECOND * 60, |_| Arc::default());
+        }
+    }
+    struct Never;
+    impl Actor for Never {
+        type Msg = (Arc<()>, Reply<()>);
+        fn handle(&mut self, _: Self::Msg, _: &mut Cx<Self>) {}
+    }
+    world.node("one", |node| {
+        let never = node.spawn(Spawn::named("never"), || Never);
+        node.spawn(Spawn::named("asks"), move || Asks(never.clone()));
+    });
+    world.delay(1_000, SECOND * 30);
+    world.find("one", "asks").unwrap().try_tell(guard).unwrap();
+    world.run_for(Duration::from_millis(1));
+    assert_eq!((world.weather().1, held.strong_count()), (1, 1), "the question is on its way");
+    world.crash("one", SECOND);
+    assert_eq!(held.strong_count(), 0, "nothing of a node outlives its crash");
+}
