@@ -38,8 +38,8 @@ pub mod prelude {
         ask::{AskError, Reply},
         context::Cx,
         probe::Probe,
-        spawn::Spawn,
-        supervisor::{Restart, Supervisor},
+        spawn::{Shutdown, Spawn},
+        supervisor::{ChildSpec, Restart, Supervised, Supervisor},
     };
 
     pub use crate::node::Node;
@@ -55,3 +55,8 @@ pub mod readme {}
 #[cfg(doctest)]
 #[doc = include_str!("../docs/TESTING.md")]
 pub mod testing {}
+
+/// The code of docs/SUPERVISION.md.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/SUPERVISION.md")]
+pub mod supervision {}

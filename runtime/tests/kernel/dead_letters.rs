@@ -40,7 +40,8 @@ impl Actor for Weak {
         match msg {
             Msg::Clone(text) if self.0.has("strong") => self.0.add(text),
             Msg::Clone(text) => panic!("{text} is too much"),
-            Msg::Text(_) | Msg::Long(_) => cx.crash("too much"),
+            Msg::Text(text) => cx.crash(text),
+            Msg::Long(_) => cx.crash("too long"),
             Msg::Sync(done) => done.store(true, std::sync::atomic::Ordering::Release),
         }
     }
