@@ -11,6 +11,7 @@
 //! - Control never waits behind data.
 
 mod host;
+mod seldom;
 #[cfg(test)]
 mod tests;
 mod turn;
@@ -27,6 +28,7 @@ use std::{
 
 use parking_lot::{Mutex, MutexGuard};
 
+use self::seldom::Seldom;
 pub(crate) use self::{
     host::Verdict,
     turn::{Turn, Waiting},
@@ -170,8 +172,8 @@ struct Lanes<M> {
     data: VecDeque<M>,
     control: VecDeque<Control<M>>,
     /// Control entries that even an actor in a call takes: answers of its calls, crashes.
-    answers: VecDeque<Control<M>>,
-    line: VecDeque<Waiting<M>>,
+    answers: Seldom<Control<M>>,
+    line: Seldom<Waiting<M>>,
     taken: usize,
     nudged: bool,
     orders: Orders,
@@ -239,8 +241,8 @@ impl<M> Slot<M> {
             lanes: Mutex::new(Lanes {
                 data: VecDeque::new(),
                 control: VecDeque::new(),
-                answers: VecDeque::new(),
-                line: VecDeque::new(),
+                answers: Seldom::default(),
+                line: Seldom::default(),
                 taken: 0,
                 nudged: false,
                 orders: Orders::default(),
@@ -318,8 +320,8 @@ impl<M> Slot<M> {
             return None;
         }
         let mut lanes = self.lanes.lock();
-        let at = lanes.line.iter().position(|waiting| Arc::ptr_eq(&waiting.turn, turn))?;
-        lanes.line.remove(at).map(|waiting| waiting.message)
+        let left = lanes.line.remove(|waiting| Arc::ptr_eq(&waiting.turn, turn));
+        left.map(|waiting| waiting.message)
     }
 
     /// Puts a message of `incarnation` into the control lane; one for an earlier incarnation is dropped and counted.

@@ -28,18 +28,19 @@ impl ractor::Actor for Hosted {
         Ok(())
     }
 
-    async fn handle(
+    #[expect(clippy::manual_async_fn, reason = "an async function would hold its arguments twice")]
+    fn handle(
         &self,
         myself: ActorRef<Live>,
         message: Live,
         (): &mut (),
-    ) -> Result<(), ActorProcessingErr> {
-        let life = message.0.lock().take();
-        if let Some(life) = life {
+    ) -> impl Future<Output = Result<(), ActorProcessingErr>> + Send {
+        let life = message.0.into_inner().unwrap_or_else(|| Box::pin(std::future::ready(())));
+        async move {
             life.await;
+            myself.stop(None);
+            Ok(())
         }
-        myself.stop(None);
-        Ok(())
     }
 }
 

@@ -31,7 +31,7 @@ impl<M> Slot<M> {
         lanes.orders.restart = false;
         let incarnation = lanes.incarnation;
         let mut stale = mem::take(&mut lanes.control);
-        stale.append(&mut lanes.answers);
+        lanes.answers.append_to(&mut stale);
         lanes.counts.stale += stale.len() as u64;
         drop(lanes);
         // A message may own the reply to an ask of this very actor: never dropped under the lock.
@@ -72,7 +72,6 @@ impl<M> Slot<M> {
             for lane in [&mut lanes.control, &mut *control] {
                 shrink(lane);
             }
-            shrink(&mut lanes.answers);
             lanes.park(cx.waker());
         }
         drop(lanes);
@@ -210,8 +209,8 @@ impl<M> Slot<M> {
         lanes.host = None;
         let dead = mem::take(&mut lanes.data).into();
         let mut control = mem::take(&mut lanes.control);
-        control.append(&mut lanes.answers);
-        let line = mem::take(&mut lanes.line);
+        lanes.answers.append_to(&mut control);
+        let line = lanes.line.take();
         let Watchers { by_key, owner, .. } =
             lanes.watchers.take().map(|all| *all).unwrap_or_default();
         drop(lanes);
@@ -244,7 +243,7 @@ impl<M> Lanes<M> {
         if intake != Intake::Answers {
             mem::swap(control, &mut self.control);
         }
-        control.append(&mut self.answers);
+        self.answers.append_to(control);
         if let Some(reason) = self.orders.end() {
             control.push_front(Control::End(reason));
         }
