@@ -52,3 +52,4 @@ mod timers;
 pub mod waits;
 pub mod wheel;
 pub mod work;
+pub mod work_cx;

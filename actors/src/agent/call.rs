@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use protocol::{Code, Refusal, Retry, TaskId};
-use runtime::{ask::AskError, budget::Budget};
+use runtime::{ask::AskError, budget::Budget, clock::Moment, context::AskTarget, work_cx::WorkCx};
 use serde::{Deserialize, Serialize};
 
 /// Does one piece of work at a time for whoever calls it.
@@ -47,13 +47,79 @@ pub struct CallContext {
     pub budget: Option<Budget>,
     /// Is set once nobody waits for the answer any more.
     pub cancelled: Cancelled,
+    /// Gives asks, sleeps, time and dice of the node that the call runs on. None where it runs on no node.
+    pub work: Option<WorkCx>,
 }
 
 impl CallContext {
     /// Makes the context of a first attempt whose progress nobody watches.
     pub fn new(task: TaskId) -> Self {
         let progress = ProgressSink::default();
-        Self { task, attempt: 1, progress, budget: None, cancelled: Cancelled::default() }
+        Self {
+            task,
+            attempt: 1,
+            progress,
+            budget: None,
+            cancelled: Cancelled::default(),
+            work: None,
+        }
+    }
+
+    /// Asks an agent or an actor and waits for the answer, at the most for `within`.
+    ///
+    /// # Errors
+    /// See [`AskError`]: `Deadlock`, at once, where the answer could never come; `Refused` where the call runs on no node.
+    ///
+    /// # Cancel safety
+    /// Dropping the future gives the ask up; a question already queued is still handled.
+    pub async fn ask<K, Q, T>(
+        &self,
+        target: &K,
+        question: Q,
+        within: Duration,
+    ) -> Result<T, AskError>
+    where
+        K: AskTarget<Q, T> + Sync,
+        Q: Send + 'static,
+        T: Send + 'static,
+    {
+        self.on_node()?.ask(target, question, within).await
+    }
+
+    /// Waits for `delay` by the clock of the node.
+    ///
+    /// # Errors
+    /// `Refused` where the call runs on no node.
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing.
+    pub async fn sleep(&self, delay: Duration) -> Result<(), AskError> {
+        self.on_node()?.sleep(delay).await;
+        Ok(())
+    }
+
+    /// Throws the dice of the node once.
+    ///
+    /// # Errors
+    /// `Refused` where the call runs on no node.
+    pub fn random(&self) -> Result<u64, AskError> {
+        self.on_node().map(WorkCx::random)
+    }
+
+    /// Reads the clock of the node.
+    ///
+    /// # Errors
+    /// `Refused` where the call runs on no node.
+    pub fn now(&self) -> Result<Moment, AskError> {
+        self.on_node().map(WorkCx::now)
+    }
+
+    fn on_node(&self) -> Result<&WorkCx, AskError> {
+        self.work.as_ref().ok_or_else(|| {
+            let text =
+                "this call runs on no node; start its agent on one to ask, sleep or throw dice";
+            Refusal::new(Code::NotSupported, text).into()
+        })
     }
 }
 

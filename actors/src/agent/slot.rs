@@ -153,15 +153,23 @@ impl<I: Send + 'static, O: Send + 'static> Slot<I, O> {
     fn begin(
         &mut self,
         lease: Option<LeaseId>,
-        context: CallContext,
+        mut context: CallContext,
         (input, reply): (I, Reply<Result<O, AgentError>>),
         cx: &mut Cx<Self>,
     ) {
         let call = self.next;
         self.next += 1;
         let (agent, cancelled) = (Arc::clone(&self.agent), context.cancelled.clone());
+        // Nobody holds back messages for leased work: only direct calls can close a circle.
+        let work_cx = if lease.is_some() {
+            cx.work_cx()
+        } else {
+            cx.handler_cx(u32::try_from(self.concurrency).unwrap_or(u32::MAX), call)
+        };
+        work_cx.take(&reply);
+        context.work = Some(work_cx.clone());
         // The agent's own code runs inside the task, so that its panics are the task's.
-        let work = async move { agent.call(input, context).await };
+        let work = work_cx.run(async move { agent.call(input, context).await });
         let task = cx.perform(work, move |outcome| Msg::Done(call, outcome));
         self.leased += usize::from(lease.is_some());
         self.running.insert(call, Running { lease, task, cancelled, reply });

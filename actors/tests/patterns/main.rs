@@ -7,6 +7,8 @@
 )]
 
 mod again;
+#[cfg(test)]
+mod asks;
 mod bounds;
 mod chaos;
 mod ends;

@@ -1,0 +1,101 @@
+//! Agents that ask agents, sleep, throw dice and read the time through their call's context.
+
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use runtime::{ask::AskError, clock::ManualClock, node::Node};
+use synod_actors::{
+    agent::{Agent, CallContext},
+    system::AgentSystem,
+};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+type Numbers = Agent<u32, u32>;
+
+/// Agents by their names, for each other to ask.
+type Others = Arc<[(&'static str, OnceLock<Numbers>)]>;
+
+fn still() -> AgentSystem {
+    AgentSystem::start(Node::builder().clock(Arc::new(ManualClock::new())).open().unwrap())
+}
+
+/// Agents in a ring, each with its number of calls at a time; each asks the next until the number is 0.
+fn ring(system: &AgentSystem, agents: &[(&'static str, u32)]) -> Others {
+    let others: Others = agents.iter().map(|(name, _)| (*name, OnceLock::new())).collect();
+    for (at, (name, concurrency)) in agents.iter().enumerate() {
+        let all = Arc::clone(&others);
+        let agent = system.agent(*name, move |left: u32, cx: CallContext| {
+            let next = all[(at + 1) % all.len()].1.get().unwrap().clone();
+            async move {
+                if left == 0 {
+                    return Ok(0);
+                }
+                cx.ask(&next, left - 1, MINUTE).await.map(|steps| steps + 1)
+            }
+        });
+        let agent = agent.concurrency(*concurrency).start().unwrap();
+        assert!(others[at].1.set(agent).is_ok());
+    }
+    others
+}
+
+async fn asked(others: &Others, steps: u32) -> Result<u32, AskError> {
+    let first = others[0].1.get().unwrap().ask(steps, MINUTE);
+    tokio::time::timeout(Duration::from_secs(10), first).await.expect("it does not end")
+}
+
+#[tokio::test]
+async fn agents_ask_agents() {
+    let system = still();
+    let others = ring(&system, &[("a", 1), ("b", 1), ("c", 1)]);
+    assert_eq!(asked(&others, 2).await, Ok(2));
+    assert_eq!(system.node().pending_waits(), 0);
+}
+
+#[tokio::test]
+async fn a_circle_of_agents_whose_last_handlers_wait_is_refused_at_once_with_its_path() {
+    let system = still();
+    let others = ring(&system, &[("a", 1), ("b", 1), ("c", 1)]);
+    let failed = asked(&others, 7).await.unwrap_err().to_string();
+    for name in ["agent/a", "agent/b", "agent/c", "could never end"] {
+        assert!(failed.contains(name), "{name} is not in {failed}");
+    }
+    assert_eq!((system.node().pending_waits(), system.node().pending_timers()), (0, 0));
+    // Once it was refused, everyone is free again.
+    assert_eq!(asked(&others, 2).await, Ok(2));
+}
+
+#[tokio::test]
+async fn a_free_handler_answers_and_then_no_circle_is_closed() {
+    let system = still();
+    let others = ring(&system, &[("a", 2), ("b", 2)]);
+    assert_eq!(asked(&others, 3).await, Ok(3), "two calls each are enough for three asks");
+    let failed = asked(&others, 4).await.unwrap_err().to_string();
+    assert!(failed.contains("could never end"), "the third handler of `a` is missing: {failed}");
+}
+
+#[tokio::test]
+async fn an_agent_sleeps_and_reads_time_and_dice_of_its_node() {
+    let clock = Arc::new(ManualClock::new());
+    let node = Node::builder().clock(Arc::<ManualClock>::clone(&clock)).open().unwrap();
+    let system = AgentSystem::start(node);
+    let agent = system.agent("sleeper", |(): (), cx: CallContext| async move {
+        let (before, first, second) = (cx.now()?, cx.random()?, cx.random()?);
+        cx.sleep(MINUTE).await?;
+        Ok::<_, AskError>((cx.now()?.since(before), first != second))
+    });
+    let agent = agent.start().unwrap();
+    let time = async {
+        while system.node().pending_timers() < 2 {
+            tokio::task::yield_now().await;
+        }
+        clock.advance(MINUTE);
+    };
+    let (slept, ()) = tokio::join!(agent.ask((), MINUTE * 2), time);
+    assert_eq!(slept, Ok((MINUTE, true)));
+    let alone = CallContext::new(protocol::TaskId::from_u128(1));
+    assert!(matches!(alone.now(), Err(AskError::Refused(_))), "no node, no time");
+}

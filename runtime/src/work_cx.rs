@@ -1,0 +1,302 @@
+//! `WorkCx`: what the async work of an actor may await and read: answers, sleeps, time and dice of its node.
+//!
+//! Made by [`Cx::work_cx`] and [`Cx::handler_cx`]; agents see it through their call context. The work of a handler is an edge of
+//! the wait-for graph while it awaits nothing but answers.
+//!
+//! # Invariants
+//! - A handler waits only after a poll that found it pending, with an ask open and no sleep; any answer ends its wait at once.
+//! - A handler that awaits several answers waits for any of them, since nobody can see whether it joins or selects.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+
+use crate::{
+    actor::{Actor, ActorId},
+    address::{Delivery, PlaceInLine},
+    ask::{Answer, AskError, Reply, TaskAsk, Waiter},
+    clock::Moment,
+    context::{AskTarget, Cx},
+    kernel::Kernel,
+    timers::Sleep,
+    waits::{self, Edge, Holder},
+};
+
+/// Time, dice and asks for async work.
+#[derive(Clone)]
+pub struct WorkCx {
+    kernel: Arc<Kernel>,
+    from: ActorId,
+    handler: Option<Arc<Handler>>,
+}
+
+impl<A: Actor> Cx<A> {
+    /// What the async work of this actor may use.
+    pub fn work_cx(&self) -> WorkCx {
+        WorkCx { kernel: Arc::clone(&self.slot.kernel), from: self.slot.id, handler: None }
+    }
+
+    /// The same for work that answers questions of this actor, as number `handler` of at most `handlers` at a time.
+    ///
+    /// Its numbers are never used twice. Such work runs within [`WorkCx::run`], and its asks are refused where they could never
+    /// be answered.
+    pub fn handler_cx(&self, handlers: u32, handler: u64) -> WorkCx {
+        let waiter = waits::Waiter { handlers, handler, ..self.slot.waiter() };
+        let state = Mutex::default();
+        let handler = Handler { waiter, kernel: Arc::clone(&self.slot.kernel), state };
+        WorkCx { handler: Some(Arc::new(handler)), ..self.work_cx() }
+    }
+}
+
+impl WorkCx {
+    /// The present moment of the node's clock.
+    pub fn now(&self) -> Moment {
+        self.kernel.now()
+    }
+
+    /// One throw of the node's dice.
+    pub fn random(&self) -> u64 {
+        self.kernel.random.next_u64()
+    }
+
+    /// Waits for `delay` by the node's clock.
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing.
+    pub fn sleep(&self, delay: Duration) -> impl Future<Output = ()> + Send + use<> {
+        let (kernel, handler) = (Arc::clone(&self.kernel), self.handler.clone());
+        async move {
+            let _asleep = handler.map(Asleep::new);
+            Sleep::until(&kernel.timers, kernel.now() + delay).await;
+        }
+    }
+
+    /// Asks `target` and waits for the answer, at the most for `within`.
+    ///
+    /// # Errors
+    /// The future resolves to an [`AskError`] where there is no answer; to [`AskError::Deadlock`] at once, where it could never come.
+    ///
+    /// # Cancel safety
+    /// Dropping the future gives the ask up; a question already queued is still handled.
+    pub fn ask<K, Q, T>(
+        &self,
+        target: &K,
+        question: Q,
+        within: Duration,
+    ) -> impl Future<Output = Result<T, AskError>> + Send + use<K, Q, T>
+    where
+        K: AskTarget<Q, T>,
+        Q: Send + 'static,
+        T: Send + 'static,
+    {
+        let (target, cx) = (target.clone(), self.clone());
+        async move {
+            let ask = TaskAsk::open(&cx.kernel, within);
+            let mut waiter = Waiter(Arc::clone(&ask));
+            let open = cx.handler.map(|handler| OpenAsk::new(handler, &ask));
+            let reply = match &open {
+                Some(open) => Reply::new(Arc::new(open.answer(ask))),
+                None => Reply::new(ask),
+            };
+            let mut line = match target.deliver_question(question, reply, cx.from) {
+                Delivery::Refused(why, question) => {
+                    drop(question);
+                    return Err(why);
+                }
+                Delivery::Done(holder) => {
+                    open.iter().for_each(|open| open.handler.holds(open.number, holder));
+                    None
+                }
+                Delivery::InLine(PlaceInLine(place)) => {
+                    open.iter().for_each(|open| open.handler.holds(open.number, place.holder()));
+                    Some(place)
+                }
+            };
+            poll_fn(|cx| {
+                // A place that is settled, or given up with the future, is left.
+                line.take_if(|place| place.is_settled(cx.waker()));
+                Pin::new(&mut waiter).poll(cx)
+            })
+            .await
+        }
+    }
+
+    /// Says that this handler has taken the question behind `reply`: nobody else of the actor can answer it.
+    pub fn take<T>(&self, reply: &Reply<T>) {
+        if let Some(handler) = &self.handler {
+            reply.held_by(Holder::Handler(handler.waiter.actor, handler.waiter.handler));
+        }
+    }
+
+    /// Runs the handler's work; while that awaits answers alone, the handler is an edge of the wait-for graph.
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops the work.
+    pub async fn run<W: Future>(self, work: W) -> W::Output {
+        let mut work = pin!(work);
+        poll_fn(|cx| {
+            let polled = work.as_mut().poll(cx);
+            if let (Poll::Pending, Some(handler)) = (&polled, &self.handler) {
+                handler.rest();
+            }
+            polled
+        })
+        .await
+    }
+}
+
+impl fmt::Debug for WorkCx {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "WorkCx({})", self.from)
+    }
+}
+
+/// One handler of an actor, and what it awaits.
+struct Handler {
+    waiter: waits::Waiter,
+    kernel: Arc<Kernel>,
+    state: Mutex<Awaits>,
+}
+
+#[derive(Default)]
+struct Awaits {
+    asks_ever: u64,
+    asks: BTreeMap<u64, (Option<Holder>, Arc<dyn Fail>)>,
+    sleeps: usize,
+    edge: Option<Edge>,
+}
+
+/// An ask that can be ended from outside.
+trait Fail: Send + Sync {
+    fn fail(&self, why: AskError);
+}
+
+impl<T: Send + 'static> Fail for TaskAsk<T> {
+    fn fail(&self, why: AskError) {
+        self.answer(Err(why));
+    }
+}
+
+impl Handler {
+    /// An ask was delivered to an actor.
+    fn holds(&self, number: u64, holder: ActorId) {
+        if let Some((at, _)) = self.state.lock().asks.get_mut(&number) {
+            at.get_or_insert(Holder::Actor(holder));
+        }
+    }
+
+    /// An ask has ended: the handler has something to do.
+    fn ended(&self, number: u64) {
+        let mut state = self.state.lock();
+        drop(state.edge.take());
+        let ended = state.asks.remove(&number);
+        drop(state);
+        drop(ended);
+    }
+
+    /// The handler has nothing to do until what it awaits comes.
+    fn rest(&self) {
+        let mut state = self.state.lock();
+        if state.asks.is_empty() || state.sleeps > 0 || state.edge.is_some() {
+            return;
+        }
+        let holders = state.asks.values().filter_map(|(holder, _)| *holder).collect();
+        match self.kernel.waits.open(self.waiter.clone(), 1, holders) {
+            Ok(edge) => state.edge = edge,
+            Err(path) => {
+                let asks: Vec<_> = state.asks.values().map(|(_, ask)| Arc::clone(ask)).collect();
+                drop(state);
+                asks.iter().for_each(|ask| ask.fail(AskError::Deadlock(path.clone())));
+            }
+        }
+    }
+
+    /// A question has passed to somebody else: the wait is looked at anew.
+    fn passed(&self, number: u64, holder: Holder) {
+        let mut state = self.state.lock();
+        let waits = state.edge.take().is_some();
+        if let Some((at, _)) = state.asks.get_mut(&number) {
+            *at = Some(holder);
+        }
+        drop(state);
+        if waits {
+            self.rest();
+        }
+    }
+}
+
+/// An ask of a handler, open until dropped.
+struct OpenAsk {
+    handler: Arc<Handler>,
+    number: u64,
+}
+
+impl OpenAsk {
+    fn new<T: Send + 'static>(handler: Arc<Handler>, ask: &Arc<TaskAsk<T>>) -> Self {
+        let mut state = handler.state.lock();
+        state.asks_ever += 1;
+        let (number, ask) = (state.asks_ever, Arc::<TaskAsk<T>>::clone(ask));
+        state.asks.insert(number, (None, ask));
+        drop(state);
+        Self { handler, number }
+    }
+
+    fn answer<T>(&self, ask: Arc<TaskAsk<T>>) -> HandlerAsk<T> {
+        HandlerAsk { ask, handler: Arc::clone(&self.handler), number: self.number }
+    }
+}
+
+impl Drop for OpenAsk {
+    fn drop(&mut self) {
+        self.handler.ended(self.number);
+    }
+}
+
+/// Where the answer of a handler's ask goes: first out of the graph, then to the handler.
+struct HandlerAsk<T> {
+    ask: Arc<TaskAsk<T>>,
+    handler: Arc<Handler>,
+    number: u64,
+}
+
+impl<T: Send + 'static> Answer<T> for HandlerAsk<T> {
+    fn answer(&self, outcome: Result<T, AskError>) -> bool {
+        self.handler.ended(self.number);
+        self.ask.answer(outcome)
+    }
+
+    fn is_wanted(&self) -> bool {
+        self.ask.is_wanted()
+    }
+
+    fn held_by(&self, holder: Holder) {
+        self.handler.passed(self.number, holder);
+    }
+}
+
+/// A handler that sleeps goes on by itself.
+struct Asleep(Arc<Handler>);
+
+impl Asleep {
+    fn new(handler: Arc<Handler>) -> Self {
+        let mut state = handler.state.lock();
+        state.sleeps += 1;
+        drop(state.edge.take());
+        drop(state);
+        Self(handler)
+    }
+}
+
+impl Drop for Asleep {
+    fn drop(&mut self) {
+        self.0.state.lock().sleeps -= 1;
+    }
+}
