@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use crate::{
     actor::{Actor, ActorId, ChildExit, Down, ExitReason},
-    address::{Addr, Delivery, Placed, Target},
+    address::{Addr, Delivery, Target},
     ask::{ActorAsk, Answer, AskError, Reply},
     belongings::{Belongings, Cancel},
     budget::Budget,
@@ -23,7 +23,7 @@ use crate::{
     clock::Moment,
     events::EventKind,
     kernel::Kernel,
-    lab,
+    lab::{carried, sent},
     mailbox::Slot,
     outbox::Effect,
     record,
@@ -381,49 +381,6 @@ impl<A: Actor> Cx<A> {
 impl<A: Actor> fmt::Debug for Cx<A> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "Cx({} {}, {} effects)", self.slot.name, self.slot.id, self.effects.len())
-    }
-}
-
-/// Delivers `message` the way that the node has for it; returns its place where it stands in line.
-/// Performs a send at once, or lets the lab carry it to the address `to`.
-pub(crate) fn carried(
-    kernel: &Kernel,
-    from: ActorId,
-    to: Option<Arc<str>>,
-    send: impl FnOnce(&Kernel) -> Option<Box<dyn Placed>> + Send + 'static,
-) -> Option<Box<dyn Placed>> {
-    match &kernel.lab {
-        None => send(kernel),
-        Some(lab) => lab::carry(kernel, &**lab, from, to, Box::new(send)),
-    }
-}
-
-fn sent<T: Send + 'static>(
-    kernel: &Kernel,
-    target: &impl Target<T>,
-    message: T,
-    from: ActorId,
-) -> Option<Box<dyn Placed>> {
-    match &kernel.lab {
-        None => hand_over(kernel, from, target, message),
-        Some(lab) => lab::send(kernel, &**lab, from, target, message),
-    }
-}
-
-/// Delivers a message, or makes a dead letter of it; returns the place in line that it has to wait for.
-pub(crate) fn hand_over<T: Send + 'static>(
-    kernel: &Kernel,
-    from: ActorId,
-    target: &impl Target<T>,
-    message: T,
-) -> Option<Box<dyn Placed>> {
-    match target.deliver(message, from) {
-        Delivery::Done(_) => None,
-        Delivery::InLine(place) => Some(place.0),
-        Delivery::Refused(why, message) => {
-            kernel.dead_letter::<T>(target.target_name(), why, message);
-            None
-        }
     }
 }
 

@@ -7,8 +7,7 @@ use std::{any::Any, hash::Hasher, sync::Arc};
 
 use crate::{
     actor::ActorId,
-    address::{Placed, Target},
-    context::hand_over,
+    address::{Delivery, Placed, Target},
     kernel::Kernel,
     outbox::Sending,
 };
@@ -38,9 +37,52 @@ pub(crate) trait Lab: Send + Sync {
     fn twin(&self, message: &dyn Any) -> Option<Box<dyn Any + Send>>;
 }
 
+/// Performs a send at once, or lets the lab carry it to the address `to`.
+pub(crate) fn carried(
+    kernel: &Kernel,
+    from: ActorId,
+    to: Option<Arc<str>>,
+    sending: impl FnOnce(&Kernel) -> Option<Box<dyn Placed>> + Send + 'static,
+) -> Option<Box<dyn Placed>> {
+    match &kernel.lab {
+        None => sending(kernel),
+        Some(lab) => carry(kernel, &**lab, from, to, Box::new(sending)),
+    }
+}
+
+/// Delivers `message` the way that the node has for it; returns its place where it stands in line.
+pub(crate) fn sent<T: Send + 'static>(
+    kernel: &Kernel,
+    target: &impl Target<T>,
+    message: T,
+    from: ActorId,
+) -> Option<Box<dyn Placed>> {
+    match &kernel.lab {
+        None => hand_over(kernel, from, target, message),
+        Some(lab) => send_by(kernel, &**lab, from, target, message),
+    }
+}
+
+/// Delivers a message, or makes a dead letter of it; returns the place in line that it has to wait for.
+fn hand_over<T: Send + 'static>(
+    kernel: &Kernel,
+    from: ActorId,
+    target: &impl Target<T>,
+    message: T,
+) -> Option<Box<dyn Placed>> {
+    match target.deliver(message, from) {
+        Delivery::Done(_) => None,
+        Delivery::InLine(place) => Some(place.0),
+        Delivery::Refused(why, message) => {
+            kernel.dead_letter::<T>(target.target_name(), why, message);
+            None
+        }
+    }
+}
+
 /// Sends a message the way that the lab has for it.
 #[cold]
-pub(crate) fn send<T: Send + 'static>(
+fn send_by<T: Send + 'static>(
     kernel: &Kernel,
     lab: &dyn Lab,
     from: ActorId,
@@ -61,7 +103,7 @@ pub(crate) fn send<T: Send + 'static>(
 
 /// Lets the lab carry a send; what it gives back, and what goes to no known address, is performed at once.
 #[cold]
-pub(crate) fn carry(
+fn carry(
     kernel: &Kernel,
     lab: &dyn Lab,
     from: ActorId,
