@@ -28,7 +28,7 @@ impl ractor::Actor for Hosted {
         Ok(())
     }
 
-    #[expect(clippy::manual_async_fn, reason = "an async function would hold its arguments twice")]
+    /// No async function, which would hold its arguments twice.
     fn handle(
         &self,
         myself: ActorRef<Live>,

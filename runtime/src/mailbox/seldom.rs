@@ -5,6 +5,7 @@
 use std::collections::VecDeque;
 
 /// A queue that takes room from its first entry on.
+#[expect(clippy::box_collection, reason = "the box is what makes it one word")]
 pub(super) struct Seldom<T>(Option<Box<VecDeque<T>>>);
 
 impl<T> Seldom<T> {
