@@ -102,7 +102,7 @@ impl<P: Datum, O: Datum, T: Send + 'static> Steer for Addr<Msg<P, O, T>> {
         // A coordinator whose mailbox is too full to take it is ended at once; its journal has what it did.
         if let Err(TellError::Full(_)) = self.try_tell(Msg::Cancel) {
             tracing::warn!(coordinator = self.name(), "coordinator takes no cancel, ended at once");
-            self.stop();
+            Self::cancel(self);
         }
     }
 

@@ -95,6 +95,8 @@ pub enum ExitReason {
     Shutdown,
     /// It was killed: its parent's patience was over, or somebody called [`ChildRef::kill`](crate::child::ChildRef::kill).
     Killed,
+    /// It was cancelled, or somebody above it was: [`ChildRef::cancel`](crate::child::ChildRef::cancel), an emergency stop.
+    Cancelled,
     /// It panicked, or asked for it with [`Cx::crash`]; the text says why.
     Crashed(String),
     /// Its journal refused a record, so what it decided could not be made durable.
@@ -106,9 +108,9 @@ pub enum ExitReason {
 }
 
 impl ExitReason {
-    /// Whether this end is a failure, as OTP counts it: everything but `Normal` and `Shutdown`.
+    /// Whether this end is a failure, as OTP counts it: everything but `Normal` and `Shutdown`; nor is a cancel one.
     pub fn is_failure(&self) -> bool {
-        !matches!(self, Self::Normal | Self::Shutdown)
+        !matches!(self, Self::Normal | Self::Shutdown | Self::Cancelled)
     }
 }
 
@@ -118,6 +120,7 @@ impl fmt::Display for ExitReason {
             Self::Normal => out.write_str("stopped by itself"),
             Self::Shutdown => out.write_str("shut down"),
             Self::Killed => out.write_str("killed"),
+            Self::Cancelled => out.write_str("cancelled"),
             Self::Crashed(why) => write!(out, "crashed: {why}"),
             Self::Journal(why) => write!(out, "its journal failed: {why}"),
             Self::Refused(why) => write!(out, "not started: {why}"),

@@ -129,6 +129,11 @@ impl<M: Send + 'static> Addr<M> {
         self.0.order_stop();
     }
 
+    /// Ends the actor for good, with all below it, at once; see [`ChildRef::cancel`].
+    pub fn cancel(&self) {
+        self.child().cancel();
+    }
+
     /// Waits until the actor has ended for good.
     ///
     /// # Cancel safety

@@ -118,6 +118,12 @@ impl Belongings {
         }
     }
 
+    /// The children, in the order of their start.
+    pub(crate) fn children(&self) -> Vec<ChildRef> {
+        let children = self.owned.iter().flat_map(|owned| &owned.children.all);
+        children.map(|(child, _)| child.clone()).collect()
+    }
+
     /// Stops the children in the reverse order of their start, each within its own time and before the next.
     pub(crate) async fn stop_children(&mut self, kernel: &Kernel) {
         // Taken out only when it has ended: a wait that is cut short forgets nobody.

@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use crate::{
     actor::{ActorId, ExitReason},
     address::Addr,
+    clock::Moment,
     mailbox::{Slot, Tally, Watcher},
 };
 
@@ -57,6 +58,14 @@ impl ChildRef {
         self.0.order_kill();
     }
 
+    /// Ends the actor for good, with all below it, at once: nobody winds down, effects that wait are dropped, tasks aborted.
+    ///
+    /// The order reaches every descendant before this returns, none waits for another. No step is interrupted: one that runs
+    /// ends first, and whoever does not come out of it within 1 s is left behind. [`stopped`](Self::stopped) tells when all is quiet.
+    pub fn cancel(&self) {
+        self.0.cancel_tree();
+    }
+
     /// Waits until the actor has ended for good.
     ///
     /// # Cancel safety
@@ -83,6 +92,10 @@ pub(crate) trait Child: Send + Sync {
     fn order_restart(&self);
     fn order_pause(&self);
     fn order_kill(&self);
+    fn order_cancel(&self, at: Option<Moment>);
+    /// Orders the actor and all below it to end, now.
+    fn cancel_tree(&self);
+    fn parent(&self) -> Option<ActorId>;
     fn poll_rest(&self, cx: &Context<'_>) -> Poll<()>;
     /// Ends the address though its actor does not come out of a step.
     fn abandon(&self);
@@ -125,6 +138,22 @@ impl<M: Send + 'static> Child for Slot<M> {
 
     fn order_kill(&self) {
         Slot::order_kill(self);
+    }
+
+    fn order_cancel(&self, at: Option<Moment>) {
+        Slot::order_cancel(self, at);
+    }
+
+    fn cancel_tree(&self) {
+        // First itself, so that a child which is born meanwhile is cancelled by its parent.
+        Slot::order_cancel(self, Some(self.kernel.now()));
+        for child in self.kernel.registry.below(self.id) {
+            child.0.order_cancel(None);
+        }
+    }
+
+    fn parent(&self) -> Option<ActorId> {
+        self.parent
     }
 
     fn poll_rest(&self, cx: &Context<'_>) -> Poll<()> {

@@ -289,8 +289,8 @@ impl<A: Actor> Cx<A> {
 
     /// A place right below this actor.
     fn place(&self) -> Place<'_> {
-        let Slot { name, budget, .. } = &*self.slot;
-        Place { parent: Some(name), budget: budget.as_ref(), ..Place::default() }
+        let Slot { id, name, budget, .. } = &*self.slot;
+        Place { parent: Some((*id, name)), budget: budget.as_ref(), ..Place::default() }
     }
 
     /// Starts a supervisor and its children below this actor; it is stopped before this actor is.
@@ -314,6 +314,12 @@ impl<A: Actor> Cx<A> {
     pub fn stop_child(&mut self, child: &ChildRef) {
         let child = child.clone();
         self.act(move |_| child.0.order_stop());
+    }
+
+    /// Cancels a child, with all below it; see [`ChildRef::cancel`].
+    pub fn cancel_child(&mut self, child: &ChildRef) {
+        let child = child.clone();
+        self.act(move |_| child.cancel());
     }
 
     /// Asks for exactly one notice of an actor's final end; at once, if it has ended.

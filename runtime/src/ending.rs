@@ -13,7 +13,13 @@ use std::{
 
 use futures_util::future::{BoxFuture, FutureExt};
 
-use crate::{child::ChildRef, kernel::Kernel, limits::KILL_WAIT, spawn::Shutdown, timers::Sleep};
+use crate::{
+    child::ChildRef,
+    kernel::Kernel,
+    limits::{KILL_WAIT, QUIESCENCE_WAIT},
+    spawn::Shutdown,
+    timers::Sleep,
+};
 
 /// Children that outlive the incarnations of their parent, as a supervisor's do.
 pub(crate) trait Kept: Send + Sync {
@@ -46,6 +52,12 @@ impl Household {
         }
     }
 
+    /// Cancels every child at once.
+    pub(crate) async fn cancel(&self, kernel: &Kernel) {
+        let children: Vec<ChildRef> = self.members().into_iter().map(|(child, _)| child).collect();
+        cancel(kernel, &children, future::ready(())).await;
+    }
+
     /// Kills every child at once, to rest or for good.
     pub(crate) async fn kill(&self, kernel: &Kernel, for_good: bool) {
         let members = self.members();
@@ -76,6 +88,23 @@ impl Drop for Household {
         if let Some(kept) = &self.0 {
             kept.close();
         }
+    }
+}
+
+/// Cancels `children` together, waits for them and for `also`, and leaves behind whoever does not come out of a step.
+pub(crate) async fn cancel(kernel: &Kernel, children: &[ChildRef], also: impl Future<Output = ()>) {
+    for child in children {
+        child.0.order_cancel(None);
+    }
+    let ended = async {
+        for child in children {
+            child.stopped().await;
+        }
+        also.await;
+    };
+    let wait = Sleep::until(&kernel.timers, kernel.now() + QUIESCENCE_WAIT);
+    if first(ended, wait).await.is_none() {
+        children.iter().for_each(leave_behind);
     }
 }
 

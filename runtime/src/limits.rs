@@ -151,6 +151,9 @@ pub const EVENT_QUEUE_MAX: usize = 65_536;
 /// The published event ids that a bus remembers, to drop the second event of an id.
 pub const EVENT_IDS_MAX: usize = 4_096;
 
+/// How long a cancelled actor waits for those below it before it leaves them behind.
+pub const QUIESCENCE_WAIT: Duration = Duration::from_secs(1);
+
 /// The wait after the first failure, where none is given.
 pub const BACKOFF_FIRST_DEFAULT: Duration = Duration::from_millis(100);
 

@@ -36,6 +36,7 @@ pub(crate) use self::{
 use crate::{
     actor::{ActorId, Down, ExitReason},
     budget::Budget,
+    clock::Moment,
     kernel::Kernel,
     limits::{BATCH_MESSAGES, FOLLOW_UPS_MAX, MAILBOX_CAPACITY},
     waits::Waiter,
@@ -158,6 +159,8 @@ pub(crate) struct Slot<M> {
     pub(crate) id: ActorId,
     pub(crate) name: Arc<str>,
     pub(crate) kernel: Arc<Kernel>,
+    /// Whose child it is; none of a root.
+    pub(crate) parent: Option<ActorId>,
     /// What its steps' messages and children are charged to.
     pub(crate) budget: Option<Budget>,
     mailbox: Mailbox,
@@ -202,6 +205,10 @@ struct Watchers {
 struct Orders {
     /// End for good. Never taken back, so that no end of an incarnation can lose it.
     stop: bool,
+    /// End for good without winding down, and with all below. Never taken back; a `stop` too.
+    cancel: bool,
+    /// When the cancel was ordered, of the one whom it was meant for.
+    cancelled_at: Option<Moment>,
     /// End this incarnation; taken back by the order to restart.
     halt: Option<Halt>,
     /// Meant for an incarnation that has ended; the next one takes it back.
@@ -220,6 +227,9 @@ enum Halt {
 impl Orders {
     /// Why the present incarnation has to end, if it has.
     fn end(&self) -> Option<ExitReason> {
+        if self.cancel {
+            return Some(ExitReason::Cancelled);
+        }
         match self.halt {
             Some(Halt::Kill) => Some(ExitReason::Killed),
             Some(Halt::Pause) => Some(ExitReason::Shutdown),
@@ -234,6 +244,7 @@ impl<M> Slot<M> {
             id,
             name,
             kernel,
+            parent: None,
             budget: None,
             mailbox,
             urgent: AtomicBool::new(false),
@@ -257,9 +268,9 @@ impl<M> Slot<M> {
         }
     }
 
-    /// Charges what the actor does to `budget`.
-    pub(crate) fn charged_to(mut self, budget: Option<Budget>) -> Self {
-        self.budget = budget;
+    /// Makes it a child of `parent`, what it does charged to `budget`.
+    pub(crate) fn below(mut self, parent: Option<ActorId>, budget: Option<Budget>) -> Self {
+        (self.parent, self.budget) = (parent, budget);
         self
     }
 
@@ -397,6 +408,14 @@ impl<M> Slot<M> {
         self.order(|orders| orders.halt = Some(Halt::Kill));
     }
 
+    /// Orders the actor, with all below it, to end for good without winding down; `at` where the cancel is meant for it.
+    pub(crate) fn order_cancel(&self, at: Option<Moment>) {
+        self.order(|orders| {
+            (orders.stop, orders.cancel) = (true, true);
+            orders.cancelled_at = orders.cancelled_at.or(at);
+        });
+    }
+
     fn order(&self, give: impl FnOnce(&mut Orders)) {
         let mut lanes = self.lanes.lock();
         if lanes.ended.is_none() {
@@ -409,8 +428,8 @@ impl<M> Slot<M> {
     pub(crate) fn order_restart(&self) {
         let mut lanes = self.lanes.lock();
         if lanes.ended.is_none() && !lanes.live {
-            let stop = lanes.orders.stop;
-            lanes.orders = Orders { stop, halt: None, restart: true };
+            lanes.orders.halt = None;
+            lanes.orders.restart = true;
             lanes.resting = false;
             self.urge(lanes);
         }

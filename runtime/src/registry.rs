@@ -4,7 +4,7 @@
 //! - A name belongs to one live actor: a namesake of one that still lives is called `name#id`.
 //! - An entry goes before its actor's watchers hear of the end, so whoever hears can use the name again.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use dashmap::{DashMap, Entry};
 
@@ -47,6 +47,24 @@ impl Registry {
     /// The address called `name`, if it takes messages of type `M`.
     pub(crate) fn find<M: Send + 'static>(&self, name: &str) -> Option<Addr<M>> {
         self.actors.get(name)?.addr()
+    }
+
+    /// Every live actor below `root`, parents before their children.
+    pub(crate) fn below(&self, root: ActorId) -> Vec<ChildRef> {
+        let mut children: BTreeMap<ActorId, Vec<ChildRef>> = BTreeMap::new();
+        for listed in &self.actors {
+            if let Some(parent) = listed.0.parent() {
+                children.entry(parent).or_default().push(listed.clone());
+            }
+        }
+        let mut found = children.remove(&root).unwrap_or_default();
+        let mut at = 0;
+        while let Some(child) = found.get(at) {
+            let next = children.remove(&child.id());
+            found.extend(next.into_iter().flatten());
+            at += 1;
+        }
+        found
     }
 
     /// Every live actor, by name.

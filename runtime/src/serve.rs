@@ -84,7 +84,12 @@ pub(crate) fn serve<A: Actor>(mut life: Life<A>) -> impl Future<Output = ()> + S
                 break;
             }
         }
-        Box::pin(life.ties.household.end(&slot.kernel)).await;
+        if slot.is_cancelled() {
+            life.curtain.reason = Some(Box::new(ExitReason::Cancelled));
+            Box::pin(life.ties.household.cancel(&slot.kernel)).await;
+        } else {
+            Box::pin(life.ties.household.end(&slot.kernel)).await;
+        }
     }
 }
 
@@ -188,7 +193,22 @@ impl Ties {
             stage.belongings.tasks_ended(slot).await;
             fault
         };
-        let left = if killed { None } else { first(leave, cut).await };
+        let left = if killed || slot.is_cancelled() {
+            drop(leave);
+            None
+        } else {
+            first(leave, cut).await
+        };
+        if slot.is_cancelled() {
+            stage.belongings.cancel();
+            ending::cancel(
+                kernel,
+                &stage.belongings.children(),
+                stage.belongings.tasks_ended(slot),
+            )
+            .await;
+            return ExitReason::Cancelled;
+        }
         if left.is_none() {
             if !slot.is_killed() {
                 kernel.metrics.shutdown_overrun();
@@ -308,6 +328,10 @@ impl<M: Send + 'static> Curtain<M> {
 
 impl<M: Send + 'static> Drop for Curtain<M> {
     fn drop(&mut self) {
+        if let Some(at) = self.slot.cancelled_at() {
+            let kernel = &self.slot.kernel;
+            kernel.metrics.quiesced(kernel.now().since(at));
+        }
         if std::thread::panicking() {
             let why = "a message or a state panicked when dropped".to_owned();
             self.slot.bury(&ExitReason::Crashed(why));

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use protocol::RunId;
 
 use crate::{
-    actor::{Actor, ChildExit},
+    actor::{Actor, ActorId, ChildExit},
     address::Addr,
     budget::Budget,
     ending::{Household, Kept},
@@ -131,8 +131,8 @@ impl Spawn {
 /// Where a new actor stands in the tree.
 #[derive(Default)]
 pub(crate) struct Place<'a> {
-    /// The parent's name.
-    pub(crate) parent: Option<&'a str>,
+    /// The parent and its name.
+    pub(crate) parent: Option<(ActorId, &'a str)>,
     /// The parent's budget.
     pub(crate) budget: Option<&'a Budget>,
     /// Who decides on the end of an incarnation; without it every end is final.
@@ -152,12 +152,13 @@ pub(crate) fn prepare<A: Actor>(
     let spawn = spawn.inheriting(budget);
     let Spawn { name, mailbox, journal, shutdown, budget, charge } = spawn;
     let name: Arc<str> = match parent {
-        Some(parent) => format!("{parent}/{name}").into(),
+        Some((_, parent)) => format!("{parent}/{name}").into(),
         None => name.into(),
     };
     let id = kernel.next_actor();
     let slot = kernel.registry.add(name, id, |name| {
-        Slot::<A::Msg>::new(Arc::clone(kernel), id, name, mailbox).charged_to(budget)
+        let slot = Slot::<A::Msg>::new(Arc::clone(kernel), id, name, mailbox);
+        slot.below(parent.map(|(id, _)| id), budget)
     });
     let addr = Addr(Arc::clone(&slot));
     let (child, host) = (addr.child(), Arc::clone(&kernel.host));

@@ -296,8 +296,8 @@ impl ChildSpec {
     }
 
     fn prepare(&mut self, parent: &Addr<Command>, report: Report) -> Prepared {
-        let Slot { kernel, name, budget, .. } = &*parent.0;
-        let (parent, budget) = (Some(&**name), budget.as_ref());
+        let Slot { id, kernel, name, budget, .. } = &*parent.0;
+        let (parent, budget) = (Some((*id, &**name)), budget.as_ref());
         let place = Place { parent, budget, report: Some(report), kept: None };
         (self.prepare)(kernel, place, self.shutdown)
     }

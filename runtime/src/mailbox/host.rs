@@ -10,6 +10,7 @@ use std::{
 use super::{Control, Halt, Intake, Lanes, Slot, Waiting, Watchers, wake, wake_all};
 use crate::{
     actor::{Down, ExitReason},
+    clock::Moment,
     limits::QUEUE_SHRINK_ABOVE,
     work::contained,
 };
@@ -139,13 +140,24 @@ impl<M> Slot<M> {
 
     /// Whether the incarnation was ordered to end without winding down.
     pub(crate) fn is_killed(&self) -> bool {
-        self.lanes.lock().orders.halt == Some(Halt::Kill)
+        let lanes = self.lanes.lock();
+        lanes.orders.halt == Some(Halt::Kill) || lanes.orders.cancel
+    }
+
+    /// Whether the actor was cancelled.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.lanes.lock().orders.cancel
+    }
+
+    /// When the actor itself was cancelled, and not only somebody above it.
+    pub(crate) fn cancelled_at(&self) -> Option<Moment> {
+        self.lanes.lock().orders.cancelled_at
     }
 
     /// Ready when the incarnation was ordered to end without winding down.
     pub(crate) fn poll_killed(&self, cx: &Context<'_>) -> Poll<()> {
         let mut lanes = self.lanes.lock();
-        if lanes.orders.halt == Some(Halt::Kill) {
+        if lanes.orders.halt == Some(Halt::Kill) || lanes.orders.cancel {
             return Poll::Ready(());
         }
         lanes.park(cx.waker());

@@ -3,7 +3,7 @@
 //! A node brings its own recorder, so many nodes in one process do not mix. Label values come from closed sets; agents, runs and
 //! tasks are never labels (the seed's sketch labelled by agent id, which grows without bound).
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 pub use metrics::{Counter, Gauge, Histogram};
 use metrics::{Key, Label, Level, Metadata, NoopRecorder, Recorder, Unit};
@@ -20,6 +20,8 @@ pub const DEAD_LETTERS: &str = "synod_dead_letters_total";
 pub const RESTARTS: &str = "synod_restarts_total";
 /// Ends of actors that took longer than their shutdown time.
 pub const SHUTDOWN_OVERRUNS: &str = "synod_shutdown_overruns_total";
+/// Seconds from a cancel to the end of the last whom it reached.
+pub const CANCEL_SECONDS: &str = "synod_cancel_seconds";
 /// Messages and children that a budget refused.
 pub const BUDGET_REFUSALS: &str = "synod_budget_refusals_total";
 /// Attempts at parts, by outcome.
@@ -55,6 +57,7 @@ impl Metrics {
         let histograms = [
             (COMMUNICATION, "Seconds from a message's sending to its handling"),
             (CONSENSUS, "Seconds until a consensus was reached"),
+            (CANCEL_SECONDS, "Seconds from a cancel to the end of the last whom it reached"),
             (ATTEMPT_SECONDS, "Seconds that an attempt at a part took"),
         ];
         for (name, text) in histograms {
@@ -123,6 +126,7 @@ pub(crate) struct KernelMetrics {
     restarts: Counter,
     overruns: Counter,
     budget_refusals: Counter,
+    cancels: Histogram,
 }
 
 impl KernelMetrics {
@@ -132,6 +136,7 @@ impl KernelMetrics {
             restarts: all.counter(RESTARTS, &[]),
             overruns: all.counter(SHUTDOWN_OVERRUNS, &[]),
             budget_refusals: all.counter(BUDGET_REFUSALS, &[]),
+            cancels: all.histogram(CANCEL_SECONDS, &[]),
             all,
         }
     }
@@ -150,6 +155,10 @@ impl KernelMetrics {
 
     pub(crate) fn budget_refusal(&self) {
         self.budget_refusals.increment(1);
+    }
+
+    pub(crate) fn quiesced(&self, took: Duration) {
+        self.cancels.record(took.as_secs_f64());
     }
 
     pub(crate) fn shutdown_overrun(&self) {

@@ -7,6 +7,8 @@ mod budgets;
 #[cfg(test)]
 mod calls;
 #[cfg(test)]
+mod cancels;
+#[cfg(test)]
 mod dead_letters;
 #[cfg(test)]
 mod ends;

@@ -1,0 +1,115 @@
+//! Cancelling a tree: everybody below hears of it at once, nothing is spent afterwards.
+
+use std::time::Duration;
+
+use synod_runtime::{
+    actor::{Actor, ExitReason},
+    budget::{Budget, Cost, Limits},
+    clock::Moment,
+    context::Cx,
+    node::Node,
+    spawn::Spawn,
+    supervisor::Supervisor,
+    tasks::TaskKind,
+};
+
+use super::support::{Log, Puppet, ask, blocked, puppet, soon, tell, until};
+
+/// An actor with as many children, each with a level less; the leaves spend without end.
+struct Branch {
+    levels: u32,
+    children: usize,
+}
+
+impl Actor for Branch {
+    type Msg = ();
+
+    fn start(&mut self, cx: &mut Cx<Self>) {
+        if let Some(levels) = self.levels.checked_sub(1) {
+            let children = self.children;
+            for n in 0..children {
+                cx.spawn(Spawn::named(n.to_string()), move || Branch { levels, children });
+            }
+        } else {
+            cx.after(Duration::from_millis(5), ());
+            cx.perform(std::future::pending::<()>(), |_| ());
+        }
+    }
+
+    fn handle(&mut self, (): (), cx: &mut Cx<Self>) {
+        let me = cx.me();
+        cx.send(&me, ());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_thousand_actors_four_levels_deep_are_quiet_and_spend_nothing() {
+    let node = Node::in_memory().unwrap();
+    let run = Budget::root("run", Limits::default(), Moment::START);
+    let spawn = Spawn::named("root").budget(run.clone());
+    let root = node.spawn(spawn, || Branch { levels: 3, children: 22 });
+    let all = 1 + 22 + 22 * 22 + 22 * 22 * 22;
+    until("all are born and some spend", || node.actors().len() == all && run.spent().messages > 0)
+        .await;
+    root.cancel();
+    assert_eq!(soon(root.stopped()).await, ExitReason::Cancelled);
+    assert!(node.actors().is_empty(), "{:?}", node.actors());
+    let spent = run.spent();
+    assert_eq!((spent.children, run.reserved()), (all as u64 - 1, Cost::ZERO));
+    until("no timer of theirs is left", || node.pending_timers() == 0).await;
+    let (done, waited) = node.promise::<()>(Duration::from_secs(1));
+    node.run_task(
+        TaskKind::Work,
+        Box::pin(async move {
+            done.send(());
+        }),
+    );
+    waited.await.unwrap();
+    assert_eq!(run.spent(), spent, "nothing is spent afterwards");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cancel_reaches_those_below_an_actor_that_is_stuck_in_a_step() {
+    let (node, log) = (Node::in_memory().unwrap(), Log::default());
+    let root = puppet(&node, "root", &log);
+    let child = ask(&root, |puppet, cx, to| {
+        let log = puppet.log.clone();
+        let child = cx.spawn(Spawn::named("child"), move || Puppet::new(&log));
+        cx.reply(to, child);
+    });
+    let child = child.await.unwrap();
+    let release = blocked(&root).await;
+    root.cancel();
+    assert_eq!(soon(child.stopped()).await, ExitReason::Cancelled);
+    assert!(!root.is_stopped(), "it is in its step");
+    drop(release);
+    assert_eq!(soon(root.stopped()).await, ExitReason::Cancelled);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_supervisor_does_not_restart_what_was_cancelled_with_it() {
+    let (node, log) = (Node::in_memory().unwrap(), Log::default());
+    let births = log.clone();
+    let supervisor = Supervisor::one_for_one("top")
+        .supervisor(Supervisor::one_for_all("inner").child("worker", move || Puppet::new(&births)));
+    let supervised = node.supervise(supervisor);
+    until("the worker lives", || log.has("start 1")).await;
+    supervised.actor().cancel();
+    assert_eq!(soon(supervised.stopped()).await, ExitReason::Cancelled);
+    assert!(node.actors().is_empty(), "{:?}", node.actors());
+    assert!(!log.has("start 2"), "{:?}", log.lines());
+}
+
+#[tokio::test]
+async fn a_child_that_is_born_into_a_cancelled_tree_ends_with_it() {
+    let (node, log) = (Node::in_memory().unwrap(), Log::default());
+    let root = puppet(&node, "root", &log);
+    let cancelled = root.clone();
+    tell(&root, move |puppet, cx| {
+        cancelled.cancel();
+        let log = puppet.log.clone();
+        cx.spawn(Spawn::named("late"), move || Puppet::new(&log));
+    });
+    assert_eq!(soon(root.stopped()).await, ExitReason::Cancelled);
+    until("nobody is left", || node.actors().is_empty()).await;
+}
