@@ -91,8 +91,10 @@ fn sleeps(path: &str, code: &str) -> Vec<String> {
             lexer::words(line).any(|(at, word)| {
                 word == "sleep"
                     && line.get(at + 5..).is_some_and(|rest| rest.starts_with('('))
-                    // the node's own sleep is itself under test
-                    && !line.get(..at).is_some_and(|before| before.ends_with("node."))
+                    // the sleeps of a node and of an agent's context are themselves under test
+                    && !line.get(..at).is_some_and(|before| {
+                        ["node.", "cx."].iter().any(|own| before.ends_with(own))
+                    })
             })
         })
         .map(|(at, _)| format!("{path}:{}: a test sleeps: wait for a state instead", at + 1))
