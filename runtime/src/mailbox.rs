@@ -507,7 +507,12 @@ impl<M> Slot<M> {
 
     /// Moves waiting messages into the free places; returns whom to wake once the lanes are unlocked.
     #[must_use]
+    #[inline]
     fn admit(&self, lanes: &mut Lanes<M>) -> Vec<Waker> {
+        if lanes.line.is_empty() { Vec::new() } else { self.admit_from_line(lanes) }
+    }
+
+    fn admit_from_line(&self, lanes: &mut Lanes<M>) -> Vec<Waker> {
         let mut admitted = Vec::new();
         while !lanes.line.is_empty() && self.depth(lanes) < self.mailbox.capacity {
             let Some(Waiting { message, turn }) = lanes.line.pop_front() else { break };
@@ -540,6 +545,9 @@ fn wake<M>(host: Option<Waker>, lanes: MutexGuard<'_, Lanes<M>>) {
     }
 }
 
+#[inline]
 fn wake_all(wakers: Vec<Waker>) {
-    wakers.into_iter().for_each(Waker::wake);
+    if !wakers.is_empty() {
+        wakers.into_iter().for_each(Waker::wake);
+    }
 }
