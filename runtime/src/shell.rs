@@ -1,10 +1,10 @@
 //! The shell: hosts each actor's serving future in a ractor actor. The only file that names ractor.
 //!
-//! ractor gives the task, its name and its panic barrier; mailbox, address, restarts and timers are ours (its mailboxes are
-//! unbounded, its restarted actors are new references, its registries are process-wide).
+//! ractor gives the task and its panic barrier; mailbox, address, restarts and timers are ours (its mailboxes are unbounded,
+//! its restarted actors are new references, its registries are process-wide). An actor's life is its ractor actor's *start*: the
+//! message loop that would follow, a second task with four ports to listen to, has nothing to do here and is never entered.
 
-use futures_util::future::BoxFuture;
-use parking_lot::Mutex;
+use futures_util::future::{BoxFuture, FutureExt as _};
 use ractor::{ActorProcessingErr, ActorRef};
 use tokio::runtime::Handle;
 
@@ -14,49 +14,34 @@ use crate::{child::ChildRef, kernel::Host};
 #[derive(Clone, Debug)]
 pub(crate) struct Ractor(pub(crate) Handle);
 
-/// The one message of a hosted actor: its life.
-struct Live(Mutex<Option<BoxFuture<'static, ()>>>);
-
 struct Hosted;
 
-impl ractor::Actor for Hosted {
-    type Msg = Live;
-    type State = ();
-    type Arguments = ();
+/// What the start of a hosted actor ends with, so that ractor goes no further.
+#[derive(Debug, thiserror::Error)]
+#[error("the actor has lived")]
+struct Lived;
 
-    async fn pre_start(&self, _: ActorRef<Live>, (): ()) -> Result<(), ActorProcessingErr> {
-        Ok(())
-    }
+impl ractor::Actor for Hosted {
+    type Msg = ();
+    type State = ();
+    type Arguments = BoxFuture<'static, ()>;
 
     /// No async function, which would hold its arguments twice.
-    fn handle(
+    fn pre_start(
         &self,
-        myself: ActorRef<Live>,
-        message: Live,
-        (): &mut (),
+        _: ActorRef<()>,
+        life: BoxFuture<'static, ()>,
     ) -> impl Future<Output = Result<(), ActorProcessingErr>> + Send {
-        let life = message.0.into_inner().unwrap_or_else(|| Box::pin(std::future::ready(())));
-        async move {
-            life.await;
-            myself.stop(None);
-            Ok(())
-        }
+        life.map(|()| Err(Lived.into()))
     }
 }
 
 impl Host for Ractor {
     fn launch(&self, actor: ChildRef, life: BoxFuture<'static, ()>) {
         let _runtime = self.0.enter();
-        match ractor::ActorRuntime::spawn_instant(None, Hosted, ()) {
-            Ok((hosted, _joined)) => {
-                // A refused message is dropped, and with it the life, which closes the slot and tells the watchers.
-                if let Err(error) = hosted.send_message(Live(Mutex::new(Some(life)))) {
-                    tracing::error!(actor = actor.name(), %error, "actor could not be launched");
-                }
-            }
-            Err(error) => {
-                tracing::error!(actor = actor.name(), %error, "actor could not be launched");
-            }
+        // A life that is dropped before its end closes its slot and tells the watchers.
+        if let Err(error) = ractor::ActorRuntime::spawn_instant(None, Hosted, life) {
+            tracing::error!(actor = actor.name(), %error, "actor could not be launched");
         }
     }
 }

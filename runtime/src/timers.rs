@@ -73,7 +73,7 @@ impl Timers {
         let pending = {
             let mut wheel = self.wheel.lock();
             wheel.expire(now, &mut due);
-            wheel.next_due().is_some()
+            !wheel.is_empty()
         };
         for entry in due {
             // One entry's panic must not end the driver, on which every deadline of the node depends.
@@ -101,7 +101,7 @@ impl Timers {
     pub(crate) fn poll_wanted(&self, cx: &Context<'_>) -> Poll<()> {
         *self.driver.lock() = Some(cx.waker().clone());
         self.idle.store(true, Ordering::SeqCst);
-        if self.wheel.lock().next_due().is_some() {
+        if !self.wheel.lock().is_empty() {
             self.idle.store(false, Ordering::SeqCst);
             return Poll::Ready(());
         }
@@ -157,6 +157,8 @@ impl Drop for Sleep {
 
 #[expect(clippy::infinite_loop, reason = "ends when dropped")]
 /// Turns the wheel for ever, one tick at a time while it holds anything; ends when dropped.
+///
+/// Once woken it stays for a tick at least: asks that are answered at once, one after the other, wake it once a tick and not each time.
 pub(crate) async fn drive<W: Future<Output = ()>>(
     timers: Arc<Timers>,
     clock: Arc<dyn Clock>,
@@ -164,6 +166,8 @@ pub(crate) async fn drive<W: Future<Output = ()>>(
 ) {
     loop {
         std::future::poll_fn(|cx| timers.poll_wanted(cx)).await;
+        timers.turn(clock.now());
+        tick().await;
         while timers.turn(clock.now()) {
             tick().await;
         }
