@@ -266,8 +266,8 @@ impl fmt::Debug for Delivery {
 
 /// A message of an actor in line; it leaves the line when dropped.
 pub(crate) trait Placed: Send {
-    /// Whether it has left the line, be it as a dead letter; otherwise wakes `waker` when it does.
-    fn is_settled(&self, waker: &Waker) -> bool;
+    /// Whether it has left the line, be it as a dead letter; otherwise wakes `waker` when it does, if `quiet` only when it comes back.
+    fn is_settled(&self, waker: &Waker, quiet: bool) -> bool;
     /// Whose line it is.
     fn holder(&self) -> ActorId;
     /// The sender can do nothing until its message is taken in: an edge, as long as that is so.
@@ -287,8 +287,8 @@ struct Place<M: Send + 'static> {
 }
 
 impl<M: Send + 'static> Placed for Place<M> {
-    fn is_settled(&self, waker: &Waker) -> bool {
-        match self.turn.poll(waker) {
+    fn is_settled(&self, waker: &Waker, quiet: bool) -> bool {
+        match self.turn.poll(waker, quiet) {
             Poll::Pending => return false,
             Poll::Ready(Ok(())) => {}
             Poll::Ready(Err(message)) => self.lose(message, AskError::Stopped),
@@ -410,7 +410,7 @@ impl<M> Future for InLine<'_, M> {
     type Output = Result<(), M>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.turn.poll(cx.waker())
+        self.turn.poll(cx.waker(), false)
     }
 }
 

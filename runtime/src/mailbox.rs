@@ -166,6 +166,8 @@ pub(crate) struct Slot<M> {
     mailbox: Mailbox,
     /// Set whenever the host has something more pressing to see than the rest of its batch.
     urgent: AtomicBool,
+    /// Set when the host's waker is taken, or its lanes filled by itself: it has to look at them once more.
+    roused: AtomicBool,
     /// How many of the taken batch are done; written by the host alone.
     handled: AtomicUsize,
     lanes: Mutex<Lanes<M>>,
@@ -248,6 +250,7 @@ impl<M> Slot<M> {
             budget: None,
             mailbox,
             urgent: AtomicBool::new(false),
+            roused: AtomicBool::new(false),
             handled: AtomicUsize::new(0),
             lanes: Mutex::new(Lanes {
                 data: VecDeque::new(),
@@ -290,7 +293,7 @@ impl<M> Slot<M> {
         let turn = Arc::clone(&waiting.turn);
         lanes.line.push_back(waiting);
         let admitted = self.admit(&mut lanes);
-        wake(lanes.host.take(), lanes);
+        self.rouse(lanes);
         wake_all(admitted);
         Ok(Some(turn))
     }
@@ -320,7 +323,7 @@ impl<M> Slot<M> {
         }
         lanes.data.push_back(message);
         lanes.counts.accepted += 1;
-        wake(lanes.host.take(), lanes);
+        self.rouse(lanes);
         drop(oldest);
         Ok(())
     }
@@ -523,9 +526,18 @@ impl<M> Slot<M> {
         admitted
     }
 
-    fn urge(&self, mut lanes: MutexGuard<'_, Lanes<M>>) {
+    fn urge(&self, lanes: MutexGuard<'_, Lanes<M>>) {
         self.urgent.store(true, Ordering::Release);
-        wake(lanes.host.take(), lanes);
+        self.rouse(lanes);
+    }
+
+    /// Wakes a parked host.
+    fn rouse(&self, mut lanes: MutexGuard<'_, Lanes<M>>) {
+        let host = lanes.host.take();
+        if host.is_some() {
+            self.roused.store(true, Ordering::Release);
+        }
+        wake(host, lanes);
     }
 }
 

@@ -47,6 +47,8 @@ pub(crate) enum Effect {
 pub(crate) struct Outbox {
     queue: VecDeque<Queued>,
     in_line: Option<Box<dyn Placed>>,
+    /// Whether its owner waits until everything has left.
+    leaving: bool,
     waker: Waker,
     /// Boxed, since few actors record.
     stream: Option<Box<Stream>>,
@@ -101,7 +103,7 @@ impl Outbox {
                 }),
             })
         });
-        Self { queue: VecDeque::new(), in_line: None, waker, stream }
+        Self { queue: VecDeque::new(), in_line: None, leaving: false, waker, stream }
     }
 
     /// Takes the effects of one step and performs what may be performed now.
@@ -149,7 +151,9 @@ impl Outbox {
     fn pump(&mut self, kernel: &Kernel, belongings: &mut Belongings, durable: Sequence) {
         loop {
             if let Some(placed) = &self.in_line {
-                if !placed.is_settled(&self.waker) {
+                // Nobody is woken for a message that nothing stands behind.
+                let quiet = self.queue.is_empty() && !self.leaving;
+                if !placed.is_settled(&self.waker, quiet) {
                     return;
                 }
                 self.in_line = None;
@@ -180,6 +184,11 @@ impl Outbox {
         placed.give_up(AskError::Deadlock(path));
         self.in_line = None;
         true
+    }
+
+    /// The owner waits from now on until everything has left: it is woken for each message taken in.
+    pub(crate) fn leave(&mut self) {
+        self.leaving = true;
     }
 
     /// Whether the actor may take more data.

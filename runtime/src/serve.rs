@@ -11,6 +11,7 @@
 use std::{
     collections::VecDeque,
     future::{Future, poll_fn},
+    mem,
     sync::Arc,
     task::Poll,
 };
@@ -232,11 +233,15 @@ async fn run<A: Actor>(
     batch: &mut VecDeque<A::Msg>,
 ) -> ExitReason {
     let mut control = VecDeque::new();
-    let mut steps = 0;
+    let (mut steps, mut parked) = (0, false);
     let most = slot.kernel.batch(BATCH_MESSAGES);
     loop {
         let intake = stage.intake();
-        poll_fn(|cx| {
+        parked = poll_fn(|cx| {
+            if mem::take(&mut parked) && !slot.is_roused() {
+                steps = 0;
+                return Poll::Pending;
+            }
             if steps >= most {
                 // The executor's cooperative budget does not see this queue.
                 steps = 0;
@@ -304,6 +309,7 @@ pub(crate) fn run_batch<A: Actor>(
 
 /// Waits until every effect has left; returns what the journal refused.
 async fn drain<A: Actor>(slot: &Slot<A::Msg>, stage: &mut Stage<A>) -> Option<ExitReason> {
+    stage.outbox.leave();
     loop {
         let fault = stage.flush();
         if fault.is_some() || stage.outbox.is_empty() {

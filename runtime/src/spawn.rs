@@ -152,7 +152,7 @@ pub(crate) fn prepare<A: Actor>(
     let spawn = spawn.inheriting(budget);
     let Spawn { name, mailbox, journal, shutdown, budget, charge } = spawn;
     let name: Arc<str> = match parent {
-        Some((_, parent)) => format!("{parent}/{name}").into(),
+        Some((_, parent)) => [parent, "/", &name].concat().into(),
         None => name.into(),
     };
     let id = kernel.next_actor();

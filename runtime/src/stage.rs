@@ -125,6 +125,9 @@ impl<A: Actor> Stage<A> {
     ///
     /// A message that could never be taken in becomes a dead letter, and what stands behind it goes on.
     pub(crate) fn stand_in_line(&mut self) -> Option<ExitReason> {
+        if self.outbox.is_empty() {
+            return None;
+        }
         loop {
             let blocked =
                 (self.intake() != Intake::All).then(|| (&self.kernel.waits, self.cx.slot.waiter()));
@@ -140,6 +143,9 @@ impl<A: Actor> Stage<A> {
 
     /// Sends the records of the last steps to the journal and performs what is free to leave.
     pub(crate) fn flush(&mut self) -> Option<ExitReason> {
+        if self.outbox.is_empty() {
+            return None;
+        }
         let Self { outbox, belongings, kernel, .. } = self;
         let flushed = AssertUnwindSafe(|| outbox.flush(kernel, belongings));
         match std::panic::catch_unwind(flushed) {

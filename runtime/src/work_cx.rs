@@ -122,7 +122,7 @@ impl WorkCx {
             };
             poll_fn(|cx| {
                 // A place that is settled, or given up with the future, is left.
-                line.take_if(|place| place.is_settled(cx.waker()));
+                line.take_if(|place| place.is_settled(cx.waker(), false));
                 Pin::new(&mut waiter).poll(cx)
             })
             .await

@@ -46,15 +46,19 @@ impl<M> Slot<M> {
     }
 
     /// Moves what `intake` lets in into `control` and `batch`; pending when there is neither and nobody nudged.
+    ///
+    /// Ready with whether the host is parked ahead: the lanes are empty, and whoever fills them wakes it. Unless it
+    /// [`is_roused`](Self::is_roused) by then, it may pause when it has handled what it took, without another look.
     pub(crate) fn poll_take(
         &self,
         cx: &Context<'_>,
         control: &mut VecDeque<Control<M>>,
         batch: &mut VecDeque<M>,
         intake: Intake,
-    ) -> Poll<()> {
+    ) -> Poll<bool> {
         let mut lanes = self.lanes.lock();
         lanes.taken = 0;
+        self.roused.store(false, Ordering::Release);
         self.handled.store(0, Ordering::Release);
         let admitted = self.admit(&mut lanes);
         self.urgent.store(false, Ordering::Release);
@@ -73,11 +77,19 @@ impl<M> Slot<M> {
             for lane in [&mut lanes.control, &mut *control] {
                 shrink(lane);
             }
+        }
+        let parked = idle || (lanes.is_calm() && is_small(batch) && is_small(control));
+        if parked {
             lanes.park(cx.waker());
         }
         drop(lanes);
         wake_all(admitted);
-        if idle { Poll::Pending } else { Poll::Ready(()) }
+        if idle { Poll::Pending } else { Poll::Ready(parked) }
+    }
+
+    /// Whether a host that is parked ahead has to look at its lanes once more.
+    pub(crate) fn is_roused(&self) -> bool {
+        self.roused.load(Ordering::Acquire)
     }
 
     /// Moves what the control lane holds into `control`, in the middle of a batch.
@@ -90,6 +102,7 @@ impl<M> Slot<M> {
     /// Returns what was taken and not handled to the front of its lanes: control of an actor that has begun a call, and data.
     pub(crate) fn hold(&self, control: &mut VecDeque<Control<M>>, batch: &mut VecDeque<M>) {
         let mut lanes = self.lanes.lock();
+        self.roused.store(true, Ordering::Release);
         while let Some(entry) = control.pop_back() {
             match entry {
                 Control::Message(_) => lanes.control.push_front(entry),
@@ -261,6 +274,15 @@ impl<M> Lanes<M> {
         }
     }
 
+    /// Whether there is nothing to take, nobody to admit, and no room to give back.
+    fn is_calm(&self) -> bool {
+        self.data.is_empty()
+            && self.control.is_empty()
+            && self.line.is_empty()
+            && is_small(&self.data)
+            && is_small(&self.control)
+    }
+
     fn park(&mut self, waker: &Waker) {
         if !self.host.as_ref().is_some_and(|host| host.will_wake(waker)) {
             self.host = Some(waker.clone());
@@ -274,9 +296,14 @@ impl<M: Send + 'static> Wake for Slot<M> {
     }
 }
 
+/// Whether a queue has no more room than an idle one keeps.
+fn is_small<T>(queue: &VecDeque<T>) -> bool {
+    queue.capacity() <= QUEUE_SHRINK_ABOVE
+}
+
 /// Gives back what a burst needed.
 fn shrink<T>(queue: &mut VecDeque<T>) {
-    if queue.capacity() > QUEUE_SHRINK_ABOVE && queue.is_empty() {
+    if !is_small(queue) && queue.is_empty() {
         queue.shrink_to(QUEUE_SHRINK_ABOVE);
     }
 }

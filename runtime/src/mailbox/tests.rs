@@ -34,6 +34,8 @@ struct Books {
     slot: Slot<u64>,
     bell: Arc<Bell>,
     parked: bool,
+    /// Parked before it has handled what it took.
+    ahead: bool,
     batch: VecDeque<u64>,
     in_batch: usize,
     handled: Vec<u64>,
@@ -49,6 +51,7 @@ impl Books {
             slot: slot(capacity, overflow),
             bell: Arc::default(),
             parked: false,
+            ahead: false,
             batch: VecDeque::new(),
             in_batch: 0,
             handled: Vec::new(),
@@ -68,7 +71,11 @@ impl Books {
             }
             3 if self.batch.is_empty() => self.take(),
             4 => self.handle(),
-            5 => self.slot.put_back(&mut self.batch),
+            5 => {
+                // The next incarnation looks for itself.
+                self.ahead = false;
+                self.slot.put_back(&mut self.batch);
+            }
             _ => {}
         }
         self.check();
@@ -87,7 +94,7 @@ impl Books {
             Ok(Some(turn)) => {
                 let bell = Arc::<Bell>::default();
                 // A place may have come free at once.
-                if turn.poll(&Arc::clone(&bell).into()).is_pending() {
+                if turn.poll(&Arc::clone(&bell).into(), false).is_pending() {
                     self.waiting.push((turn, bell));
                 }
             }
@@ -103,6 +110,7 @@ impl Books {
         let cx = Context::from_waker(&waker);
         let taken = self.slot.poll_take(&cx, &mut VecDeque::new(), &mut self.batch, Intake::All);
         self.parked = taken.is_pending();
+        self.ahead = taken == Poll::Ready(true);
         self.in_batch = 0;
     }
 
@@ -118,6 +126,10 @@ impl Books {
         let tally = self.slot.tally();
         assert!(tally.kept <= self.slot.mailbox.capacity, "{tally:?}");
         assert!(self.handled.is_sorted(), "{:?}", self.handled);
+        if self.ahead && self.batch.is_empty() {
+            self.ahead = false;
+            self.parked = !self.slot.is_roused();
+        }
         if self.parked && tally.kept > 0 {
             assert!(self.bell.rang(), "a message for a parked host rang no bell");
             self.parked = false;
@@ -181,7 +193,7 @@ fn the_newest_of_one_place_replaces_what_the_host_has_taken_and_not_handled() {
     let (mut control, mut batch) = (VecDeque::new(), VecDeque::new());
     slot.offer(1).unwrap();
     let cx = Context::from_waker(&bell);
-    assert_eq!(slot.poll_take(&cx, &mut control, &mut batch, Intake::All), Poll::Ready(()));
+    assert_eq!(slot.poll_take(&cx, &mut control, &mut batch, Intake::All), Poll::Ready(true));
     slot.offer(2).unwrap();
     assert_eq!(slot.tally(), Tally { accepted: 2, kept: 1, ..Tally::default() });
     slot.put_back(&mut batch);
@@ -257,12 +269,80 @@ fn what_was_meant_for_an_earlier_incarnation_is_dropped_and_counted() {
 }
 
 #[test]
+fn a_host_that_parked_ahead_is_roused_by_whatever_comes() {
+    let bell = Arc::<Bell>::default();
+    let waker = Arc::clone(&bell).into();
+    let cx = Context::from_waker(&waker);
+    let arrivals: [fn(&Slot<u64>); 5] = [
+        |slot| slot.offer(2).unwrap(),
+        |slot| slot.follow_up(2).unwrap(),
+        |slot| slot.deliver(1, 2),
+        |slot| slot.nudge(),
+        |slot| slot.order_stop(),
+    ];
+    for arrive in arrivals {
+        let slot = slot(4, Overflow::Wait);
+        let (mut control, mut batch) = (VecDeque::new(), VecDeque::new());
+        slot.begin();
+        slot.offer(1).unwrap();
+        let taken = slot.poll_take(&cx, &mut control, &mut batch, Intake::All);
+        assert_eq!((taken, slot.is_roused(), bell.rang()), (Poll::Ready(true), false, false));
+        arrive(&slot);
+        assert!(slot.is_roused() && bell.rang());
+    }
+}
+
+#[test]
+fn a_host_looks_again_at_what_it_puts_back_and_at_whoever_stands_in_line() {
+    let slot = slot(1, Overflow::Wait);
+    let cx = Context::from_waker(Waker::noop());
+    let (mut control, mut batch) = (VecDeque::new(), VecDeque::new());
+    slot.begin();
+    slot.offer(1).unwrap();
+    let turn = slot.offer_or_wait(2).unwrap();
+    let taken = slot.poll_take(&cx, &mut control, &mut batch, Intake::All);
+    assert_eq!(taken, Poll::Ready(false), "somebody stands in line");
+    assert_eq!(slot.leave(&turn.unwrap()), Some(2));
+    batch.clear();
+    slot.mark_handled(1);
+    slot.offer(3).unwrap();
+    let taken = slot.poll_take(&cx, &mut control, &mut batch, Intake::All);
+    assert_eq!((taken, slot.is_roused()), (Poll::Ready(true), false));
+    slot.hold(&mut control, &mut batch);
+    assert!(slot.is_roused());
+}
+
+#[test]
+fn a_sender_that_waits_quietly_is_woken_only_for_what_comes_back() {
+    let cx = Context::from_waker(Waker::noop());
+    for (quiet, taken_in) in [(true, true), (true, false), (false, true), (false, false)] {
+        let slot = slot(1, Overflow::Wait);
+        slot.begin();
+        slot.offer(1).unwrap();
+        let turn = slot.offer_or_wait(2).unwrap().unwrap();
+        let bell = Arc::<Bell>::default();
+        assert!(turn.poll(&Arc::clone(&bell).into(), quiet).is_pending());
+        if taken_in {
+            for _ in 0..2 {
+                let batch = &mut VecDeque::new();
+                assert!(slot.poll_take(&cx, &mut VecDeque::new(), batch, Intake::All).is_ready());
+            }
+        } else {
+            slot.close(&ExitReason::Normal);
+        }
+        assert_eq!(bell.rang(), !(quiet && taken_in));
+        let fate = turn.poll(Waker::noop(), quiet);
+        assert_eq!(fate, Poll::Ready(if taken_in { Ok(()) } else { Err(2) }));
+    }
+}
+
+#[test]
 fn a_closed_address_hands_everything_back() {
     let slot = slot(1, Overflow::Wait);
     slot.offer(1).unwrap();
     let turn = slot.offer_or_wait(2).unwrap().unwrap();
     assert_eq!(slot.close(&ExitReason::Normal), [1]);
-    assert_eq!(turn.poll(Waker::noop()), Poll::Ready(Err(2)));
+    assert_eq!(turn.poll(Waker::noop(), false), Poll::Ready(Err(2)));
     assert_eq!(slot.offer(3), Err((3, Closed::Stopped)));
     assert_eq!(slot.follow_up(4), Err((4, Closed::Stopped)));
     assert!(slot.close(&ExitReason::Shutdown).is_empty());

@@ -24,7 +24,7 @@ pub(crate) struct Waiting<M> {
 impl<M> Waiting<M> {
     /// Puts `message` in line.
     pub(crate) fn new(message: M) -> Self {
-        let state = TurnState::Waiting { waker: None, edge: None };
+        let state = TurnState::Waiting { waker: None, quiet: false, edge: None };
         Self { message, turn: Arc::new(Turn(Mutex::new(state))) }
     }
 }
@@ -35,25 +35,32 @@ pub(crate) struct Turn<M>(Mutex<TurnState<M>>);
 enum TurnState<M> {
     Waiting {
         waker: Option<Waker>,
+        /// Whether the sender is to be woken only if its message comes back.
+        quiet: bool,
         /// The sender's wait in the wait-for graph, while it can do nothing else.
         edge: Option<Edge>,
     },
-    Taken,
+    /// Taken in, by a mailbox whose lanes are locked: a waker that is not used is left here, to be dropped by the sender.
+    Taken {
+        _unused: Option<Waker>,
+    },
     Returned(M),
     Over,
 }
 
 impl<M> Turn<M> {
     /// Ready when the message was taken in, or with the message when it came back.
-    pub(crate) fn poll(&self, waker: &Waker) -> Poll<Result<(), M>> {
+    ///
+    /// A sender that has nothing to do once its message is taken in waits `quiet`ly: only what comes back wakes it.
+    pub(crate) fn poll(&self, waker: &Waker, quiet: bool) -> Poll<Result<(), M>> {
         let mut state = self.0.lock();
         match mem::replace(&mut *state, TurnState::Over) {
             TurnState::Waiting { edge, .. } => {
-                *state = TurnState::Waiting { waker: Some(waker.clone()), edge };
+                *state = TurnState::Waiting { waker: Some(waker.clone()), quiet, edge };
                 Poll::Pending
             }
             TurnState::Returned(message) => Poll::Ready(Err(message)),
-            TurnState::Taken | TurnState::Over => Poll::Ready(Ok(())),
+            TurnState::Taken { .. } | TurnState::Over => Poll::Ready(Ok(())),
         }
     }
 
@@ -85,24 +92,24 @@ impl<M> Turn<M> {
 
     /// Settles the turn as taken in; returns whom to wake once no lock is held.
     pub(crate) fn take(&self) -> Option<Waker> {
-        self.settle(TurnState::Taken)
+        let mut state = self.0.lock();
+        let TurnState::Waiting { waker, quiet, edge } = &mut *state else { return None };
+        let waker = waker.take();
+        let (woken, unused) = if *quiet { (None, waker) } else { (waker, None) };
+        // The edge leaves the graph while the turn is locked, so no check sees a wait that has ended.
+        drop(edge.take());
+        *state = TurnState::Taken { _unused: unused };
+        woken
     }
 
     /// Hands `message` back; returns whom to wake once no lock is held.
     pub(crate) fn hand_back(&self, message: M) -> Option<Waker> {
-        self.settle(TurnState::Returned(message))
-    }
-
-    fn settle(&self, end: TurnState<M>) -> Option<Waker> {
         let mut state = self.0.lock();
-        match mem::replace(&mut *state, end) {
-            // The edge leaves the graph while the turn is locked, so no check sees a wait that has ended.
-            TurnState::Waiting { waker, edge } => {
-                drop(edge);
-                waker
-            }
-            TurnState::Taken | TurnState::Returned(_) | TurnState::Over => None,
-        }
+        let TurnState::Waiting { waker, edge, .. } = &mut *state else { return None };
+        let waker = waker.take();
+        drop(edge.take());
+        *state = TurnState::Returned(message);
+        waker
     }
 }
 

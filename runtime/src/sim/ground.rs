@@ -143,11 +143,13 @@ impl Ground {
             // What a target does with its message is its own fault.
             let sent = catch_unwind(AssertUnwindSafe(|| send(&kernel)));
             if let Some(place) = sent.unwrap_or_default() {
-                poll_fn(
-                    move |cx| {
-                        if place.is_settled(cx.waker()) { Poll::Ready(()) } else { Poll::Pending }
-                    },
-                )
+                poll_fn(move |cx| {
+                    if place.is_settled(cx.waker(), false) {
+                        Poll::Ready(())
+                    } else {
+                        Poll::Pending
+                    }
+                })
                 .await;
             }
         }
