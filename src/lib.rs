@@ -60,3 +60,8 @@ pub mod testing {}
 #[cfg(doctest)]
 #[doc = include_str!("../docs/SUPERVISION.md")]
 pub mod supervision {}
+
+/// The code of docs/EVENTS.md.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/EVENTS.md")]
+pub mod events {}

@@ -3,7 +3,8 @@
 //! A [`slot`] calls a [`Behaviour`] and turns its answer into a message; a behaviour knows nothing of actors. An
 //! [`Agent`] is the handle to all slots of one name. What a behaviour is given and may answer is in [`call`]; a Rust
 //! closure becomes one through [`function`], a program of any language through [`command`] (one run a part) or
-//! [`process`] (long-running, JSON lines), both described by [`program`] and started by [`launcher`].
+//! [`process`] (long-running, JSON lines), both described by [`program`] and started by [`launcher`]. Through [`hearing`] events
+//! call an agent.
 //!
 //! # Invariants
 //! - Every call ends in a value or in one [`AgentError`]; dropping its future cancels it.
@@ -13,6 +14,7 @@ pub mod call;
 pub mod command;
 pub mod function;
 pub mod handle;
+pub mod hearing;
 pub mod launcher;
 pub mod output;
 pub mod process;

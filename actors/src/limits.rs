@@ -59,6 +59,9 @@ pub const ROSTER_MAILBOX: usize = 65_536;
 /// Direct calls that wait at one slot.
 pub const CALLS_QUEUED_MAX: usize = 1_024;
 
+/// Events that wait for an agent that is called for each.
+pub const HEARD_EVENTS_MAX: usize = 1_024;
+
 /// Messages that a slot's mailbox holds.
 pub const SLOT_MAILBOX: usize = 1_024;
 

@@ -15,6 +15,7 @@ use runtime::{
     address::Addr,
     admission::Admission,
     engine::journal::JournalError,
+    events::{Filter, Received},
     mailbox::{Mailbox, Overflow},
     node::{Node, Stopped},
     spawn::Spawn,
@@ -24,7 +25,8 @@ use crate::{
     agent::{
         call::{Behaviour, CallContext},
         function::{Blocking, Function},
-        handle::AgentBuilder,
+        handle::{Agent, AgentBuilder},
+        hearing::{self, Hearing},
     },
     assign::SlotId,
     dispatch::{Pattern, RunBuilder},
@@ -119,6 +121,27 @@ impl AgentSystem {
         make: impl Fn(usize) -> Arc<dyn Behaviour<I, O>> + Send + 'static,
     ) -> AgentBuilder<I, O> {
         AgentBuilder::new(self.clone(), name, move |instance, _| make(instance))
+    }
+
+    /// Calls `agent` for each event that passes `filter`, published from now on; each call may take the time `within`.
+    ///
+    /// Of the events for somebody, those count that are for the agent by name (`agent/rust` for the agent `rust`) or for the run
+    /// in `filter`. `into_input` makes the agent's input of an event, or of the number of events that were lost because the agent
+    /// is slow. Calls run as far as the agent has places, [`HEARD_EVENTS_MAX`](crate::limits::HEARD_EVENTS_MAX) events wait. A
+    /// call that fails is published as `task_failed`. It ends with the agent, or when the address returned is stopped.
+    pub fn on<I: Send + 'static, O: Send + 'static>(
+        &self,
+        filter: Filter,
+        agent: &Agent<I, O>,
+        within: Duration,
+        into_input: impl Fn(Received) -> Option<I> + Send + Sync + 'static,
+    ) -> Addr<hearing::Msg> {
+        let (agent, into_input) = (agent.clone(), Arc::new(into_input));
+        let spawn = Spawn::named(format!("agent/{}/hearing", agent.name()));
+        self.0.node.spawn(spawn, move || {
+            let into_input = Arc::<_>::clone(&into_input);
+            Hearing::new(agent.clone(), filter.clone(), within, into_input)
+        })
     }
 
     /// Describes a run of a pattern; awaiting it starts it and waits for its outcome.

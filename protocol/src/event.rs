@@ -7,10 +7,11 @@
 
 use std::collections::BTreeMap;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::Value;
-use crate::check::{self, Fault};
+use crate::check::{self, Fault, ensure};
 use crate::clock::{Tick, check_ticks};
 use crate::id::{ActorId, EventId, RunId};
 
@@ -33,7 +34,7 @@ pub struct Event {
     pub source: String,
     /// Whom it is for; absent means every subscriber.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub target: Option<ActorId>,
+    pub target: Option<Target>,
     /// The run that it belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<RunId>,
@@ -52,6 +53,28 @@ pub struct Event {
     /// Free labels.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub metadata: BTreeMap<String, String>,
+}
+
+/// Whom an event is for, where it is not for everyone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Target {
+    /// Those who follow the event's run.
+    Run,
+    /// One actor or agent, by its id.
+    Actor(ActorId),
+    /// The actor or agent of this name, and all below it: `agent/rust` stands for every instance of that agent.
+    Name(String),
+}
+
+impl Target {
+    /// Whether it is a name that means `receiver`: its own, or that of somebody above it.
+    pub fn names(&self, receiver: &str) -> bool {
+        let Self::Name(name) = self else { return false };
+        receiver
+            .strip_prefix(name.as_str())
+            .is_some_and(|below| below.is_empty() || below.starts_with('/'))
+    }
 }
 
 /// A run was split and this task came to be.
@@ -96,13 +119,31 @@ impl Event {
         self.coordinator_id = Some(coordinator);
     }
 
-    /// Checks names, clock and labels.
+    /// Reads the payload as the type that its schema is.
+    ///
+    /// # Errors
+    /// [`Fault`] says what of it does not fit.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, Fault> {
+        T::deserialize(&self.data).map_err(|error| {
+            Fault::new("data", format!("of `{}` is of another schema: {error}", self.kind))
+        })
+    }
+
+    /// Checks names, target, clock and labels.
     ///
     /// # Errors
     /// [`Fault`] names the first field that breaks a rule.
     pub fn check(&self) -> Result<(), Fault> {
         check::name("type", &self.kind)?;
         check::name("source", &self.source)?;
+        match &self.target {
+            Some(Target::Run) => {
+                let rule = "is the run, but the event is of none; name it in `run`";
+                ensure(self.run.is_some(), "target", rule)?;
+            }
+            Some(Target::Name(name)) => check::name("target", name)?,
+            Some(Target::Actor(_)) | None => {}
+        }
         check_ticks("clock", &self.clock)?;
         check::labels("metadata", &self.metadata)
     }
@@ -122,6 +163,31 @@ mod tests {
             (event.published_at, event.coordinator_id),
             (Some(2), Some(ActorId::from_u128(3)))
         );
+    }
+
+    #[test]
+    fn a_name_means_its_bearer_and_all_below() {
+        let team = Target::Name(String::from("team"));
+        assert!(team.names("team") && team.names("team/worker/2"));
+        assert!(!team.names("teams") && !team.names("other/team") && !Target::Run.names("team"));
+    }
+
+    #[test]
+    fn a_target_has_a_name_and_a_run_that_is_meant_is_given() {
+        let sound = Event::new(EventId::from_u128(1), TASK_CREATED, "run/1");
+        let to = |target| Event { target: Some(target), ..sound.clone() };
+        assert_eq!(to(Target::Run).check().unwrap_err().field, "target");
+        assert_eq!(to(Target::Name(String::new())).check().unwrap_err().field, "target");
+        let run = Some(RunId::from_u128(2));
+        assert_eq!(Event { run, ..to(Target::Run) }.check(), Ok(()));
+    }
+
+    #[test]
+    fn a_payload_is_read_as_its_type_or_refused_by_its_field() {
+        let event = Event::new(EventId::from_u128(1), "price_changed", "shop");
+        let priced = Event { data: serde_json::json!(7), ..event };
+        assert_eq!(priced.read::<u64>(), Ok(7));
+        assert_eq!(priced.read::<String>().unwrap_err().field, "data");
     }
 
     #[test]

@@ -23,7 +23,7 @@ use crate::{
     clock::{Clock, ManualClock, Moment, Random, SeededRandom},
     dead_letters::DeadLetters,
     engine::{journal::Journal, local::MemoryJournal},
-    events::{Bus, Event, EventKind},
+    events::{Bus, Draft, Event, EventKind, PublishError},
     lab::Lab,
     registry::Registry,
     tasks::{Executor, TaskKind},
@@ -135,17 +135,35 @@ impl Kernel {
         self.lab.as_ref().map_or(most, |lab| lab.batch(most))
     }
 
-    /// An event that `source` publishes now.
-    pub(crate) fn event(&self, kind: EventKind, source: &str) -> Event {
+    /// The id of an event that is published now.
+    pub(crate) fn new_event(&self) -> EventId {
         let millis = u64::try_from(self.clock.unix_nanos() / 1_000_000).unwrap_or(0);
-        Event::new(EventId::from_parts(millis, self.random.next_u128()), kind, source)
+        EventId::from_parts(millis, self.random.next_u128())
     }
 
+    /// An event that `source` publishes now.
+    pub(crate) fn event(&self, kind: EventKind, source: &str) -> Event {
+        Event::new(self.new_event(), kind, source)
+    }
+
+    /// Publishes an event that was found valid, or is of the kernel's own.
     pub(crate) fn publish(&self, event: Event) {
         let kind = event.kind.clone();
         if let Err(fault) = self.bus.publish(event, self.clock.unix_nanos(), self.coordinator) {
             tracing::error!(%fault, kind, "an event of the kernel's own is not valid");
         }
+    }
+
+    /// Publishes what `source` wants to.
+    pub(crate) fn publish_draft(
+        &self,
+        draft: Draft,
+        source: &str,
+    ) -> Result<EventId, PublishError> {
+        let event = draft.event(self.new_event(), source)?;
+        let id = event.id;
+        self.publish(event);
+        Ok(id)
     }
 
     /// Charges a message to `budget`.

@@ -151,6 +151,9 @@ pub const EVENT_QUEUE_MAX: usize = 65_536;
 /// The published event ids that a bus remembers, to drop the second event of an id.
 pub const EVENT_IDS_MAX: usize = 4_096;
 
+/// The data of one event, in bytes, about.
+pub const EVENT_DATA_BYTES_MAX: usize = 64 << 10;
+
 /// How long a cancelled actor waits for those below it before it leaves them behind.
 pub const QUIESCENCE_WAIT: Duration = Duration::from_secs(1);
 

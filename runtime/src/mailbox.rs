@@ -284,9 +284,18 @@ impl<M> Slot<M> {
 
     /// Offers `message`; where the policy is to wait, joins the line and returns the turn to wait for.
     pub(crate) fn offer_or_wait(&self, message: M) -> Result<Option<Arc<Turn<M>>>, (M, Closed)> {
+        match self.mailbox.overflow {
+            Overflow::Wait => self.join_line(message),
+            Overflow::Reject | Overflow::DropOldest | Overflow::DropNewest => {
+                self.offer(message).map(|()| None)
+            }
+        }
+    }
+
+    /// Puts `message` into the data lane or, whatever the policy is, joins the line and returns the turn to wait for.
+    pub(crate) fn join_line(&self, message: M) -> Result<Option<Arc<Turn<M>>>, (M, Closed)> {
         let mut lanes = self.lanes.lock();
-        let waits = self.mailbox.overflow == Overflow::Wait && lanes.ended.is_none();
-        if !waits || !self.is_full(&lanes) {
+        if lanes.ended.is_some() || !self.is_full(&lanes) {
             return self.put(lanes, message).map(|()| None);
         }
         let waiting = Waiting::new(message);
@@ -351,6 +360,11 @@ impl<M> Slot<M> {
     /// Delivers the answer of a call, as [`deliver_made`](Self::deliver_made) does; it is taken even while calls are open.
     pub(crate) fn deliver_answer(&self, incarnation: u32, make: impl FnOnce() -> M) {
         self.control(Some(incarnation), made(make, Control::Answer));
+    }
+
+    /// Crashes whichever incarnation lives: a function of the actor's own, that outlives incarnations, panicked with this text.
+    pub(crate) fn crash(&self, why: String) {
+        self.control(None, Control::Crash(why));
     }
 
     /// Puts a notice into the control lane of whichever incarnation lives.

@@ -9,7 +9,7 @@ use std::{fmt, path::Path, sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
-use protocol::{RunId, Value};
+use protocol::{EventId, RunId, Value};
 use tokio::runtime::Handle;
 
 use crate::{
@@ -24,7 +24,7 @@ use crate::{
         journal::{Journal, JournalError},
         local::{MemoryJournal, OpenJournalError, RedbJournal},
     },
-    events::{Bus, EventKind},
+    events::{Bus, Draft, EventKind, PublishError},
     kernel::{Host, Kernel, Parts},
     lab::Lab,
     limits::{FLUSH_WAIT, SHUTDOWN_DEFAULT, WHEEL_TICK},
@@ -243,6 +243,14 @@ impl Node {
             event.data = data;
             kernel.publish(event);
         }
+    }
+
+    /// Publishes an event of `source`, at once.
+    ///
+    /// # Errors
+    /// [`PublishError`] when the event is not valid; it then reaches nobody.
+    pub fn publish_event(&self, draft: Draft, source: &str) -> Result<EventId, PublishError> {
+        self.0.kernel.publish_draft(draft, source)
     }
 
     /// The node's journal.

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use protocol::RunId;
+use protocol::{EventId, RunId};
 
 use crate::{
     actor::{Actor, ExitReason},
@@ -22,6 +22,7 @@ use crate::{
     clock::ManualClock,
     context::Cx,
     engine::{journal::Journal, local::MemoryJournal},
+    events::{Bus, Draft, PublishError},
     kernel::{Kernel, Shelf},
     mailbox::{Mailbox, Slot},
     serve::run_batch,
@@ -128,7 +129,8 @@ impl<A: Actor> Probe<A> {
         while self.exit.is_none() {
             let intake = self.stage.intake();
             if self.slot.poll_take(&cx, &mut control, &mut batch, intake).is_pending() {
-                if self.shelf.poll_tasks() {
+                let tally = self.slot.tally();
+                if self.shelf.poll_tasks() || self.slot.tally() != tally {
                     continue;
                 }
                 return;
@@ -137,6 +139,21 @@ impl<A: Actor> Probe<A> {
             let ended = run_batch(slot, stage, &mut control, &mut batch, &mut 0);
             self.exit = ended.or_else(|| self.stage.flush()).or_else(|| self.stage.stand_in_line());
         }
+    }
+
+    /// Publishes an event of `source`; a subscription of the actor hears it at once.
+    ///
+    /// # Errors
+    /// [`PublishError`] when the event is not valid; it then reaches nobody.
+    pub fn publish(&mut self, draft: Draft, source: &str) -> Result<EventId, PublishError> {
+        let id = self.kernel.publish_draft(draft, source)?;
+        self.settle();
+        Ok(id)
+    }
+
+    /// The bus on which the actor's events are published.
+    pub fn events(&self) -> &Bus {
+        &self.kernel.bus
     }
 
     fn step(&mut self, step: impl FnOnce(&mut A, &mut Cx<A>)) {

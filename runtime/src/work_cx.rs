@@ -1,4 +1,4 @@
-//! `WorkCx`: what the async work of an actor may await and read: answers, sleeps, time and dice of its node.
+//! `WorkCx`: what the async work of an actor may await and read: answers, events, sleeps, time and dice of its node.
 //!
 //! Made by [`Cx::work_cx`] and [`Cx::handler_cx`]; agents see it through their call context. The work of a handler is an edge of
 //! the wait-for graph while it awaits nothing but answers.
@@ -18,6 +18,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use protocol::{EventId, Refusal};
 
 use crate::{
     actor::{Actor, ActorId},
@@ -25,6 +26,7 @@ use crate::{
     ask::{Answer, AskError, Reply, TaskAsk, Waiter},
     clock::Moment,
     context::{AskTarget, Cx},
+    events::{Draft, Filter, PublishError, Received, Subscription},
     kernel::Kernel,
     timers::Sleep,
     waits::{self, Edge, Holder},
@@ -35,13 +37,15 @@ use crate::{
 pub struct WorkCx {
     kernel: Arc<Kernel>,
     from: ActorId,
+    name: Arc<str>,
     handler: Option<Arc<Handler>>,
 }
 
 impl<A: Actor> Cx<A> {
     /// What the async work of this actor may use.
     pub fn work_cx(&self) -> WorkCx {
-        WorkCx { kernel: Arc::clone(&self.slot.kernel), from: self.slot.id, handler: None }
+        let (kernel, name) = (Arc::clone(&self.slot.kernel), Arc::clone(&self.slot.name));
+        WorkCx { kernel, from: self.slot.id, name, handler: None }
     }
 
     /// The same for work that answers questions of this actor, as number `handler` of at most `handlers` at a time.
@@ -129,6 +133,27 @@ impl WorkCx {
         }
     }
 
+    /// Subscribes to the events that pass `filter`, published from now on, until what is returned is dropped.
+    ///
+    /// Of the events for somebody, those come that are for the actor's name or one above it, or for the run in `filter`.
+    ///
+    /// # Errors
+    /// [`Code::Overloaded`](protocol::Code::Overloaded) when the node has
+    /// [`EVENT_SUBSCRIPTIONS_MAX`](crate::limits::EVENT_SUBSCRIPTIONS_MAX) subscriptions.
+    pub fn subscribe(&self, filter: Filter) -> Result<Events, Refusal> {
+        let filter = filter.receiver_named(&*self.name);
+        let subscription = self.kernel.bus.subscribe(filter)?;
+        Ok(Events { subscription, handler: self.handler.clone() })
+    }
+
+    /// Publishes an event of the actor, at once.
+    ///
+    /// # Errors
+    /// [`PublishError`] when the event is not valid; it then reaches nobody.
+    pub fn publish(&self, draft: Draft) -> Result<EventId, PublishError> {
+        self.kernel.publish_draft(draft, &self.name)
+    }
+
     /// Says that this handler has taken the question behind `reply`: nobody else of the actor can answer it.
     pub fn take<T>(&self, reply: &Reply<T>) {
         if let Some(handler) = &self.handler {
@@ -159,6 +184,29 @@ impl fmt::Debug for WorkCx {
     }
 }
 
+/// The events that some work has subscribed to.
+#[derive(Debug)]
+pub struct Events {
+    subscription: Subscription,
+    handler: Option<Arc<Handler>>,
+}
+
+impl Events {
+    /// Waits for the next event; `None` when the node is gone and everything is read.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing.
+    pub async fn next(&mut self) -> Option<Received> {
+        let _asleep = self.handler.clone().map(Asleep::new);
+        self.subscription.next().await
+    }
+
+    /// Takes the next event if one waits.
+    pub fn try_next(&mut self) -> Option<Received> {
+        self.subscription.try_next()
+    }
+}
+
 /// One handler of an actor, and what it awaits.
 struct Handler {
     waiter: waits::Waiter,
@@ -172,6 +220,12 @@ struct Awaits {
     asks: BTreeMap<u64, (Option<Holder>, Arc<dyn Fail>)>,
     sleeps: usize,
     edge: Option<Edge>,
+}
+
+impl fmt::Debug for Handler {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Handler({} of {})", self.waiter.handler, self.waiter.name)
+    }
 }
 
 /// An ask that can be ended from outside.
@@ -282,7 +336,7 @@ impl<T: Send + 'static> Answer<T> for HandlerAsk<T> {
     }
 }
 
-/// A handler that sleeps goes on by itself.
+/// A handler that sleeps, or waits for an event, goes on by itself.
 struct Asleep(Arc<Handler>);
 
 impl Asleep {

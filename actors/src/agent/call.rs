@@ -13,8 +13,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use protocol::{Code, Refusal, Retry, TaskId};
-use runtime::{ask::AskError, budget::Budget, clock::Moment, context::AskTarget, work_cx::WorkCx};
+use protocol::{Code, EventId, Refusal, Retry, TaskId};
+use runtime::{
+    ask::AskError,
+    budget::Budget,
+    clock::Moment,
+    context::AskTarget,
+    events::{Draft, Filter},
+    work_cx::{Events, WorkCx},
+};
 use serde::{Deserialize, Serialize};
 
 /// Does one piece of work at a time for whoever calls it.
@@ -114,10 +121,29 @@ impl CallContext {
         self.on_node().map(WorkCx::now)
     }
 
+    /// Subscribes to the events that pass `filter`, published from now on, until what is returned is dropped.
+    ///
+    /// Of the events for somebody, those come that are for this agent's name (`agent/rust` for the agent `rust`) or for the run
+    /// in `filter`. A slow reader is told how many it missed.
+    ///
+    /// # Errors
+    /// `Refused` where the call runs on no node, or the node has too many subscriptions.
+    pub fn subscribe(&self, filter: Filter) -> Result<Events, AskError> {
+        Ok(self.on_node()?.subscribe(filter)?)
+    }
+
+    /// Publishes an event of this agent.
+    ///
+    /// # Errors
+    /// `Refused` where the call runs on no node, or the event is not valid; it then reaches nobody.
+    pub fn publish(&self, draft: Draft) -> Result<EventId, AskError> {
+        self.on_node()?.publish(draft).map_err(|error| Refusal::from(error).into())
+    }
+
     fn on_node(&self) -> Result<&WorkCx, AskError> {
         self.work.as_ref().ok_or_else(|| {
             let text =
-                "this call runs on no node; start its agent on one to ask, sleep or throw dice";
+                "this call runs on no node; start its agent on one to ask, sleep, throw dice or hear events";
             Refusal::new(Code::NotSupported, text).into()
         })
     }

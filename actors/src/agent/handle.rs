@@ -15,6 +15,7 @@ use runtime::{
     actor::ActorId,
     address::{Addr, Delivery, Target},
     ask::{AskError, Reply},
+    child::ChildRef,
     context::AskTarget,
     mailbox::{Mailbox, Overflow},
     spawn::Spawn,
@@ -40,6 +41,8 @@ struct Group<I, O> {
     /// By ascending id.
     slots: Vec<(SlotId, Addr<slot::Msg<I, O>>)>,
     supervisors: Vec<Supervised>,
+    /// Calls of one instance at a time.
+    concurrency: u32,
     turn: AtomicUsize,
 }
 
@@ -88,8 +91,20 @@ impl<I: Send + 'static, O: Send + 'static> Agent<I, O> {
             key: AgentKey { number: u32::MAX, name: "mock".into() },
             slots: Vec::new(),
             supervisors: Vec::new(),
+            concurrency: 1,
             turn: AtomicUsize::new(0),
         }))
+    }
+
+    /// How many calls it can do at a time.
+    pub(crate) fn places(&self) -> usize {
+        let concurrency = usize::try_from(self.0.concurrency).unwrap_or(usize::MAX);
+        self.0.slots.len().saturating_mul(concurrency)
+    }
+
+    /// The actors that stand for its instances.
+    pub(crate) fn instances(&self) -> Vec<ChildRef> {
+        self.0.slots.iter().map(|(_, slot)| slot.child()).collect()
     }
 
     /// The address of one instance.
@@ -242,7 +257,8 @@ impl<I: Send + 'static, O: Send + 'static> AgentBuilder<I, O> {
             }
             supervisors.push(supervised);
         }
-        Ok(Agent(Arc::new(Group { key, slots, supervisors, turn: AtomicUsize::new(0) })))
+        let (concurrency, turn) = (self.concurrency, AtomicUsize::new(0));
+        Ok(Agent(Arc::new(Group { key, slots, supervisors, concurrency, turn })))
     }
 
     fn start_instance(&self, instance: usize, name: &Arc<str>) -> Supervised {

@@ -12,6 +12,7 @@ mod asks;
 mod bounds;
 mod chaos;
 mod ends;
+mod events;
 mod map_reduce;
 mod resume;
 mod simulated;

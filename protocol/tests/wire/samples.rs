@@ -304,7 +304,7 @@ fn open() -> Payload {
 
 fn published() -> Event {
     let mut event = Event::new(EventId::from_u128(15), event::TASK_COMPLETED, "agent/reviewer");
-    event.target = Some(ActorId::from(agent(2)));
+    event.target = Some(event::Target::Actor(ActorId::from(agent(2))));
     event.run = Some(RunId::from_u128(13));
     event.data = serde_json::json!({"task": "b.rs"});
     event.clock = clock(5);

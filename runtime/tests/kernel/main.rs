@@ -13,6 +13,8 @@ mod dead_letters;
 #[cfg(test)]
 mod ends;
 #[cfg(test)]
+mod events;
+#[cfg(test)]
 mod mail;
 #[cfg(test)]
 mod nodes;

@@ -5,6 +5,7 @@ use proptest::option::of;
 use proptest::prelude::*;
 use proptest::sample::select;
 
+use synod_protocol::event::Target;
 use synod_protocol::payload::coordination::{Coordination, Speech, Terms};
 use synod_protocol::payload::state::{Change, Operation, StateUpdate, SyncStep};
 use synod_protocol::payload::vote::{
@@ -66,10 +67,15 @@ pub(super) fn step() -> impl Strategy<Value = SyncStep> {
 
 fn event() -> impl Strategy<Value = Event> {
     let stamps = (any::<Option<i64>>(), of(id()));
-    (id(), name(), name(), of(id()), of(id()), value(), stamps, ticks(), labels()).prop_map(
+    let target = prop_oneof![
+        Just(Target::Run),
+        id().prop_map(|id| Target::Actor(ActorId::from_u128(id))),
+        name().prop_map(Target::Name),
+    ];
+    (id(), name(), name(), of(target), of(id()), value(), stamps, ticks(), labels()).prop_map(
         |(id, kind, source, target, run, data, (published_at, coordinator), clock, metadata)| {
             Event {
-                target: target.map(ActorId::from_u128),
+                target: target.filter(|target| run.is_some() || *target != Target::Run),
                 run: run.map(RunId::from_u128),
                 data,
                 published_at,
