@@ -5,6 +5,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use serde_json::json;
 use synod::{
     prelude::*,
     protocol::event::{
@@ -109,7 +110,7 @@ fn agents(node: &Node) -> Result<(), Box<dyn std::error::Error>> {
     let counter = node.agent("counter", |text: String, cx| async move {
         let words = text.split_whitespace().count();
         let done = Draft::new(TASK_COMPLETED);
-        cx.publish(done.data(vec![text.into(), words.into()].into()))?;
+        cx.publish(done.data(json!([text, words])))?;
         Ok(())
     });
     let counter = counter.count(2).start()?;
