@@ -182,7 +182,7 @@ async fn deliver<M: Send + 'static>(
 /// Waits until the mailbox has taken the message in; an actor that has ended gets it no more.
 async fn stand_in_line<M: Send + 'static>(slot: &Slot<M>, message: M) {
     if let Ok(Some(turn)) = slot.join_line(message) {
-        poll_fn(|cx| turn.poll(cx.waker()).map(drop)).await;
+        poll_fn(|cx| turn.poll(cx.waker(), false).map(drop)).await;
     }
 }
 
