@@ -16,6 +16,7 @@ use runtime::{
     admission::Admission,
     engine::journal::JournalError,
     events::{Filter, Received},
+    graph::Graph,
     mailbox::{Mailbox, Overflow},
     node::{Node, Stopped},
     spawn::Spawn,
@@ -152,6 +153,11 @@ impl AgentSystem {
     /// The node below.
     pub fn node(&self) -> &Node {
         &self.0.node
+    }
+
+    /// What runs on the node, its agents' slots and its runs' coordinators among them; see [`Node::graph`].
+    pub fn graph(&self) -> Graph {
+        self.node().graph()
     }
 
     /// The door through which runs come in.

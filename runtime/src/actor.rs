@@ -8,7 +8,9 @@
 
 use std::fmt;
 
-use crate::{context::Cx, dead_letters::Kept};
+use serde::{Serialize, Serializer};
+
+use crate::{context::Cx, dead_letters::Kept, graph::ObservableState};
 
 /// A state machine with a mailbox: it decides, and `cx` records what shall happen.
 ///
@@ -48,6 +50,12 @@ pub trait Actor: Sized + Send + 'static {
         Kept::Nothing
     }
 
+    /// Shows what an observer may see of the state: [`Node::observe`](crate::node::Node::observe) and the
+    /// [actor graph](crate::graph) ask for it, between two steps. Nothing by default.
+    fn observe(&self) -> ObservableState {
+        ObservableState::NOTHING
+    }
+
     /// Takes back one record that an earlier incarnation wrote with [`Cx::record`], in the order written.
     ///
     /// Called only for actors with a journal, before [`start`](Self::start).
@@ -71,6 +79,12 @@ pub struct ActorId {
 impl ActorId {
     pub(crate) const fn new(number: u64, node: usize) -> Self {
         Self { number, node }
+    }
+}
+
+impl Serialize for ActorId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(self.number)
     }
 }
 

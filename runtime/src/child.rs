@@ -12,7 +12,9 @@ use parking_lot::Mutex;
 use crate::{
     actor::{ActorId, ExitReason},
     address::Addr,
+    ask::Reply,
     clock::Moment,
+    graph::{ActorNode, ObservableState},
     mailbox::{Slot, Tally, Watcher},
 };
 
@@ -75,6 +77,18 @@ impl ChildRef {
     }
 }
 
+impl From<&Self> for ChildRef {
+    fn from(child: &Self) -> Self {
+        child.clone()
+    }
+}
+
+impl<M: Send + 'static> From<&Addr<M>> for ChildRef {
+    fn from(addr: &Addr<M>) -> Self {
+        addr.child()
+    }
+}
+
 impl fmt::Debug for ChildRef {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "ChildRef({} {})", self.name(), self.id())
@@ -99,8 +113,12 @@ pub(crate) trait Child: Send + Sync {
     fn poll_rest(&self, cx: &Context<'_>) -> Poll<()>;
     /// Ends the address though its actor does not come out of a step.
     fn abandon(&self);
-    fn watch(&self, watcher: Watcher) -> Option<u64>;
+    fn watch(&self, by: Option<ActorId>, watcher: Watcher) -> Option<u64>;
     fn unwatch(&self, key: u64);
+    /// What an observer sees from outside, and who watches the actor; none of one that has ended.
+    fn look(&self) -> Option<(ActorNode, Vec<ActorId>)>;
+    /// Lets the actor show its state.
+    fn observe(&self, to: Reply<ObservableState>);
 }
 
 impl<M: Send + 'static> Child for Slot<M> {
@@ -164,12 +182,20 @@ impl<M: Send + 'static> Child for Slot<M> {
         self.bury(&ExitReason::Killed);
     }
 
-    fn watch(&self, watcher: Watcher) -> Option<u64> {
-        Slot::watch(self, watcher)
+    fn watch(&self, by: Option<ActorId>, watcher: Watcher) -> Option<u64> {
+        Slot::watch(self, by, watcher)
     }
 
     fn unwatch(&self, key: u64) {
         Slot::unwatch(self, key);
+    }
+
+    fn look(&self) -> Option<(ActorNode, Vec<ActorId>)> {
+        Slot::look(self)
+    }
+
+    fn observe(&self, to: Reply<ObservableState>) {
+        Slot::observe(self, to);
     }
 }
 
@@ -177,16 +203,19 @@ impl<M: Send + 'static> Child for Slot<M> {
 pub(crate) async fn stopped(child: &(impl Child + ?Sized)) -> ExitReason {
     let heard: Arc<Mutex<(Option<ExitReason>, Option<Waker>)>> = Arc::default();
     let tell = Arc::clone(&heard);
-    let key = child.watch(Box::new(move |down| {
-        let waker = {
-            let mut heard = tell.lock();
-            heard.0 = Some(down.reason);
-            heard.1.take()
-        };
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }));
+    let key = child.watch(
+        None,
+        Box::new(move |down| {
+            let waker = {
+                let mut heard = tell.lock();
+                heard.0 = Some(down.reason);
+                heard.1.take()
+            };
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        }),
+    );
     let _watch = Watch { child, key };
     std::future::poll_fn(|cx| {
         let mut heard = heard.lock();

@@ -330,9 +330,13 @@ impl<A: Actor> Cx<A> {
     ) {
         let (actor, slot, incarnation) = (actor.clone(), Arc::clone(&self.slot), self.incarnation);
         self.act(move |belongings| {
-            let key = actor.0.watch(Box::new(move |down| {
-                slot.deliver_made(incarnation, || into_message(down));
-            }));
+            let by = Some(slot.id);
+            let key = actor.0.watch(
+                by,
+                Box::new(move |down| {
+                    slot.deliver_made(incarnation, || into_message(down));
+                }),
+            );
             if let Some(key) = key {
                 belongings.keep_watch(actor, key);
             }

@@ -27,6 +27,7 @@ mod ending;
 pub mod engine;
 pub mod events;
 pub mod fallback;
+pub mod graph;
 pub mod kernel;
 mod lab;
 pub mod limiter;

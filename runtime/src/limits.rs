@@ -192,3 +192,18 @@ pub const PHI_PAUSE: Duration = Duration::from_secs(3);
 
 /// The interval between heartbeats that is expected at first; Akka's `heartbeat-interval`.
 pub const PHI_FIRST_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Actors that one snapshot of a node's graph holds; the youngest are left out first, and counted.
+pub const GRAPH_ACTORS_MAX: usize = 131_072;
+
+/// Observers of one actor that wait for it to show its state; one more is refused.
+pub const OBSERVERS_MAX: usize = 16;
+
+/// Bytes of the state that an actor shows to observers, written as `MessagePack`.
+pub const OBSERVED_BYTES_MAX: usize = 64 << 10;
+
+/// Characters of a crash's reason that the drawing of a graph shows.
+pub const GRAPH_REASON_CHARS_MAX: usize = 100;
+
+/// Levels of a tree that its drawing moves to the right; deeper ones stand below one another.
+pub const GRAPH_LEVELS_SHOWN: usize = 32;

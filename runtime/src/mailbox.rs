@@ -11,12 +11,14 @@
 //! - Control never waits behind data.
 
 mod host;
+mod look;
 mod seldom;
 #[cfg(test)]
 mod tests;
 mod turn;
 
 use std::{
+    any::type_name,
     collections::{BTreeMap, VecDeque},
     panic::AssertUnwindSafe,
     sync::{
@@ -35,8 +37,10 @@ pub(crate) use self::{
 };
 use crate::{
     actor::{ActorId, Down, ExitReason},
+    ask::Reply,
     budget::Budget,
     clock::Moment,
+    graph::ObservableState,
     kernel::Kernel,
     limits::{BATCH_MESSAGES, FOLLOW_UPS_MAX, MAILBOX_CAPACITY},
     waits::Waiter,
@@ -138,6 +142,8 @@ pub(crate) enum Control<M> {
     Crash(String),
     /// End this incarnation for this reason: whoever has a right to has ordered it.
     End(ExitReason),
+    /// Show the actor's state to whoever looks; no step.
+    Observe(Reply<ObservableState>),
 }
 
 /// What a host takes from its lanes.
@@ -163,6 +169,8 @@ pub(crate) struct Slot<M> {
     pub(crate) parent: Option<ActorId>,
     /// What its steps' messages and children are charged to.
     pub(crate) budget: Option<Budget>,
+    /// The type of its actor, by name.
+    pub(crate) actor: fn() -> &'static str,
     mailbox: Mailbox,
     /// Set whenever the host has something more pressing to see than the rest of its batch.
     urgent: AtomicBool,
@@ -184,19 +192,23 @@ struct Lanes<M> {
     orders: Orders,
     host: Option<Waker>,
     incarnation: u32,
+    /// What the present incarnation took last; none before its first step is done.
+    intake: Option<Intake>,
     live: bool,
     /// No incarnation lives and none is ordered.
     resting: bool,
     ended: Option<ExitReason>,
     counts: Counts,
-    /// Made when somebody waits for the first time: most actors are watched by nobody.
-    watchers: Option<Box<Watchers>>,
+    /// Made when it is needed for the first time: most actors are watched by nobody, and never restarted.
+    aside: Option<Box<Aside>>,
 }
 
-/// Who waits for an actor.
+/// Who waits for an actor, and how its last incarnation ended.
 #[derive(Default)]
-struct Watchers {
-    by_key: BTreeMap<u64, Watcher>,
+struct Aside {
+    /// Those that wait for the end, and which actors they are.
+    by_key: BTreeMap<u64, (Option<ActorId>, Watcher)>,
+    last_exit: Option<ExitReason>,
     ever: u64,
     /// Who waits for the rest: the one owner of the actor.
     owner: Option<Waker>,
@@ -248,6 +260,7 @@ impl<M> Slot<M> {
             kernel,
             parent: None,
             budget: None,
+            actor: type_name::<M>,
             mailbox,
             urgent: AtomicBool::new(false),
             roused: AtomicBool::new(false),
@@ -262,11 +275,12 @@ impl<M> Slot<M> {
                 orders: Orders::default(),
                 host: None,
                 incarnation: 0,
+                intake: None,
                 live: false,
                 resting: false,
                 ended: None,
                 counts: Counts::default(),
-                watchers: None,
+                aside: None,
             }),
         }
     }
@@ -274,6 +288,12 @@ impl<M> Slot<M> {
     /// Makes it a child of `parent`, what it does charged to `budget`.
     pub(crate) fn below(mut self, parent: Option<ActorId>, budget: Option<Budget>) -> Self {
         (self.parent, self.budget) = (parent, budget);
+        self
+    }
+
+    /// Says of which type its actor is.
+    pub(crate) fn played_by<A>(mut self) -> Self {
+        self.actor = type_name::<A>;
         self
     }
 
@@ -382,7 +402,7 @@ impl<M> Slot<M> {
         }
         match entry {
             Control::Message(_) => lanes.control.push_back(entry),
-            Control::Answer(_) | Control::Crash(_) | Control::End(_) => {
+            Control::Answer(_) | Control::Crash(_) | Control::End(_) | Control::Observe(_) => {
                 lanes.answers.push_back(entry);
             }
         }
@@ -459,14 +479,15 @@ impl<M> Slot<M> {
         self.urge(lanes);
     }
 
-    /// Calls `watcher` once the actor has ended for good: now, if it has. Else returns what to [`unwatch`](Self::unwatch).
-    pub(crate) fn watch(&self, watcher: Watcher) -> Option<u64> {
+    /// Calls `watcher`, of the actor `by`, once the actor has ended for good: now, if it has. Else returns what to
+    /// [`unwatch`](Self::unwatch).
+    pub(crate) fn watch(&self, by: Option<ActorId>, watcher: Watcher) -> Option<u64> {
         let mut lanes = self.lanes.lock();
         let Some(reason) = lanes.ended.clone() else {
-            let watchers = lanes.watchers.get_or_insert_default();
-            watchers.ever += 1;
-            let key = watchers.ever;
-            watchers.by_key.insert(key, watcher);
+            let aside = lanes.aside.get_or_insert_default();
+            aside.ever += 1;
+            let key = aside.ever;
+            aside.by_key.insert(key, (by, watcher));
             return Some(key);
         };
         drop(lanes);
@@ -477,7 +498,7 @@ impl<M> Slot<M> {
     /// Forgets a watcher.
     pub(crate) fn unwatch(&self, key: u64) {
         let mut lanes = self.lanes.lock();
-        let watcher = lanes.watchers.as_mut().and_then(|watchers| watchers.by_key.remove(&key));
+        let watcher = lanes.aside.as_mut().and_then(|aside| aside.by_key.remove(&key));
         drop(lanes);
         drop(watcher);
     }
@@ -492,7 +513,7 @@ impl<M> Slot<M> {
         let lanes = self.lanes.lock();
         let Counts { accepted, refused, dropped, stale } = lanes.counts;
         let (kept, waiting) = (self.depth(&lanes), lanes.line.len());
-        let watchers = lanes.watchers.as_ref().map_or(0, |watchers| watchers.by_key.len());
+        let watchers = lanes.aside.as_ref().map_or(0, |aside| aside.by_key.len());
         Tally { accepted, refused, dropped, kept, waiting, watchers, stale }
     }
 

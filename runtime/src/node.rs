@@ -15,7 +15,7 @@ use tokio::runtime::Handle;
 use crate::{
     actor::Actor,
     address::Addr,
-    ask::{Promise, Reply},
+    ask::{AskError, Promise, Reply},
     child::ChildRef,
     clock::{Clock, Moment, Random, SystemClock, SystemRandom},
     dead_letters::{DeadLetter, ReplayError},
@@ -25,6 +25,7 @@ use crate::{
         local::{MemoryJournal, OpenJournalError, RedbJournal},
     },
     events::{Bus, Draft, EventKind, PublishError},
+    graph::{Graph, ObservableState},
     kernel::{Host, Kernel, Parts},
     lab::Lab,
     limits::{FLUSH_WAIT, SHUTDOWN_DEFAULT, WHEEL_TICK},
@@ -227,6 +228,40 @@ impl Node {
     /// Every live actor, by name.
     pub fn actors(&self) -> Vec<ChildRef> {
         self.0.kernel.registry.list()
+    }
+
+    /// What runs on the node: every actor with its parent, state, queue, restarts, watches and waits.
+    ///
+    /// Read on demand while the actors go on, each at an instant of its own; see [`graph`](crate::graph).
+    pub fn graph(&self) -> Graph {
+        Graph::take(&self.0.kernel)
+    }
+
+    /// [`graph`](Self::graph), with the state that each actor shows within this time.
+    ///
+    /// # Cancel safety
+    /// Dropping the future gives the states up.
+    pub async fn observed_graph(&self, within: Duration) -> Graph {
+        Graph::observed(&self.0.kernel, within).await
+    }
+
+    /// What an actor shows of its state ([`Actor::observe`]), even while it is in a call; asked for between two of its steps.
+    ///
+    /// # Errors
+    /// [`AskError::TimedOut`] where it does not come out of its step in time, [`AskError::Stopped`] where it has ended,
+    /// [`AskError::Refused`] where it has no incarnation now or too many observers wait, [`AskError::Dropped`] where its
+    /// incarnation ended first, [`AskError::Failed`] where showing it panicked, which leaves the actor as it was.
+    ///
+    /// # Cancel safety
+    /// Dropping the future gives the answer up.
+    pub async fn observe(
+        &self,
+        actor: impl Into<ChildRef>,
+        within: Duration,
+    ) -> Result<ObservableState, AskError> {
+        let (to, shown) = self.promise(within);
+        actor.into().0.observe(to);
+        shown.await
     }
 
     /// The node's event bus.

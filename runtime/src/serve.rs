@@ -78,8 +78,8 @@ pub(crate) fn serve<A: Actor>(mut life: Life<A>) -> impl Future<Output = ()> + S
                 break;
             };
             // Before the rest is told: whoever waits for that has then heard of the exit too.
-            report(News::Exited(ChildExit { child: slot.id, incarnation, reason }));
-            slot.rest();
+            report(News::Exited(ChildExit { child: slot.id, incarnation, reason: reason.clone() }));
+            slot.rest(reason);
             // Queued data stays where it is until the parent has decided.
             if poll_fn(|cx| slot.poll_verdict(cx)).await == Verdict::End {
                 break;
@@ -281,6 +281,10 @@ pub(crate) fn run_batch<A: Actor>(
                 Control::Answer(message) => stage.answered(message),
                 Control::Crash(why) => Some(ExitReason::Crashed(why)),
                 Control::End(reason) => Some(reason),
+                Control::Observe(to) => {
+                    stage.observe(to);
+                    None
+                }
             };
             if ended.is_some() {
                 return ended;

@@ -158,7 +158,7 @@ pub(crate) fn prepare<A: Actor>(
     let id = kernel.next_actor();
     let slot = kernel.registry.add(name, id, |name| {
         let slot = Slot::<A::Msg>::new(Arc::clone(kernel), id, name, mailbox);
-        slot.below(parent.map(|(id, _)| id), budget)
+        slot.below(parent.map(|(id, _)| id), budget).played_by::<A>()
     });
     let addr = Addr(Arc::clone(&slot));
     let (child, host) = (addr.child(), Arc::clone(&kernel.host));

@@ -15,10 +15,12 @@ use protocol::RunId;
 
 use crate::{
     actor::{Actor, ExitReason},
+    ask::Reply,
     belongings::Belongings,
     context::Cx,
     dead_letters::Kept,
     engine::journal::Sequence,
+    graph::ObservableState,
     kernel::Kernel,
     lab::{Fingerprint, Lab, Stepped},
     mailbox::{Intake, Slot},
@@ -104,6 +106,15 @@ impl<A: Actor> Stage<A> {
     /// Whether nothing is left that an end would have to wait for.
     pub(crate) fn owns_nothing(&self) -> bool {
         self.outbox.is_empty() && self.belongings.is_empty()
+    }
+
+    /// Shows the actor's state to whoever looks; an actor that panics at that goes on as before.
+    #[cold]
+    pub(crate) fn observe(&self, to: Reply<ObservableState>) {
+        match std::panic::catch_unwind(AssertUnwindSafe(|| self.actor.observe())) {
+            Ok(state) => to.send(state),
+            Err(panic) => to.refuse(panic_text(&*panic)),
+        };
     }
 
     /// What the actor may take now.

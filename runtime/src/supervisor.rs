@@ -17,6 +17,7 @@ mod table;
 use std::{fmt, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
+use serde::Serialize;
 
 pub use self::{
     intensity::Intensity,
@@ -75,7 +76,8 @@ pub enum Strategy {
 }
 
 /// What a child is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ChildKind {
     /// An actor that does the work.
     Worker,

@@ -22,9 +22,11 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use serde::Serialize;
 
 pub(crate) use self::graph::{Holder, Waiter};
 use self::graph::{Wait, WaitGraph, WaitKey};
+use crate::actor::ActorId;
 
 /// The way of a wait that can never end: from whoever would have waited, from one to the next, back to where the circle closes.
 ///
@@ -83,6 +85,19 @@ impl Need {
     }
 }
 
+/// One wait of one handler: what [`Node::graph`](crate::node::Node::graph) shows of the wait-for graph.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct WaitsFor {
+    /// Which handler waits: 0 of an actor, which has but one.
+    pub handler: u64,
+    /// How many answers it needs.
+    pub need: usize,
+    /// Who holds its questions; one that holds two is named twice.
+    pub on: Vec<ActorId>,
+    /// Questions that are held by somebody the graph does not know.
+    pub elsewhere: usize,
+}
+
 /// The wait-for graph of one node.
 pub(crate) struct Waits {
     graph: Option<Mutex<WaitGraph>>,
@@ -119,6 +134,11 @@ impl Waits {
         }
         drop(graph);
         Ok(Some(Edge { waits: Arc::clone(self), key }))
+    }
+
+    /// Every wait there is now: whose, and for whom.
+    pub(crate) fn list(&self) -> Vec<(ActorId, WaitsFor)> {
+        self.graph.as_ref().map_or_else(Vec::new, |graph| graph.lock().list())
     }
 
     /// How many waits there are now.

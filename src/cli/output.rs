@@ -6,9 +6,10 @@
 
 use std::{
     error::Error,
-    fmt::Write as _,
     io::{self, Write},
 };
+
+pub use runtime::graph::clean;
 
 use super::exit::Exit;
 
@@ -67,20 +68,6 @@ pub fn chain(error: &dyn Error) -> String {
         cause = error.source();
     }
     text
-}
-
-/// Escapes control characters, and those that turn the direction of writing.
-pub fn clean(text: &str) -> String {
-    let mut cleaned = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') {
-            // Writing to a string cannot fail.
-            write!(cleaned, "{}", c.escape_default()).ok();
-        } else {
-            cleaned.push(c);
-        }
-    }
-    cleaned
 }
 
 /// Gives a number with its noun.

@@ -165,10 +165,13 @@ async fn deliver<M: Send + 'static>(
     handler: Arc<Handler<M>>,
 ) {
     let inbox = Arc::downgrade(&subscription.inbox);
-    let watch = slot.watch(Box::new(move |_| {
-        let waker = Weak::upgrade(&inbox).and_then(|inbox| inbox.lock().shut());
-        waker.into_iter().for_each(Waker::wake);
-    }));
+    let watch = slot.watch(
+        None,
+        Box::new(move |_| {
+            let waker = Weak::upgrade(&inbox).and_then(|inbox| inbox.lock().shut());
+            waker.into_iter().for_each(Waker::wake);
+        }),
+    );
     while let Some(received) = subscription.next().await {
         let into = Arc::clone(&*handler.0.lock());
         match std::panic::catch_unwind(AssertUnwindSafe(|| into(received))) {

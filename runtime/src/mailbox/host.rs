@@ -7,7 +7,7 @@ use std::{
     task::{Context, Poll, Wake, Waker},
 };
 
-use super::{Control, Halt, Intake, Lanes, Slot, Waiting, Watchers, wake, wake_all};
+use super::{Aside, Control, Halt, Intake, Lanes, Slot, Waiting, wake, wake_all};
 use crate::{
     actor::{Down, ExitReason},
     clock::Moment,
@@ -27,6 +27,7 @@ impl<M> Slot<M> {
     pub(crate) fn begin(&self) -> u32 {
         let mut lanes = self.lanes.lock();
         lanes.incarnation += 1;
+        lanes.intake = None;
         lanes.live = true;
         lanes.resting = false;
         lanes.orders.restart = false;
@@ -63,6 +64,7 @@ impl<M> Slot<M> {
         let admitted = self.admit(&mut lanes);
         self.urgent.store(false, Ordering::Release);
         let nudged = mem::take(&mut lanes.nudged);
+        lanes.intake = Some(intake);
         lanes.hand_over(control, intake);
         if intake == Intake::All && !lanes.data.is_empty() {
             let most = self.kernel.batch(self.mailbox.batch());
@@ -106,7 +108,9 @@ impl<M> Slot<M> {
         while let Some(entry) = control.pop_back() {
             match entry {
                 Control::Message(_) => lanes.control.push_front(entry),
-                Control::Answer(_) | Control::Crash(_) => lanes.answers.push_front(entry),
+                Control::Answer(_) | Control::Crash(_) | Control::Observe(_) => {
+                    lanes.answers.push_front(entry);
+                }
                 // The order itself stands.
                 Control::End(_) => {}
             }
@@ -125,14 +129,15 @@ impl<M> Slot<M> {
         Poll::Pending
     }
 
-    /// Says that the incarnation has wholly ended and that its parent decides what follows.
-    pub(crate) fn rest(&self) {
+    /// Says that the incarnation has wholly ended, for `reason`, and that its parent decides what follows.
+    pub(crate) fn rest(&self, reason: ExitReason) {
         let mut lanes = self.lanes.lock();
+        lanes.aside.get_or_insert_default().last_exit = Some(reason);
         if lanes.orders.restart {
             return;
         }
         lanes.resting = true;
-        let owner = lanes.watchers.as_mut().and_then(|watchers| watchers.owner.take());
+        let owner = lanes.aside.as_mut().and_then(|aside| aside.owner.take());
         wake(owner, lanes);
     }
 
@@ -142,7 +147,7 @@ impl<M> Slot<M> {
         if lanes.resting || lanes.ended.is_some() {
             return Poll::Ready(());
         }
-        lanes.watchers.get_or_insert_default().owner = Some(cx.waker().clone());
+        lanes.aside.get_or_insert_default().owner = Some(cx.waker().clone());
         Poll::Pending
     }
 
@@ -236,15 +241,14 @@ impl<M> Slot<M> {
         let mut control = mem::take(&mut lanes.control);
         lanes.answers.append_to(&mut control);
         let line = lanes.line.take();
-        let Watchers { by_key, owner, .. } =
-            lanes.watchers.take().map(|all| *all).unwrap_or_default();
+        let Aside { by_key, owner, .. } = lanes.aside.take().map(|all| *all).unwrap_or_default();
         drop(lanes);
         for Waiting { message, turn } in line {
             if let Some(waker) = turn.hand_back(message) {
                 waker.wake();
             }
         }
-        for watcher in by_key.into_values() {
+        for (_, watcher) in by_key.into_values() {
             let down = Down { actor: self.id, reason: reason.clone() };
             contained("a notice of an actor's end", || watcher(down));
         }

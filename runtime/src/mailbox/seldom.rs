@@ -17,6 +17,10 @@ impl<T> Seldom<T> {
         self.0.as_ref().map_or(0, |queue| queue.len())
     }
 
+    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.0.iter().flat_map(|queue| queue.iter())
+    }
+
     pub(super) fn push_back(&mut self, entry: T) {
         self.0.get_or_insert_default().push_back(entry);
     }

@@ -366,10 +366,13 @@ fn a_watcher_hears_once_and_one_that_left_does_not() {
     let heard = Arc::new(AtomicU64::new(0));
     let watch = || {
         let heard = Arc::clone(&heard);
-        slot.watch(Box::new(move |down| {
-            assert_eq!(down.reason, ExitReason::Normal);
-            heard.fetch_add(1, Ordering::Relaxed);
-        }))
+        slot.watch(
+            None,
+            Box::new(move |down| {
+                assert_eq!(down.reason, ExitReason::Normal);
+                heard.fetch_add(1, Ordering::Relaxed);
+            }),
+        )
     };
     let (stays, leaves) = (watch(), watch());
     assert!(stays.is_some());

@@ -16,6 +16,7 @@ use std::{
     sync::Arc,
 };
 
+use super::WaitsFor;
 use crate::actor::ActorId;
 
 /// Who holds a question, and so can answer it.
@@ -55,6 +56,18 @@ pub(crate) struct Wait {
     pub(crate) holders: Vec<Holder>,
 }
 
+impl Wait {
+    fn seen(&self) -> WaitsFor {
+        let on = self.holders.iter().filter_map(|holder| match holder {
+            Holder::Elsewhere => None,
+            Holder::Actor(actor) | Holder::Handler(actor, _) => Some(*actor),
+        });
+        let on: Vec<ActorId> = on.collect();
+        let elsewhere = self.holders.len() - on.len();
+        WaitsFor { handler: self.waiter.handler, need: self.need, on, elsewhere }
+    }
+}
+
 /// Every wait of one node.
 #[derive(Debug, Default)]
 pub(crate) struct WaitGraph {
@@ -80,6 +93,11 @@ impl WaitGraph {
         if wait.need == 0 {
             self.waits.remove(&key);
         }
+    }
+
+    /// Every wait, as an observer sees it.
+    pub(crate) fn list(&self) -> Vec<(ActorId, WaitsFor)> {
+        self.waits.iter().map(|((actor, _), wait)| (*actor, wait.seen())).collect()
     }
 
     /// How many waits there are.

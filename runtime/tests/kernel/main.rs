@@ -15,6 +15,8 @@ mod ends;
 #[cfg(test)]
 mod events;
 #[cfg(test)]
+mod graph;
+#[cfg(test)]
 mod mail;
 #[cfg(test)]
 mod nodes;

@@ -18,12 +18,16 @@ use synod_runtime::{
         journal::{Append, Journal, JournalError, Sequence},
         local::MemoryJournal,
     },
+    graph::ObservableState,
     node::Node,
     spawn::Spawn,
 };
 
 /// Longer than any test takes, so that only a hang meets it.
 pub(crate) const SOON: Duration = Duration::from_secs(10);
+
+/// Whoever has seen this panics when observed.
+pub(crate) const UNSPEAKABLE: u64 = 666;
 
 /// Lines that tests and actors write, in order.
 #[derive(Clone, Default)]
@@ -82,6 +86,11 @@ impl Actor for Puppet {
 
     fn handle(&mut self, act: Do, cx: &mut Cx<Self>) {
         act(self, cx);
+    }
+
+    fn observe(&self) -> ObservableState {
+        assert!(!self.seen.contains(&UNSPEAKABLE), "it cannot be shown");
+        ObservableState::of(&self.seen)
     }
 
     fn replay(&mut self, record: &[u8]) -> Result<(), String> {

@@ -11,13 +11,14 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use protocol::RunId;
+use protocol::{RunId, Value};
 use synod_runtime::{
     actor::Actor,
     address::Addr,
     ask::{AskError, Reply},
     clock::Moment,
     context::Cx,
+    graph::{ActorState, ObservableState, Observed},
     node::{Node, Stopped},
     sim::{Fault, World, sim},
     spawn::Spawn,
@@ -50,6 +51,10 @@ impl Relay {
 
 impl Actor for Relay {
     type Msg = Msg;
+
+    fn observe(&self) -> ObservableState {
+        ObservableState::of(&self.seen)
+    }
 
     fn handle(&mut self, msg: Msg, cx: &mut Cx<Self>) {
         match msg {
@@ -423,4 +428,27 @@ fn a_crash_drops_what_was_on_its_way_and_whoever_asked_hears_of_it() {
     assert_eq!((world.weather().1, held.strong_count()), (1, 1), "the question is on its way");
     world.crash("one", SECOND);
     assert_eq!(held.strong_count(), 0, "nothing of a node outlives its crash");
+}
+
+#[test]
+fn a_world_shows_its_actors_and_what_they_show() {
+    let world = World::new(5);
+    world.node("a", |node| {
+        let relays = Supervisor::one_for_one("relays").intensity(1, SECOND);
+        node.supervise(relays.child("first", Relay::new));
+    });
+    world.run_for(SECOND);
+    world.panic("a", "relays/first");
+    let first = world.find::<Msg>("a", "relays/first").unwrap();
+    world.client("teller", async move {
+        first.tell(Msg::Pass(0)).await.unwrap();
+        first.tell(Msg::Pass(0)).await.unwrap();
+    });
+    world.run_for(SECOND);
+    let node = world.get("a").unwrap();
+    let graph = world.block_on(async move { node.observed_graph(SECOND).await }, SECOND).unwrap();
+    let first = graph.named("relays/first").unwrap();
+    assert_eq!((first.restarts, first.state), (1, ActorState::Idle));
+    assert_eq!(first.shows, Some(Observed::State(Value::from(1))));
+    assert!(graph.to_string().contains("1 restart: crashed: a panic of the simulation"), "{graph}");
 }
