@@ -4,11 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use synod_runtime::{
     actor::ExitReason,
+    address::Addr,
     clock::ManualClock,
     context::{Cx, Timer},
     limits::MAILBOX_CAPACITY,
     node::Node,
-    spawn::Spawn,
+    spawn::{Shutdown, Spawn},
     work::TaskError,
 };
 
@@ -238,21 +239,41 @@ async fn a_child_that_hangs_holds_its_parent_no_longer_than_its_shutdown_time_an
     assert_eq!(soon(stuck.stopped()).await, ExitReason::Shutdown);
 }
 
-#[tokio::test]
-async fn messages_of_an_ended_actor_leave_the_lines_it_stood_in() {
-    let (node, log) = (Node::in_memory().unwrap(), Log::default());
-    let (clerk, own) = (puppet(&node, "clerk", &log), log.clone());
-    let window = synod_runtime::address::Addr::<Do>::mock();
+/// A customer that ends within `shutdown`, its message in line before a window that nobody serves.
+async fn customer_in_line(node: &Node, shutdown: Shutdown) -> (Addr<Do>, Addr<Do>) {
+    let window = Addr::<Do>::mock();
     for _ in 0..MAILBOX_CAPACITY {
         window.try_tell(note("queued")).unwrap();
     }
-    let spawn = Spawn::named("customer").shutdown(Duration::from_millis(1));
-    let customer = node.spawn(spawn, move || Puppet::new(&own));
+    let customer =
+        node.spawn(Spawn::named("customer").shutdown(shutdown), || Puppet::new(&Log::default()));
     let to = window.clone();
-    tell(&customer, move |_, cx| cx.send(&to, note("in line")));
+    tell(&customer, move |_, cx| {
+        cx.after(MINUTE, note("never"));
+        cx.send(&to, note("in line"));
+    });
     until("the customer waits", || window.tally().waiting == 1).await;
+    (customer, window)
+}
+
+#[tokio::test]
+async fn messages_of_an_ended_actor_leave_the_lines_it_stood_in() {
+    let (node, log) = (Node::in_memory().unwrap(), Log::default());
+    let clerk = puppet(&node, "clerk", &log);
+    let shutdown = Shutdown::Within(Duration::from_millis(1));
+    let (customer, window) = customer_in_line(&node, shutdown).await;
     customer.stop();
     soon(customer.stopped()).await;
     assert_eq!(window.tally().waiting, 0);
     handled(&clerk).await;
+}
+
+#[tokio::test]
+async fn an_actor_ends_as_soon_as_its_last_message_has_left_the_line() {
+    let node = Node::in_memory().unwrap();
+    let (customer, window) = customer_in_line(&node, Shutdown::Infinity).await;
+    customer.stop();
+    until("the customer winds down, its timer gone", || node.pending_timers() == 0).await;
+    assert_eq!(window.take().len(), MAILBOX_CAPACITY + 1);
+    assert_eq!(soon(customer.stopped()).await, ExitReason::Shutdown);
 }
