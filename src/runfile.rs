@@ -22,6 +22,7 @@ mod scalar;
 mod schema;
 mod suggest;
 mod template;
+mod test_file;
 mod tree;
 
 #[cfg(test)]
@@ -32,8 +33,11 @@ pub use model::*;
 pub use problem::{Place, Problem, Problems};
 pub use request::{RunRequest, Set};
 pub use resolve::resolve;
-pub use schema::schema;
+pub use schema::{schema, test_schema};
 pub use template::Template;
+pub use test_file::{
+    Condition, Count, FailureMatch, FindingMatch, Mock, OutcomeName, Saying, Test, TestFile,
+};
 
 use problem::{At, Origin, Texts};
 
@@ -59,6 +63,27 @@ impl RunFile {
         text: &str,
         overrides: &[Set],
     ) -> Result<Self, Problems> {
+        let mut read = Read::new(name, text, overrides)?;
+        let mut checker = check::Checker::new(&read.texts, &read.root);
+        checker.file(&read.root);
+        let (found, env) = (checker.problems, checker.env);
+        read.add(found.into_iter().chain(cross::check(&read.root, catalogue)).collect());
+        read.built(|root, texts| build::build(root, env, texts))
+    }
+}
+
+/// A file on its way: its values with their places, and what is wrong with it so far.
+struct Read {
+    texts: Texts,
+    root: tree::Table,
+    problems: Vec<Problem>,
+    /// The lines that are not TOML.
+    broken: Vec<usize>,
+}
+
+impl Read {
+    /// Reads a text, and the `--set` options on top of it.
+    fn new(name: &str, text: &str, overrides: &[Set]) -> Result<Self, Problems> {
         let lines: Vec<&str> = overrides.iter().map(|set| set.0.as_str()).collect();
         let mut texts = Texts { file_name: name.to_owned(), ..Texts::default() };
         if let Err(problem) = fits(text, &lines) {
@@ -66,25 +91,32 @@ impl RunFile {
         }
         texts.file = text.to_owned();
         texts.set = lines.iter().flat_map(|line| [*line, "\n"]).collect();
-
         let mut problems = Vec::new();
         let mut root = tree::read(text, &mut problems);
-        let broken: Vec<usize> = problems.iter().map(|problem| texts.line(problem.at())).collect();
+        let broken = problems.iter().map(|problem| texts.line(problem.at())).collect();
         let mut shift = 0;
         for line in lines {
             tree::set(&mut root, line, shift, &mut problems);
             shift += line.len() + 1;
         }
-        let (found, env) = {
-            let mut checker = check::Checker::new(&texts, &root);
-            checker.file(&root);
-            (checker.problems, checker.env)
-        };
-        let found = found.into_iter().chain(cross::check(&root, catalogue));
-        problems.extend(found.filter(|problem| !follows(problem, &broken, &texts)));
+        Ok(Self { texts, root, problems, broken })
+    }
+
+    /// Adds what was found, but for what only follows from a line that is not TOML.
+    fn add(&mut self, mut found: Vec<Problem>) {
+        found.retain(|problem| !follows(problem, &self.broken, &self.texts));
+        self.problems.extend(found);
+    }
+
+    /// Builds the values, if nothing is wrong.
+    fn built<T>(
+        self,
+        build: impl FnOnce(&tree::Table, &Texts) -> Option<T>,
+    ) -> Result<T, Problems> {
+        let Self { texts, root, problems, .. } = self;
         match Problems::of(&texts, problems) {
             Some(problems) => Err(problems),
-            None => build::build(&root, env, &texts)
+            None => build(&root, &texts)
                 .ok_or_else(|| Problems::one(&texts, Problem::new(At::TOP, UNREAD))),
         }
     }

@@ -128,7 +128,7 @@ impl<T> Reply<T> {
         self.end(Err(why.into()))
     }
 
-    fn end(mut self, outcome: Result<T, AskError>) -> bool {
+    pub(crate) fn end(mut self, outcome: Result<T, AskError>) -> bool {
         self.0.take().is_some_and(|answer| answer.answer(outcome))
     }
 
@@ -147,6 +147,11 @@ impl<T> Reply<T> {
         if let Some(answer) = &self.0 {
             answer.held_by(holder);
         }
+    }
+
+    /// The address of the actor that asked, if it is one.
+    pub(crate) fn asker(&self) -> Option<Arc<str>> {
+        self.0.as_ref()?.asker()
     }
 
     /// Whether somebody still waits for the answer.
@@ -173,6 +178,10 @@ impl<T, E: Into<AskError>> Answer<Result<T, E>> for Fallible<T> {
 
     fn held_by(&self, holder: Holder) {
         self.0.held_by(holder);
+    }
+
+    fn asker(&self) -> Option<Arc<str>> {
+        self.0.asker()
     }
 
     fn is_wanted(&self) -> bool {
@@ -205,6 +214,10 @@ pub(crate) trait Answer<T>: Send + Sync {
     /// Somebody else holds the question now; told only to those whose wait is an edge of the wait-for graph.
     fn held_by(&self, holder: Holder) {
         let _ = holder;
+    }
+    /// The address of the actor that asked, if it is one.
+    fn asker(&self) -> Option<Arc<str>> {
+        None
     }
 }
 

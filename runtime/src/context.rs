@@ -120,6 +120,9 @@ impl<A: Actor> Cx<A> {
 
     /// Answers an ask.
     pub fn reply<T: Send + 'static>(&mut self, to: Reply<T>, value: T) {
+        if self.slot.kernel.lab.is_some() {
+            return self.reply_in_lab(to, Ok(value));
+        }
         self.act(move |_| {
             to.send(value);
         });
@@ -128,9 +131,28 @@ impl<A: Actor> Cx<A> {
     /// Ends an ask without an answer, and says why.
     pub fn refuse<T: Send + 'static>(&mut self, to: Reply<T>, why: impl Into<AskError>) {
         let why = why.into();
+        if self.slot.kernel.lab.is_some() {
+            return self.reply_in_lab(to, Err(why));
+        }
         self.act(move |_| {
             to.refuse(why);
         });
+    }
+
+    /// Ends an ask the way that the lab has for it.
+    #[cold]
+    fn reply_in_lab<T: Send + 'static>(&mut self, to: Reply<T>, outcome: Result<T, AskError>) {
+        let from = self.slot.id;
+        self.effects.push(Effect::Send(Box::new(move |kernel| {
+            let asker = to.asker().unwrap_or_else(|| "an asker outside".into());
+            // An answer on its way waits for nobody.
+            let to = to.delegated();
+            let answer = move |_: &Kernel| {
+                to.end(outcome);
+                None
+            };
+            carried(kernel, from, Some(asker), answer)
+        })));
     }
 
     /// Asks `target`; the answer, or why there is none after `within`, comes back as a message. Meanwhile the actor goes on.

@@ -204,67 +204,67 @@ fn speculate(fields: &Fields<'_>) -> Option<Option<Speculate>> {
 }
 
 /// A table whose missing keys have the defaults of its shape.
-struct Fields<'t> {
-    table: &'t Table,
-    shape: &'static Shape,
+pub(crate) struct Fields<'t> {
+    pub(crate) table: &'t Table,
+    pub(crate) shape: &'static Shape,
 }
 
 static EMPTY: Table = Table { entries: Vec::new() };
 
 impl Fields<'_> {
-    fn node(&self, key: &str) -> Option<Node> {
+    pub(crate) fn node(&self, key: &str) -> Option<Node> {
         match self.table.node(key) {
             Some(node) => Some(node.clone()),
             None => default(self.shape.key(key)?.default?),
         }
     }
 
-    fn inner(&self, key: &str, shape: &'static Shape) -> Fields<'_> {
+    pub(crate) fn inner(&self, key: &str, shape: &'static Shape) -> Fields<'_> {
         let table = self.table.node(key).and_then(|node| node.value.table());
         Fields { table: table.unwrap_or(&EMPTY), shape }
     }
 
-    fn text(&self, key: &str) -> Option<String> {
+    pub(crate) fn text(&self, key: &str) -> Option<String> {
         self.node(key)?.value.text().map(str::to_owned)
     }
 
-    fn integer(&self, key: &str) -> Option<i64> {
+    pub(crate) fn integer(&self, key: &str) -> Option<i64> {
         self.node(key)?.value.integer()
     }
 
-    fn boolean(&self, key: &str) -> bool {
+    pub(crate) fn boolean(&self, key: &str) -> bool {
         matches!(self.node(key), Some(Node { value: Value::Boolean(true), .. }))
     }
 
-    fn count(&self, key: &str) -> Option<NonZeroUsize> {
+    pub(crate) fn count(&self, key: &str) -> Option<NonZeroUsize> {
         NonZeroUsize::new(usize::try_from(self.integer(key)?).ok()?)
     }
 
-    fn count32(&self, key: &str) -> Option<NonZeroU32> {
+    pub(crate) fn count32(&self, key: &str) -> Option<NonZeroU32> {
         NonZeroU32::new(u32::try_from(self.integer(key)?).ok()?)
     }
 
-    fn duration(&self, key: &str) -> Option<Duration> {
+    pub(crate) fn duration(&self, key: &str) -> Option<Duration> {
         scalar::duration(&self.text(key)?).ok()
     }
 
-    fn size(&self, key: &str) -> Option<ByteSize> {
+    pub(crate) fn size(&self, key: &str) -> Option<ByteSize> {
         let value = self.node(key)?.value;
         let text = value.integer().map(|bytes| bytes.to_string());
         scalar::size(&text.or_else(|| value.text().map(str::to_owned))?).ok()
     }
 
     /// Gives the texts of a list, or the one text that stands for a list.
-    fn strings(&self, key: &str) -> Vec<String> {
+    pub(crate) fn strings(&self, key: &str) -> Vec<String> {
         let nodes = self.list(key);
         nodes.iter().filter_map(|node| node.value.text().map(str::to_owned)).collect()
     }
 
-    fn integers(&self, key: &str) -> Vec<i64> {
+    pub(crate) fn integers(&self, key: &str) -> Vec<i64> {
         self.list(key).iter().filter_map(|node| node.value.integer()).collect()
     }
 
-    fn list(&self, key: &str) -> Vec<Node> {
+    pub(crate) fn list(&self, key: &str) -> Vec<Node> {
         match self.node(key) {
             Some(Node { value: Value::Array(nodes), .. }) => nodes,
             Some(node) => vec![node],

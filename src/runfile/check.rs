@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use super::keys::{AGENT, AGENT_KINDS, FILE, Form, INPUT, Key, Later, PATTERNS_LATER, Shape, Text};
+use super::keys::{
+    AGENT, AGENT_KINDS, FILE, Form, INPUT, Key, Later, PATTERNS_LATER, Shape, TEST_FILE, Text,
+};
 use super::limits::{LIST_MAX, NAME_BYTES_MAX, TEXT_BYTES_MAX};
 use super::model::Name;
 use super::problem::{At, Problem, Texts};
@@ -30,6 +32,13 @@ impl<'a> Checker<'a> {
         Self { problems: Vec::new(), env: Vec::new(), texts, inputs }
     }
 
+    /// Checks a test file.
+    pub(crate) fn test_file(&mut self, root: &Table) {
+        self.keys(&TEST_FILE, root, "");
+        self.required(&TEST_FILE, root, At::TOP, "");
+    }
+
+    /// Checks a run file.
     pub(crate) fn file(&mut self, root: &Table) {
         self.keys(&FILE, root, "");
         let later = PATTERNS_LATER.iter().any(|pattern| root.entry(pattern).is_some());
@@ -61,7 +70,7 @@ impl<'a> Checker<'a> {
     fn unknown(&mut self, shape: &Shape, entry: &Entry, inside: &str) {
         let names: Vec<&str> = shape.keys.iter().map(|key| key.name).collect();
         let place = match inside {
-            "" => "a run file".to_owned(),
+            "" => format!("a {}", shape.title),
             inside => format!("`{inside}`"),
         };
         let problem = Problem::new(entry.key_at, format!("`{}` is no key of {place}", entry.key))
@@ -106,6 +115,14 @@ impl<'a> Checker<'a> {
                 self.required(shape, table, node.at, field.path);
             }
             (Form::Named(shape), Value::Table(table)) => self.named(node, table, shape, field),
+            (Form::Map { keys, each }, Value::Table(table)) => {
+                self.map(table, *keys, &field.with(each));
+            }
+            (Form::Any, _) => self.any(node),
+            (Form::Count, Value::String(text)) => self.scalar(node, scalar::count(text)),
+            (Form::Count, Value::Integer(count)) => {
+                self.scalar(node, scalar::count(&count.to_string()));
+            }
             _ => self.wrong_type(node, field),
         }
     }
@@ -195,9 +212,39 @@ impl<'a> Checker<'a> {
         }
     }
 
+    fn map(&mut self, table: &Table, keys: Text, field: &Field<'_>) {
+        for entry in &table.entries {
+            let path = dotted(field.path, &entry.key);
+            let key = Node { at: entry.key_at, value: Value::String(entry.key.clone()) };
+            self.text(&key, &entry.key, keys, field);
+            self.value(&entry.node, &Field { path: &path, ..*field });
+        }
+    }
+
+    /// Checks a value that is handed on as it is; what is not TOML is noted already.
+    fn any(&mut self, node: &Node) {
+        match &node.value {
+            Value::Array(nodes) => nodes.iter().for_each(|node| self.any(node)),
+            Value::Table(table) => table.entries.iter().for_each(|entry| self.any(&entry.node)),
+            Value::Datetime => self.no_date(node),
+            Value::String(_)
+            | Value::Integer(_)
+            | Value::Number(_)
+            | Value::Boolean(_)
+            | Value::Broken => {}
+        }
+    }
+
+    fn no_date(&mut self, node: &Node) {
+        let problem = Problem::new(node.at, "a date or time cannot be handed on")
+            .help_with("write it as a string, in quotes");
+        self.problems.push(problem);
+    }
+
     fn required(&mut self, shape: &Shape, table: &Table, at: At, path: &str) {
         for key in shape.keys.iter().filter(|key| key.required && table.entry(key.name).is_none()) {
-            self.missing(key, at, &format!("`{path}`"));
+            let place = if path.is_empty() { "the file".to_owned() } else { format!("`{path}`") };
+            self.missing(key, at, &place);
         }
     }
 
@@ -262,6 +309,7 @@ impl<'a> Checker<'a> {
             Text::Duration => self.scalar(node, scalar::duration(text)),
             Text::Backoff => self.scalar(node, scalar::backoff(text)),
             Text::Glob => self.scalar(node, scalar::glob(text)),
+            Text::Below => self.scalar(node, scalar::below(text)),
             Text::Variable if template::is_variable(text) => {}
             Text::Variable => {
                 let problem = Problem::new(node.at, format!("`{text}` names no variable"))
@@ -286,11 +334,7 @@ impl<'a> Checker<'a> {
             Value::String(text) => self.template(node, text, false),
             Value::Array(nodes) => nodes.iter().for_each(|node| self.free(node)),
             Value::Table(table) => table.entries.iter().for_each(|entry| self.free(&entry.node)),
-            Value::Datetime => {
-                let problem = Problem::new(node.at, "a date or time cannot be handed on")
-                    .help_with("write it as a string, in quotes");
-                self.problems.push(problem);
-            }
+            Value::Datetime => self.no_date(node),
             Value::Integer(_) | Value::Number(_) | Value::Boolean(_) | Value::Broken => {}
         }
     }
@@ -396,6 +440,9 @@ pub(crate) fn expected(form: &Form) -> String {
         Form::List(each) => format!("a list, each value {}", expected(each)),
         Form::OneOrMany(each) => format!("{}, or a list of such values", expected(each)),
         Form::BooleanOr(_) => "`true`, `false` or a table".to_owned(),
+        Form::Map { each, .. } => format!("a table, each value {}", expected(each)),
+        Form::Any => "any value".to_owned(),
+        Form::Count => "a number or a range of numbers".to_owned(),
     }
 }
 
@@ -407,5 +454,6 @@ fn expected_text(text: Text) -> &'static str {
         Text::Backoff => "a duration or a range of durations",
         Text::Glob => "a glob",
         Text::Variable => "the name of an environment variable",
+        Text::Below => "a path",
     }
 }

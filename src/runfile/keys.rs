@@ -1,9 +1,11 @@
-//! Every key that a run file may have: the one table that the parser, the JSON Schema and the
-//! reference page are made from, so that they cannot drift apart.
+//! Every key that a run file or a test file may have: the one table that the parser, the JSON
+//! Schema and the reference pages are made from, so that they cannot drift apart.
 
 mod table;
+mod test_table;
 
 pub(crate) use table::*;
+pub(crate) use test_table::*;
 
 /// One kind of table of a run file.
 #[derive(Debug)]
@@ -66,6 +68,15 @@ pub(crate) enum Form {
     /// A table whose keys are names that the user picks.
     Named(&'static Shape),
     BooleanOr(&'static Shape),
+    /// A table whose keys are such texts, each with such a value.
+    Map {
+        keys: Text,
+        each: &'static Form,
+    },
+    /// Any value, handed on as it is.
+    Any,
+    /// How many: an integer, or a range as text.
+    Count,
 }
 
 /// What a string looks like.
@@ -79,6 +90,8 @@ pub(crate) enum Text {
     Backoff,
     Glob,
     Variable,
+    /// The path of a file below a folder.
+    Below,
 }
 
 impl Shape {

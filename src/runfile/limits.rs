@@ -42,6 +42,8 @@ pub const DURATION_MAX: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 pub const BYTES_MIN: u64 = 1;
 /// The largest size of a part, of a memory or of an output, in bytes.
 pub const BYTES_MAX: u64 = 1 << 50;
+/// The most seeds of one test.
+pub const SEEDS_MAX: i64 = 1_000_000;
 /// The most problems that are shown in full.
 pub const PROBLEMS_SHOWN_MAX: usize = 100;
 

@@ -1,5 +1,7 @@
 //! Durations, sizes, back-offs and globs: text to value, or what is wrong with it.
 
+use std::ops::RangeInclusive;
+use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use super::limits::{BYTES_MAX, BYTES_MIN, DURATION_MAX, DURATION_MIN};
@@ -14,6 +16,7 @@ pub(crate) struct Wrong {
 
 const DURATION_HELP: &str = "write a number and a unit: `250ms`, `30s`, `10m`, `1h 30m`";
 const SIZE_HELP: &str = "write a number and a unit: `64KiB`, `2MB`, `1GiB`, or an integer of bytes";
+const COUNT_HELP: &str = "write a number or a range: `3`, `1..3`, `1..` or `..3`";
 const GLOB_HELP: &str = "`*` is any text, `?` one character, `[a-z]` a class, `**` any folders";
 
 /// Reads `250ms`, `10m` or `1h 30m`.
@@ -77,6 +80,34 @@ pub(crate) fn glob(text: &str) -> Result<globset::Glob, Wrong> {
         .map_err(|error| wrong(format!("`{text}` is no glob: {}", error.kind())))
 }
 
+/// Reads `3`, `1..3`, `1..` or `..3`: the least and the most, both included.
+pub(crate) fn count(text: &str) -> Result<RangeInclusive<u64>, Wrong> {
+    let wrong = |what: String| Wrong { what, help: COUNT_HELP };
+    let number = |text: &str, open: u64| match text.trim() {
+        "" => Ok(open),
+        digits => digits.parse::<u64>().map_err(|_| wrong(format!("`{text}` is no number"))),
+    };
+    let (least, most) = match text.split_once("..") {
+        None => (number(text, u64::MAX)?, number(text, 0)?),
+        Some((least, most)) => (number(least, 0)?, number(most, u64::MAX)?),
+    };
+    if least > most {
+        return Err(wrong(format!("`{text}` ends before it begins")));
+    }
+    Ok(least..=most)
+}
+
+/// Reads the path of a file below a folder; it cannot lead out of it.
+pub(crate) fn below(text: &str) -> Result<PathBuf, Wrong> {
+    let path = Path::new(text);
+    let inside = path.components().all(|part| matches!(part, Component::Normal(_)));
+    if text.is_empty() || !inside {
+        let what = format!("`{text}` is no path below a folder");
+        return Err(Wrong { what, help: "write names joined by `/`, as `src/main.rs`" });
+    }
+    Ok(path.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,6 +137,24 @@ mod tests {
         assert_eq!(size("1024"), Ok(ByteSize(1024)));
         for bad in ["", "0", "KiB", "1.5MiB", "1 XB", "-1", "99999999999GiB"] {
             assert!(size(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_count_is_a_number_or_a_range_with_both_ends() {
+        assert_eq!(count("3"), Ok(3..=3));
+        assert_eq!(count("1..3"), Ok(1..=3));
+        assert_eq!((count("2.."), count("..2")), (Ok(2..=u64::MAX), Ok(0..=2)));
+        for bad in ["", "-1", "3..1", "a", "1...2", "1.5"] {
+            assert!(count(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_path_below_a_folder_does_not_leave_it() {
+        assert_eq!(below("src/a.rs"), Ok(PathBuf::from("src/a.rs")));
+        for bad in ["", "/etc/passwd", "../a", "a/../../b", "."] {
+            assert!(below(bad).is_err(), "{bad}");
         }
     }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::keys::{AGENT, AGENT_KINDS, FILE, Form, Key, Shape, Text};
+use super::keys::{AGENT, AGENT_KINDS, FILE, Form, Key, Shape, TEST_FILE, Text};
 use super::limits::{LIST_MAX, NAME_BYTES_MAX, TEXT_BYTES_MAX};
 use super::tree::{self, read};
 
@@ -10,7 +10,16 @@ use super::tree::{self, read};
 ///
 /// It knows names, types and ranges; [`RunFile::parse`](super::RunFile::parse) knows more.
 pub fn schema() -> Value {
-    let mut schema = shape(&FILE);
+    document(&FILE)
+}
+
+/// Gives the JSON Schema (draft 2020-12) of test files.
+pub fn test_schema() -> Value {
+    document(&TEST_FILE)
+}
+
+fn document(file: &Shape) -> Value {
+    let mut schema = shape(file);
     schema.insert("$schema".into(), "https://json-schema.org/draft/2020-12/schema".into());
     Value::Object(schema)
 }
@@ -94,6 +103,18 @@ fn form(form_of: &Form) -> Value {
             "propertyNames": { "pattern": NAME_PATTERN, "maxLength": NAME_BYTES_MAX },
             "additionalProperties": shape(inner),
         }),
+        Form::Map { keys, each } => json!({
+            "type": "object",
+            "propertyNames": text(*keys),
+            "additionalProperties": form(each),
+        }),
+        Form::Any => json!({}),
+        Form::Count => json!({
+            "anyOf": [
+                { "type": "integer", "minimum": 0 },
+                { "type": "string", "pattern": "^\\s*([0-9]+|[0-9]*\\s*\\.\\.\\s*[0-9]*)\\s*$" },
+            ]
+        }),
         Form::BooleanOr(inner) => json!({ "anyOf": [{ "type": "boolean" }, shape(inner)] }),
     }
 }
@@ -109,7 +130,7 @@ fn text(kind: Text) -> Value {
         Text::Backoff => {
             "^\\s*([0-9]+\\s*[a-zA-Zµ]+\\s*)+(\\.\\.\\s*([0-9]+\\s*[a-zA-Zµ]+\\s*)+)?$"
         }
-        Text::Plain | Text::Template | Text::Argument => {
+        Text::Plain | Text::Template | Text::Argument | Text::Below => {
             return json!({ "type": "string", "maxLength": TEXT_BYTES_MAX });
         }
     };

@@ -139,6 +139,10 @@ where
         self.open.lock().is_some()
     }
 
+    fn asker(&self) -> Option<Arc<str>> {
+        Some(Arc::clone(&self.asker.name))
+    }
+
     fn held_by(&self, holder: Holder) {
         if !self.is_call {
             return;

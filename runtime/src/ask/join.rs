@@ -266,6 +266,10 @@ where
         self.join.wants(self.question)
     }
 
+    fn asker(&self) -> Option<Arc<str>> {
+        Some(Arc::clone(&self.join.asker.name))
+    }
+
     fn held_by(&self, holder: Holder) {
         self.join.passed(self.question, holder);
     }

@@ -28,8 +28,8 @@ use crate::{
     work::panic_text,
 };
 
-/// A condition on the world and on what the scenario made.
-type Condition<S> = Box<dyn Fn(&World, &S) -> bool + Send + Sync>;
+/// Says what is wrong with the world and with what the scenario made, if anything is.
+type Condition<S> = Box<dyn Fn(&World, &S) -> Option<String> + Send + Sync>;
 
 /// The command that runs a seed alone.
 type Replay = Box<dyn Fn(u64) -> String + Send + Sync>;
@@ -46,8 +46,8 @@ pub struct Sim<S> {
     count: u32,
     storm: Duration,
     healing: Duration,
-    never: Vec<(String, Condition<S>)>,
-    finally: Vec<(String, Condition<S>)>,
+    always: Vec<Condition<S>>,
+    finally: Vec<Condition<S>>,
     replay: Option<Replay>,
     planted: Option<Planted>,
 }
@@ -64,7 +64,7 @@ pub fn sim<S>(build: impl Fn(&World) -> S + Send + Sync + 'static) -> Sim<S> {
         count: 10,
         storm: Duration::from_secs(10),
         healing: Duration::from_secs(60),
-        never: Vec::new(),
+        always: Vec::new(),
         finally: Vec::new(),
         replay: None,
         planted: None,
@@ -162,22 +162,42 @@ impl<S> Sim<S> {
     /// Fails when the condition holds after any step.
     #[must_use]
     pub fn never(
-        mut self,
+        self,
         what: impl Into<String>,
         holds: impl Fn(&World, &S) -> bool + Send + Sync + 'static,
     ) -> Self {
-        self.never.push((what.into(), Box::new(holds)));
+        let broken = format!("happened though it must never: {}", what.into());
+        self.invariant(move |world, seen| holds(world, seen).then(|| broken.clone()))
+    }
+
+    /// Fails, after any step, with what `wrong` says then.
+    #[must_use]
+    pub fn invariant(
+        mut self,
+        wrong: impl Fn(&World, &S) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        self.always.push(Box::new(wrong));
         self
     }
 
     /// Fails when the condition does not hold once the world has healed.
     #[must_use]
     pub fn finally(
-        mut self,
+        self,
         what: impl Into<String>,
         holds: impl Fn(&World, &S) -> bool + Send + Sync + 'static,
     ) -> Self {
-        self.finally.push((what.into(), Box::new(holds)));
+        let broken = format!("does not hold in the end: {}", what.into());
+        self.outcome(move |world, seen| (!holds(world, seen)).then(|| broken.clone()))
+    }
+
+    /// Fails, once the world has healed, with what `wrong` says then.
+    #[must_use]
+    pub fn outcome(
+        mut self,
+        wrong: impl Fn(&World, &S) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        self.finally.push(Box::new(wrong));
         self
     }
 
@@ -315,8 +335,7 @@ impl<S> Sim<S> {
             let time = self.healing;
             return Some(format!("client {client} still waits, {time:?} after the last fault"));
         }
-        let broken = self.finally.iter().find(|(_, holds)| !holds(world, seen));
-        broken.map(|(what, _)| format!("does not hold in the end: {what}"))
+        self.finally.iter().find_map(|wrong| wrong(world, seen))
     }
 
     /// Runs the world until `limit`; returns what was broken.
@@ -330,8 +349,9 @@ impl<S> Sim<S> {
             if let Some(broken) = core.broken() {
                 return Some(broken);
             }
-            if let Some((what, _)) = self.never.iter().find(|(_, holds)| holds(world, seen)) {
-                return Some(format!("happened though it must never: {what}"));
+            let wrong = self.always.iter().find_map(|wrong| wrong(world, seen));
+            if wrong.is_some() {
+                return wrong;
             }
         }
         core.clock.advance_to(limit.min(core.next_due().unwrap_or(core.now())));

@@ -272,6 +272,21 @@ fn delays_let_senders_overtake_each_other_but_never_themselves() {
 }
 
 #[test]
+fn answers_are_held_up_too_and_a_late_one_comes_after_its_deadline() {
+    let world = World::new(8);
+    world.node("one", |node| drop(node.spawn(Spawn::named("relay"), Relay::new)));
+    let relay: Addr<Msg> = world.find("one", "relay").unwrap();
+    // What a client asks is not on a link, so all that is held up here is the answer.
+    world.delay(1_000, SECOND * 10);
+    let asked = relay.clone();
+    let late = world.block_on(async move { asked.ask(Msg::Read, SECOND / 100).await }, SECOND);
+    assert_eq!(late, Some(Err(AskError::TimedOut(SECOND / 100))));
+    assert_eq!(world.weather().1, 1);
+    let in_time = world.block_on(async move { relay.ask(Msg::Read, SECOND * 60).await }, SECOND * 60);
+    assert_eq!(in_time, Some(Ok(0)));
+}
+
+#[test]
 fn messages_come_twice_only_where_their_type_may() {
     let count = |may: bool| {
         let world = World::new(6);

@@ -3,7 +3,7 @@
 use super::super::limits;
 use super::{Form, Key, Later, Shape, Text};
 
-const fn later(name: &'static str, what: &'static str, instead: &'static str) -> Later {
+pub(super) const fn later(name: &'static str, what: &'static str, instead: &'static str) -> Later {
     Later { name, what, instead }
 }
 
@@ -59,7 +59,6 @@ pub(crate) static FILE: Shape = Shape {
         later("hierarchy", "teams with leaders", PATTERN_INSTEAD),
         later("swarm", "swarms", PATTERN_INSTEAD),
         later("models", "language models", KIND_INSTEAD),
-        later("test", "test files", "check this file with `synod check FILE`"),
         later("hosts", "runs on many machines", "a run uses the machine it is started on"),
         later("pools", "pools that grow and shrink", "set `count` of the agent"),
     ],

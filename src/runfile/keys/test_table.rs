@@ -1,0 +1,239 @@
+//! The tables of a test file, key by key, in the order of the reference.
+
+use super::super::limits;
+use super::{Form, Key, Shape, Text};
+
+/// Every shape, in the order of the reference.
+#[cfg(test)]
+pub(crate) static TEST_SHAPES: &[&Shape] =
+    &[&TEST_FILE, &TEST, &MOCK, &CONDITION, &FINDING, &FAILURE];
+
+/// What a mock may do in place of its agent; it does one of them at the most.
+pub(crate) const MOCK_DEEDS: &[&str] = &["says", "fails", "busy", "hang", "panic", "crash"];
+
+pub(crate) static TEST_FILE: Shape = Shape {
+    title: "test file",
+    about: "The top of a test file.",
+    keys: &[
+        Key::new("synod", Form::Integer { min: 1, max: 1 }, "1", "Version of this format.")
+            .required(),
+        Key::new(
+            "runs",
+            Form::Text(Text::Plain),
+            "\"review.toml\"",
+            "The run file that is tested, beside this file; when not written the one of the same name: \
+             `review.toml` for `review.test.toml`.",
+        ),
+        Key::new(
+            "test",
+            Form::List(&Form::Table(&TEST)),
+            "[{ name = \"a key is found\" }]",
+            "The tests, each under a `[[test]]` of its own.",
+        )
+        .required(),
+    ],
+    later: &[],
+};
+
+pub(crate) static TEST: Shape = Shape {
+    title: "[[test]]",
+    about: "One run of a pattern, under many seeds, and what must hold of it.",
+    keys: &[
+        Key::new(
+            "name",
+            Form::Text(Text::Plain),
+            "\"a silent reviewer is named\"",
+            "What it shows, as a sentence.",
+        )
+        .required(),
+        Key::new(
+            "run",
+            Form::Text(Text::Name),
+            "\"review\"",
+            "The pattern that runs; when not written the run file's `main`.",
+        ),
+        Key::new(
+            "input",
+            Form::Map { keys: Text::Name, each: &Form::Scalar },
+            "{ path = \"src\" }",
+            "What the run is given; paths are relative to the folder of this file.",
+        ),
+        Key::new(
+            "files",
+            Form::Map { keys: Text::Below, each: &Form::Text(Text::Plain) },
+            "{ \"src/a.rs\" = \"fn a() {}\" }",
+            "A folder made for this test, which the run looks at in place of its `path`.",
+        ),
+        Key::new(
+            "mock",
+            Form::Map { keys: Text::Name, each: &Form::OneOrMany(&Form::Table(&MOCK)) },
+            "{ ruff = { hang = true } }",
+            "What an agent does in place of its work; a list is for its calls one after the other, the last for all further ones.",
+        ),
+        Key::new(
+            "cassette",
+            Form::Text(Text::Plain),
+            "\"review.cassette.json\"",
+            "The recorded answers of programs, beside this file; `synod test --record` makes it.",
+        ),
+        Key::new(
+            "faults",
+            Form::List(&Form::Choice {
+                known: &[
+                    "crash",
+                    "disk_crash",
+                    "panic",
+                    "hang",
+                    "slow",
+                    "delay",
+                    "reorder",
+                    "duplicate",
+                ],
+                later: &[],
+            }),
+            "[\"crash\", \"delay\"]",
+            "What goes wrong, at moments that the seed picks.",
+        ),
+        Key::new(
+            "seeds",
+            Form::Integer { min: 1, max: limits::SEEDS_MAX },
+            "200",
+            "How many seeds it runs under, each of them twice.",
+        )
+        .default("20"),
+        Key::new(
+            "never",
+            Form::OneOrMany(&Form::Table(&CONDITION)),
+            "{ outcome = \"failed\" }",
+            "What must not hold at any moment, all of it together.",
+        ),
+        Key::new(
+            "always",
+            Form::OneOrMany(&Form::Table(&CONDITION)),
+            "{ calls = { ruff = \"..6\" } }",
+            "What must hold at every moment, each part as soon as something is known of it.",
+        ),
+        Key::new(
+            "expect",
+            Form::OneOrMany(&Form::Table(&CONDITION)),
+            "{ outcome = \"completed\", findings = 2 }",
+            "What must hold in the end.",
+        ),
+    ],
+    later: &[],
+};
+
+pub(crate) static MOCK: Shape = Shape {
+    title: "test.mock.AGENT",
+    about: "What an agent does in place of its work, one of `says`, `fails`, `busy`, `hang`, `panic` and `crash` at the most; \
+            with none of them it does its own work, and a program without a cassette finds nothing.",
+    keys: &[
+        Key::new(
+            "says",
+            Form::Any,
+            "[{ file = \"a.py\", line = 1, rule = \"E1\", message = \"no\" }]",
+            "It answers with this, read as the answers of programs are.",
+        ),
+        Key::new(
+            "fails",
+            Form::Text(Text::Plain),
+            "\"out of memory\"",
+            "It did the work and says that it failed.",
+        ),
+        Key::new(
+            "busy",
+            Form::Text(Text::Duration),
+            "\"2s\"",
+            "It takes no work and asks to be left alone for so long.",
+        ),
+        Key::new("hang", Form::Boolean, "true", "It never answers.").default("false"),
+        Key::new("panic", Form::Boolean, "true", "It panics.").default("false"),
+        Key::new("crash", Form::Boolean, "true", "It dies before it answers.").default("false"),
+        Key::new(
+            "slow",
+            Form::Text(Text::Duration),
+            "\"5s\"",
+            "It takes so long, in virtual time, before anything else.",
+        ),
+        Key::new(
+            "on",
+            Form::OneOrMany(&Form::Text(Text::Glob)),
+            "\"bad.py\"",
+            "Only where the part has such a file; elsewhere it does its own work.",
+        )
+        .default("\"*\""),
+    ],
+    later: &[],
+};
+
+pub(crate) static CONDITION: Shape = Shape {
+    title: "test.expect",
+    about: "A condition on a run, the same for `never`, `always` and `expect`; all that it says must hold together.",
+    keys: &[
+        Key::new(
+            "outcome",
+            Form::OneOrMany(&Form::Choice {
+                known: &["completed", "incomplete", "failed", "timed_out", "over_budget"],
+                later: &[],
+            }),
+            "[\"completed\", \"incomplete\"]",
+            "How the run ended; `incomplete` is completed with failed parts.",
+        ),
+        Key::new("findings", Form::Count, "\"1..3\"", "How many findings its report has."),
+        Key::new(
+            "finding",
+            Form::OneOrMany(&Form::Table(&FINDING)),
+            "{ rule = \"secrets.*\", file = \"a.py\" }",
+            "A finding that the report has; of a list, each.",
+        ),
+        Key::new("failed", Form::Count, "0", "How many pieces of work failed for good."),
+        Key::new(
+            "failure",
+            Form::OneOrMany(&Form::Table(&FAILURE)),
+            "{ agent = \"ruff\" }",
+            "A piece of work that failed for good; of a list, each.",
+        ),
+        Key::new(
+            "calls",
+            Form::Map { keys: Text::Name, each: &Form::Count },
+            "{ ruff = \"1..3\" }",
+            "How often agents were called, repetitions after faults counted.",
+        ),
+    ],
+    later: &[],
+};
+
+pub(crate) static FINDING: Shape = Shape {
+    title: "test.expect.finding",
+    about: "A finding; all that is written must be so.",
+    keys: &[
+        Key::new("rule", Form::Text(Text::Glob), "\"secrets.*\"", "Its rule, as a glob."),
+        Key::new("file", Form::Text(Text::Glob), "\"src/*.rs\"", "Its file, as a glob."),
+        Key::new(
+            "line",
+            Form::Integer { min: 1, max: u32::MAX as i64 },
+            "3",
+            "Its first line.",
+        ),
+        Key::new(
+            "severity",
+            Form::Choice { known: &["error", "warning", "note"], later: &[] },
+            "\"error\"",
+            "How bad it is.",
+        ),
+        Key::new("agent", Form::Text(Text::Name), "\"ruff\"", "One of those who found it."),
+        Key::new("message", Form::Text(Text::Plain), "\"unused\"", "A part of its message."),
+    ],
+    later: &[],
+};
+
+pub(crate) static FAILURE: Shape = Shape {
+    title: "test.expect.failure",
+    about: "A piece of work that failed for good; all that is written must be so.",
+    keys: &[
+        Key::new("agent", Form::Text(Text::Name), "\"ruff\"", "Who should have done it."),
+        Key::new("part", Form::Text(Text::Plain), "\"bad.py\"", "A part of its name."),
+        Key::new("error", Form::Text(Text::Plain), "\"no answer\"", "A part of its error."),
+    ],
+    later: &[],
+};

@@ -1,0 +1,169 @@
+//! Checks what one key of a test file says against another, and against the run file that is tested.
+
+use super::super::cross::{input_example, input_value};
+use super::super::keys::MOCK_DEEDS;
+use super::super::model::{MapReduce, RunFile};
+use super::super::problem::Problem;
+use super::super::suggest::{list, suggest};
+use super::super::template::Template;
+use super::super::tree::{Entry, Node, Table, Value};
+use super::build::each;
+
+/// Finds every problem between the keys of a test file, and with what it says of the run file.
+pub(super) fn check(root: &Table, run_file: &RunFile) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let tests = root.node("test").and_then(|node| node.value.list()).unwrap_or(&[]);
+    for (index, test) in tests.iter().enumerate() {
+        let Some(table) = test.value.table() else { continue };
+        problems.extend(unique(table, tests.get(..index).unwrap_or(&[])));
+        problems.extend(pattern(table, run_file).err());
+        problems.extend(looks_twice(table));
+        for given in table.entries_of("input") {
+            problems.extend(input(given, run_file));
+        }
+        let Ok(Some(pattern)) = pattern(table, run_file) else { continue };
+        for mock in table.entries_of("mock") {
+            problems.extend(agent(mock.key_at, &mock.key, pattern));
+            problems.extend(each(&mock.node).iter().filter_map(deeds));
+        }
+        for key in ["never", "always", "expect"] {
+            let conditions = table.node(key).map_or(&[][..], each);
+            conditions.iter().for_each(|node| condition(node, key, pattern, &mut problems));
+        }
+    }
+    problems
+}
+
+fn unique(test: &Table, earlier: &[Node]) -> Option<Problem> {
+    let name = test.node("name")?;
+    let same = |node: &&Node| node.value.text().is_some_and(|text| name.value.text() == Some(text));
+    let names = earlier.iter().filter_map(|test| test.value.table()?.node("name"));
+    let first = names.into_iter().find(|node| same(&node))?;
+    let words = name.value.text().unwrap_or_default();
+    Some(
+        Problem::new(name.at, format!("there are two tests `{words}`"))
+            .label("again")
+            .also(first.at, "first here")
+            .help_with("give each a name of its own: `--test NAME` runs one alone"),
+    )
+}
+
+/// The pattern that a test runs; `None` where another problem says why there is none.
+fn pattern<'f>(
+    test: &Table,
+    run_file: &'f RunFile,
+) -> Result<Option<&'f MapReduce<Template>>, Problem> {
+    let patterns = &run_file.map_reduces;
+    let Some(node) = test.node("run") else {
+        return Ok(patterns.iter().find(|pattern| pattern.name == run_file.main));
+    };
+    let Some(name) = node.value.text() else { return Ok(None) };
+    let found = patterns.iter().find(|pattern| pattern.name.as_str() == name);
+    if found.is_some() {
+        return Ok(found);
+    }
+    let names: Vec<&str> = patterns.iter().map(|pattern| pattern.name.as_str()).collect();
+    Err(Problem::new(node.at, format!("there is no pattern `{name}` in the run file"))
+        .label("not in the run file")
+        .help_with(suggest(name, &names, "the patterns are")))
+}
+
+fn looks_twice(test: &Table) -> Option<Problem> {
+    let files = test.entry("files")?;
+    let inputs = test.entries_of("input").iter();
+    let path = inputs.into_iter().find(|input| input.key == "path")?;
+    Some(
+        Problem::new(files.key_at, "`files` and `input.path` both say what the run looks at")
+            .label("a folder of its own")
+            .also(path.key_at, "and another one")
+            .help_with("delete one of the two"),
+    )
+}
+
+fn input(given: &Entry, run_file: &RunFile) -> Option<Problem> {
+    let name = &given.key;
+    let Some(input) = run_file.inputs.iter().find(|input| input.name.as_str() == name) else {
+        let names: Vec<&str> = run_file.inputs.iter().map(|input| input.name.as_str()).collect();
+        let problem = Problem::new(given.key_at, format!("there is no input `{name}`"))
+            .label("not in the run file")
+            .help_with(suggest(name, &names, "the inputs are"));
+        return Some(problem);
+    };
+    let value = &given.node.value;
+    let is_scalar = !matches!(
+        value,
+        Value::Broken | Value::Array(_) | Value::Table(_) | Value::Datetime
+    );
+    (is_scalar && input_value(input.kind, value).is_none()).then(|| {
+        Problem::new(given.node.at, format!("this is no value of input `{name}`"))
+            .label(format!("found {}", value.kind()))
+            .help_with(format!("write {}", input_example(input.kind)))
+    })
+}
+
+fn agent(
+    at: super::super::problem::At,
+    name: &str,
+    pattern: &MapReduce<Template>,
+) -> Option<Problem> {
+    let names: Vec<&str> = pattern.workers.names().iter().map(AsRef::as_ref).collect();
+    (!names.contains(&name)).then(|| {
+        Problem::new(at, format!("`{}` has no agent `{name}`", pattern.name))
+            .label("does no work there")
+            .help_with(suggest(name, &names, "its agents are"))
+    })
+}
+
+/// Refuses a mock that is to do two things.
+fn deeds(mock: &Node) -> Option<Problem> {
+    let does = |entry: &&Entry| {
+        MOCK_DEEDS.contains(&entry.key.as_str())
+            && !matches!(entry.node.value, Value::Boolean(false))
+    };
+    let deeds: Vec<&Entry> = mock.value.table()?.entries.iter().filter(does).collect();
+    let [first, second, ..] = deeds.as_slice() else { return None };
+    Some(
+        Problem::new(second.key_at, format!("`{}` and `{}` exclude each other", first.key, second.key))
+            .label("it does this")
+            .also(first.key_at, "and this")
+            .help_with(format!(
+                "delete one of them; a mock does one of {}, and a list is for its calls one after the other",
+                list(MOCK_DEEDS)
+            )),
+    )
+}
+
+fn condition(
+    node: &Node,
+    key: &str,
+    pattern: &MapReduce<Template>,
+    problems: &mut Vec<Problem>,
+) {
+    let Some(table) = node.value.table() else { return };
+    let mut empty = |node: &Node, what: &str| {
+        let nothing = node.value.table().is_some_and(|table| table.entries.is_empty());
+        if nothing {
+            problems.push(
+                Problem::new(node.at, format!("`{what}` says nothing"))
+                    .label("empty")
+                    .help_with("say what must hold, or delete it"),
+            );
+        }
+    };
+    empty(node, key);
+    for of in ["finding", "failure"] {
+        table.node(of).map_or(&[][..], each).iter().for_each(|node| empty(node, of));
+    }
+    for calls in table.entries_of("calls") {
+        problems.extend(agent(calls.key_at, &calls.key, pattern));
+    }
+    for of in ["finding", "failure"] {
+        for node in table.node(of).map_or(&[][..], each) {
+            let Some(named) = node.value.table().and_then(|table| table.node("agent")) else {
+                continue;
+            };
+            let name = named.value.text();
+            problems.extend(name.and_then(|name| agent(named.at, name, pattern)));
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Test files against the parser and the reference page.
+
+use super::*;
+
+const RUN: &str = r#"
+synod = 1
+main = "review"
+input.path = { type = "path", default = "." }
+input.level = { type = "integer", default = 1 }
+agents.typos = { builtin = "review.typos" }
+agents.lint = { command = ["lint"], reads = "lines" }
+agents.other = { command = ["other"], reads = "lines" }
+map_reduce.review = { split = { use = "code.files", path = "{input.path}" }, all_of = ["typos", "lint"] }
+map_reduce.more = { split = { use = "code.files" }, all_of = ["other"] }
+"#;
+
+fn run_file() -> RunFile {
+    RunFile::parse("run.toml", RUN, &[]).unwrap()
+}
+
+fn parse(text: &str) -> Result<TestFile, Problems> {
+    TestFile::parse("run.test.toml", text, &run_file())
+}
+
+fn problems(text: &str) -> Vec<(String, usize)> {
+    let problems = parse(text).unwrap_err();
+    let found = problems.iter();
+    found.map(|one| (one.message().to_owned(), problems.place(one).line)).collect()
+}
+
+#[test]
+fn a_test_file_becomes_typed_values() {
+    let file = parse(
+        r#"
+synod = 1
+[[test]]
+name = "one"
+input = { level = 3 }
+mock = { lint = [{ fails = "no", slow = "5s" }, { says = "a.py:1: x", on = "*.py" }] }
+faults = ["crash", "reorder"]
+seeds = 7
+never = { outcome = ["failed", "timed_out"] }
+expect = [{ findings = "1..", calls = { lint = 2 } }, { finding = { rule = "lint.*", line = 1 } }]
+[[test]]
+name = "two"
+run = "more"
+[test.files]
+"src/a.py" = "x = {1}"
+"#,
+    )
+    .unwrap();
+    let [one, two] = file.tests.as_slice() else { panic!("{file:?}") };
+    assert_eq!((one.run.as_str(), one.seeds, one.inputs.len()), ("review", 7, 1));
+    assert_eq!(one.inputs, [("level".to_owned(), "3".to_owned())]);
+    let lint = one.mocks.values().next().unwrap();
+    assert_eq!(lint[0].saying, Saying::Fails("no".to_owned()));
+    assert_eq!(lint[1].on.globs(), ["*.py"]);
+    assert_eq!(one.faults, [runtime::sim::Fault::Crash, runtime::sim::Fault::Delay]);
+    assert_eq!(one.never[0].outcome, [OutcomeName::Failed, OutcomeName::TimedOut]);
+    assert_eq!(one.never[0].written, ("{ outcome = [\"failed\", \"timed_out\"] }".to_owned(), 9));
+    assert_eq!(one.expect[0].findings, Some(1..=u64::MAX));
+    assert_eq!((two.run.as_str(), two.seeds), ("more", 20));
+    assert_eq!(two.files.values().collect::<Vec<_>>(), ["x = {1}"]);
+}
+
+#[test]
+fn every_mistake_of_a_test_file_is_reported_at_once_with_its_line() {
+    let found = problems(
+        r#"synod = 1
+[[test]]
+nam = "one"
+run = "reviw"
+faults = ["crsh"]
+[[test]]
+name = "two"
+seeds = 0
+input = { path = 3, nope = 1 }
+mock = { lnt = { hang = true }, typos = { hang = true, fails = "x" } }
+expect = { finding = {}, calls = { other = 1 }, findings = "3..1" }
+[[test]]
+name = "two"
+files = { "../x" = "y" }
+never = {}
+"#,
+    );
+    let expected = [
+        ("`test` has no `name`", 2),
+        ("`nam` is no key of `test`", 3),
+        ("there is no pattern `reviw` in the run file", 4),
+        ("`crsh` is no value of `test.faults`", 5),
+        ("`test.seeds` is out of range", 8),
+        ("this is no value of input `path`", 9),
+        ("there is no input `nope`", 9),
+        ("`review` has no agent `lnt`", 10),
+        ("`hang` and `fails` exclude each other", 10),
+        ("`finding` says nothing", 11),
+        ("`review` has no agent `other`", 11),
+        ("`3..1` ends before it begins", 11),
+        ("there are two tests `two`", 13),
+        ("`../x` is no path below a folder", 14),
+        ("`never` says nothing", 15),
+    ];
+    let expected: Vec<(String, usize)> =
+        expected.iter().map(|(text, line)| ((*text).to_owned(), *line)).collect();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn a_mistake_is_shown_with_its_line_and_a_suggestion() {
+    let shown = parse("synod = 1\n[[test]]\nname = \"x\"\nmock = { lnt = { hang = true } }\n")
+        .unwrap_err()
+        .to_string();
+    assert!(shown.contains("run.test.toml:4:10"), "{shown}");
+    assert!(shown.contains("mock = { lnt = { hang = true } }"), "{shown}");
+    assert!(shown.contains("did you mean `lint`?"), "{shown}");
+}
+
+#[test]
+fn a_test_file_may_name_its_run_file() {
+    assert_eq!(TestFile::runs("runs = \"a.toml\"\nx ="), Some("a.toml".to_owned()));
+    assert_eq!(TestFile::runs("synod = 1"), None);
+}
