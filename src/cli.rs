@@ -20,6 +20,7 @@ pub mod progress;
 pub mod result;
 pub mod run;
 pub mod show;
+pub mod test;
 pub mod timeline;
 
 use std::{ffi::OsString, io::ErrorKind, process::ExitCode};
@@ -48,7 +49,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, launcher: &Launcher) 
         }
     };
     let screen = Screen::default();
-    let exit = logs::begin(&screen).and_then(|()| obey(cli.command, launcher, &screen));
+    // What a simulated graph logs of its faults is for whoever asks for it.
+    let quiet = matches!(&cli.command, Command::Test(options) if !options.record);
+    let exit = logs::begin(&screen, quiet).and_then(|()| obey(cli.command, launcher, &screen));
     let exit = exit.unwrap_or_else(|failure| {
         tell(&failure.message);
         failure.exit
@@ -61,12 +64,15 @@ fn obey(command: Command, launcher: &Launcher, screen: &Screen) -> Result<Exit, 
         Command::Run(options) => return run::run(options, launcher, screen),
         Command::Resume(options) => return run::resume(options, launcher, screen),
         Command::Check(options) => check(&options)?,
+        Command::Test(options) => return test::test(&options, launcher, screen),
         Command::Runs(options) => listing::list(&options)?,
         Command::Show(options) => show::show(&options)?,
         Command::Cancel(options) => cancel(&options)?,
         Command::Agent { name } => agent::serve(&name)?,
-        Command::Schema => {
-            let schema = serde_json::to_string_pretty(&crate::runfile::schema());
+        Command::Schema { tests } => {
+            let schema =
+                if tests { crate::runfile::test_schema() } else { crate::runfile::schema() };
+            let schema = serde_json::to_string_pretty(&schema);
             print(&(schema.map_err(|error| Failure::failed(&error))? + "\n"))?;
         }
         Command::Completions { shell } => {

@@ -18,15 +18,16 @@ mod reviewing;
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use actors::{
-    agent::{AgentError, Launcher, Part, handle::StartError, probe},
+    agent::{AgentError, Behaviour, Launcher, Part, handle::StartError, probe},
     assign::Strategy,
-    pattern::map_reduce::{Assignment, MapReduce, OnPartialFailure as OnFailure, Options},
+    pattern::map_reduce::{Assignment, Branch, MapReduce, OnPartialFailure as OnFailure, Options},
 };
 use review::source::{self, Commits, SourceError};
 use runtime::budget::Limits;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use agents::{BuiltIn, built_in};
 pub use files::Files;
 pub use merge::Merge;
 pub use reviewing::answer_of;
@@ -71,6 +72,36 @@ pub struct Cast {
     pub skipped: Vec<SkippedAgent>,
     /// The commits of a diff.
     pub commits: Option<Commits>,
+}
+
+/// Who stands in for the agents of a job: in tests, where nothing outside is called, and where answers are recorded.
+pub trait StandIns: Send + Sync {
+    /// Does the work of `agent` in its place; `None` leaves it to the agent itself.
+    fn in_place_of(&self, agent: &Agent) -> Option<Arc<dyn Behaviour<Part, Value>>>;
+
+    /// Stands between `agent`, which is a program, and whoever reads its answers.
+    fn beside(
+        &self,
+        agent: &Agent,
+        program: Arc<dyn Behaviour<Part, Value>>,
+    ) -> Arc<dyn Behaviour<Part, Value>>;
+}
+
+/// Every agent does its own work.
+struct Themselves;
+
+impl StandIns for Themselves {
+    fn in_place_of(&self, _: &Agent) -> Option<Arc<dyn Behaviour<Part, Value>>> {
+        None
+    }
+
+    fn beside(
+        &self,
+        _: &Agent,
+        program: Arc<dyn Behaviour<Part, Value>>,
+    ) -> Arc<dyn Behaviour<Part, Value>> {
+        program
+    }
 }
 
 /// An agent that does not take part.
@@ -153,22 +184,44 @@ impl Job {
         launcher: &Launcher,
         before: Option<&Cast>,
     ) -> Result<Self, JobError> {
-        let name = &resolved.main;
-        let unknown = |name: &dyn ToString| JobError::Unknown { name: name.to_string() };
-        let pattern = resolved.map_reduce(name).ok_or_else(|| unknown(name))?.clone();
-        let mut agents = Vec::new();
-        for worker in pattern.workers.names() {
-            agents.push(resolved.agent(worker).ok_or_else(|| unknown(worker))?);
-        }
-        let mut cast = match before {
+        let (_, agents) = workers(resolved)?;
+        let cast = match before {
             Some(cast) => as_before(&agents, cast)?,
-            None => cast(&agents)?,
+            None => cast(&agents, &|_| false)?,
         };
+        Self::with(resolved, launcher, cast)
+    }
+
+    /// As [`prepare`](Self::prepare) for a first run; the programs of agents that are `mocked` are not looked for.
+    ///
+    /// # Errors
+    /// [`JobError`], before anything was started.
+    pub fn prepare_but(
+        resolved: &Resolved,
+        launcher: &Launcher,
+        mocked: &dyn Fn(&Agent) -> bool,
+    ) -> Result<Self, JobError> {
+        let (_, agents) = workers(resolved)?;
+        let cast = cast(&agents, mocked)?;
+        Self::with(resolved, launcher, cast)
+    }
+
+    /// Lists the files for a cast that is known; its programs are not looked for.
+    ///
+    /// # Errors
+    /// [`JobError`], before anything was started.
+    pub fn with(
+        resolved: &Resolved,
+        launcher: &Launcher,
+        mut cast: Cast,
+    ) -> Result<Self, JobError> {
+        let (pattern, mut agents) = workers(resolved)?;
+        let pattern = pattern.clone();
         agents.retain(|agent| cast.agents.iter().any(|name| name == agent.name.as_str()));
         if agents.is_empty() {
             let reasons = cast.skipped.iter().map(|one| format!("{}: {}", one.agent, one.reason));
             let reasons = reasons.collect::<Vec<_>>().join("; ");
-            return Err(JobError::Nobody { pattern: name.to_string(), reasons });
+            return Err(JobError::Nobody { pattern: pattern.name.to_string(), reasons });
         }
         let diff = match &cast.commits {
             Some(commits) => Some(format!("{}..{}", commits.from, commits.to)),
@@ -212,14 +265,40 @@ impl Job {
     /// # Errors
     /// [`JobError`] when an agent cannot start.
     pub fn start(&self, node: &Node) -> Result<MapReduce<Part, Value, Merge>, JobError> {
-        let mut branches = Vec::new();
-        for agent in &self.agents {
-            branches.push(agents::start(agent, self, node)?);
-        }
+        Ok(self.pattern(self.hire(node, &Themselves)?))
+    }
+
+    /// Starts the agents on `node`, or whoever stands in for them.
+    ///
+    /// # Errors
+    /// [`JobError`] when an agent cannot start.
+    pub fn hire(
+        &self,
+        node: &Node,
+        stand_ins: &dyn StandIns,
+    ) -> Result<Vec<Branch<Part, Value>>, JobError> {
+        let hire = |agent| agents::start(agent, self, node, stand_ins);
+        self.agents.iter().map(hire).collect()
+    }
+
+    /// Describes the run of these agents.
+    pub fn pattern(&self, branches: Vec<Branch<Part, Value>>) -> MapReduce<Part, Value, Merge> {
         let files = Arc::clone(&self.files);
         let split = files::Split::new(&self.pattern, &self.agents, Arc::clone(&files));
-        let run = MapReduce::new(split, branches, move || Merge::new(&files));
-        Ok(run.options(self.options()))
+        MapReduce::new(split, branches, move || Merge::new(&files)).options(self.options())
+    }
+
+    /// The agents that take part.
+    pub fn agents(&self) -> &[Agent] {
+        &self.agents
+    }
+
+    /// Reads what `agent` said of `part`, as the answers of programs are read.
+    ///
+    /// # Errors
+    /// [`AgentError::Garbage`] when it is no review.
+    pub fn read(&self, agent: &str, said: &Value, part: &Part) -> Result<Value, AgentError> {
+        answer::read(said, agent, part, &self.files)
     }
 
     /// Counts each agent's pieces of work among the parts of the split; nothing where any of several agents does a part.
@@ -262,12 +341,21 @@ impl Job {
     }
 }
 
+/// The pattern that runs, and its agents.
+fn workers(resolved: &Resolved) -> Result<(&Pattern, Vec<&Agent>), JobError> {
+    let unknown = |name: &dyn ToString| JobError::Unknown { name: name.to_string() };
+    let name = &resolved.main;
+    let pattern = resolved.map_reduce(name).ok_or_else(|| unknown(name))?;
+    let agent = |worker| resolved.agent(worker).ok_or_else(|| unknown(worker));
+    Ok((pattern, pattern.workers.names().iter().map(agent).collect::<Result<_, _>>()?))
+}
+
 /// Says who can take part now.
-fn cast(agents: &[&Agent]) -> Result<Cast, JobError> {
+fn cast(agents: &[&Agent], mocked: &dyn Fn(&Agent) -> bool) -> Result<Cast, JobError> {
     let mut cast = Cast::default();
     for agent in agents {
         let name = agent.name.to_string();
-        match reason_to_skip(agent) {
+        match reason_to_skip(agent).filter(|_| !mocked(agent)) {
             None => cast.agents.push(name),
             Some(Absence::Missing(program)) if !agent.optional => {
                 return Err(JobError::NoProgram { agent: name, program });

@@ -15,6 +15,8 @@ pub use runtime::sim;
 pub mod cli;
 #[cfg(feature = "review")]
 pub mod job;
+#[cfg(feature = "review")]
+pub mod trial;
 pub mod limits;
 pub mod node;
 pub mod runfile;

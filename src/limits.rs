@@ -71,5 +71,26 @@ pub const WATERFALL_COLUMNS: usize = 60;
 /// The slowest attempts that the waterfall names for each agent.
 pub const WATERFALL_PARTS: usize = 5;
 
+/// Instances of the stand-in of a built-in agent that has one a core; the same on every machine, so that a seed is one run.
+pub const STAND_INS: usize = 2;
+
+/// Times that the caller of a simulated run takes it up again after its loss.
+pub const TRIAL_RESUMES_MAX: u32 = 1_000;
+
+/// The time that the caller of a simulated run waits before it takes it up again.
+pub const TRIAL_RESUME_WAIT: Duration = Duration::from_millis(200);
+
+/// The time that a simulated run has to end beyond its deadline, counted from the last fault.
+pub const TRIAL_HEALING: Duration = Duration::from_secs(60);
+
+/// Findings, and failed pieces of work, that are named when a test fails.
+pub const TRIAL_NAMES_SHOWN: usize = 5;
+
+/// A cassette, in bytes.
+pub const CASSETTE_BYTES_MAX: usize = 64 << 20;
+
+/// The recorded answers of a cassette.
+pub const CASSETTE_ANSWERS_MAX: usize = 100_000;
+
 const _: () = assert!(ANSWER_BYTES_MAX < JOURNAL_RECORD_BYTES_MAX);
 const _: () = assert!(REQUEST_RECORD_BYTES < JOURNAL_RECORD_BYTES_MAX);

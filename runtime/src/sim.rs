@@ -83,6 +83,8 @@ struct Inner {
     core: Arc<Core>,
     weather: Arc<Weather>,
     nodes: Mutex<Vec<Simulated>>,
+    /// The names of actors that are not made to panic.
+    spared: Mutex<Vec<String>>,
 }
 
 /// What starts on a node at each of its lives.
@@ -111,6 +113,7 @@ impl World {
             core: Core::new(seed, trace),
             weather: Arc::default(),
             nodes: Mutex::default(),
+            spared: Mutex::default(),
         };
         Self { inner: Arc::new(inner), owner: true }
     }

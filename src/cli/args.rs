@@ -7,7 +7,10 @@ use clap_complete::Shell;
 use review::Severity;
 
 use super::exit::Exit;
-use crate::{limits::DRAIN_WAIT, runfile::Set};
+use crate::{
+    limits::DRAIN_WAIT,
+    runfile::{Set, limits::SEEDS_MAX},
+};
 
 /// What the program is asked to do.
 #[derive(Debug, Parser)]
@@ -37,6 +40,8 @@ pub enum Command {
     Resume(Resume),
     /// Finds every mistake of a run file and runs nothing
     Check(Check),
+    /// Runs the tests of a test file in the simulation: faults and order from seeds, no program, no network
+    Test(Test),
     /// Lists the runs that are kept
     Runs(Listing),
     /// Shows a run: its outcome, its parts, and where the time went
@@ -49,7 +54,11 @@ pub enum Command {
         name: String,
     },
     /// Prints the JSON Schema of run files, for editors
-    Schema,
+    Schema {
+        /// That of test files
+        #[arg(long)]
+        tests: bool,
+    },
     /// Prints a completion script for a shell
     Completions {
         /// The shell
@@ -161,6 +170,28 @@ pub struct Check {
     /// Changes a key of the run file before it is checked
     #[arg(long = "set", value_name = "PATH=VALUE", value_parser = set)]
     pub overrides: Vec<Set>,
+}
+
+/// `synod test`.
+#[derive(Debug, Args)]
+pub struct Test {
+    /// The test file, as review.test.toml beside review.toml
+    pub file: PathBuf,
+    /// Runs the test of this name alone
+    #[arg(long, value_name = "NAME")]
+    pub test: Option<String>,
+    /// Runs this seed alone
+    #[arg(long, value_name = "N", conflicts_with_all = ["seeds", "record"])]
+    pub seed: Option<u64>,
+    /// Runs under so many seeds, whatever the tests say
+    #[arg(long, value_name = "N", conflicts_with = "record", value_parser = clap::value_parser!(u64).range(1..=SEEDS_MAX as u64))]
+    pub seeds: Option<u64>,
+    /// Runs the programs of the tests once, for real, and writes their answers to the cassettes
+    #[arg(long, conflicts_with = "json")]
+    pub record: bool,
+    /// Prints one JSON document on standard output and nothing else
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `synod runs`.

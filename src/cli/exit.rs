@@ -9,7 +9,7 @@ use actors::pattern::FailureKind;
 pub enum Exit {
     /// All was done.
     Done,
-    /// The run failed, or the command could not do its work.
+    /// The run or a test failed, or the command could not do its work.
     Failed,
     /// The command line or the run file is wrong; nothing was started.
     Usage,
@@ -29,7 +29,7 @@ impl Exit {
     /// Every exit, with what it means; `--help` and the README show it.
     pub const TABLE: [(Self, &'static str); 8] = [
         (Self::Done, "all was done; findings alone do not change this"),
-        (Self::Failed, "the run failed, or the command could not do its work"),
+        (Self::Failed, "the run or a test failed, or the command could not do its work"),
         (Self::Usage, "wrong command line or run file; nothing was started"),
         (Self::Incomplete, "the run completed, some of its parts have no result"),
         (Self::TimedOut, "the run's deadline passed"),

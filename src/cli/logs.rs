@@ -75,12 +75,13 @@ impl Drop for Line {
     }
 }
 
-/// Begins to log: warnings and errors, or what `SYNOD_LOG` says.
+/// Begins to log: warnings and errors, nothing if it is to be `quiet`, or what `SYNOD_LOG` says.
 ///
 /// # Errors
 /// [`Failure`] when `SYNOD_LOG` cannot be read.
-pub fn begin(screen: &Screen) -> Result<(), Failure> {
-    let filter = filter(std::env::var(VARIABLE).ok().as_deref())?;
+pub fn begin(screen: &Screen, quiet: bool) -> Result<(), Failure> {
+    let usual = if quiet { LevelFilter::OFF } else { LevelFilter::WARN };
+    let filter = filter(std::env::var(VARIABLE).ok().as_deref(), usual)?;
     let layer = fmt::layer().with_writer(screen.clone()).with_ansi(false).with_filter(filter);
     // A program that logs already goes on as it does.
     tracing_subscriber::registry().with(layer).try_init().ok();
@@ -97,9 +98,9 @@ pub fn begin(screen: &Screen) -> Result<(), Failure> {
 }
 
 /// Reads what is to be logged; ractor's own spans, one a message, never are.
-fn filter(text: Option<&str>) -> Result<Targets, Failure> {
+fn filter(text: Option<&str>, usual: LevelFilter) -> Result<Targets, Failure> {
     let chosen = match text {
-        None | Some("") => Targets::new().with_default(LevelFilter::WARN),
+        None | Some("") => Targets::new().with_default(usual),
         Some(text) => Targets::from_str(text).map_err(|error| {
             let words =
                 format!("{VARIABLE}={text}: {error}; write it as `info` or `synod_actors=debug`");
@@ -117,13 +118,14 @@ mod tests {
 
     #[test]
     fn warnings_are_logged_unless_something_else_is_asked_for() {
-        let default = filter(None).unwrap();
+        let default = filter(None, LevelFilter::WARN).unwrap();
         assert!(default.would_enable("synod_actors", &Level::WARN));
         assert!(!default.would_enable("synod_actors", &Level::INFO));
-        let chosen = filter(Some("warn,synod_actors=debug,ractor=trace")).unwrap();
+        let chosen =
+            filter(Some("warn,synod_actors=debug,ractor=trace"), LevelFilter::WARN).unwrap();
         assert!(chosen.would_enable("synod_actors::roster", &Level::DEBUG));
         assert!(!chosen.would_enable("synod_runtime", &Level::INFO));
         assert!(!chosen.would_enable("ractor::actor", &Level::INFO));
-        assert_eq!(filter(Some("=x=")).unwrap_err().exit, Exit::Usage);
+        assert_eq!(filter(Some("=x="), LevelFilter::OFF).unwrap_err().exit, Exit::Usage);
     }
 }

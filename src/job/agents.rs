@@ -1,6 +1,6 @@
 //! The agents of a job on a node: built-in reviewers on threads of their own, programs behind the launcher.
 
-use std::{num::NonZeroUsize, pin::Pin, sync::Arc};
+use std::{num::NonZeroUsize, pin::Pin, sync::Arc, time::Duration};
 
 use actors::{
     agent::{
@@ -13,10 +13,11 @@ use actors::{
 use runtime::tasks::on_thread;
 use serde_json::Value;
 
-use super::{Files, Job, JobError, answer, files, reviewing};
+use super::{Files, Job, JobError, StandIns, answer, files, reviewing};
 use crate::{
+    limits::STAND_INS,
     node::Node,
-    runfile::{Agent, AgentKind, Argument, Command, Reads as RunFileReads, Sandbox},
+    runfile::{Agent, AgentKind, Argument, Command, Process, Reads as RunFileReads, Sandbox},
 };
 
 /// Starts one agent and says what of a part it takes.
@@ -24,19 +25,18 @@ pub(super) fn start(
     agent: &Agent,
     job: &Job,
     node: &Node,
+    stand_ins: &dyn StandIns,
 ) -> Result<Branch<Part, Value>, JobError> {
     let timeout = job.pattern.timeout.map_or(agent.timeout, |timeout| timeout.min(agent.timeout));
-    let builder = match &agent.kind {
-        AgentKind::Builtin(name) => builtin(agent, name, job, node)?,
-        AgentKind::Command(command) => {
-            let program = program(argv(&command.argv), &command.sandbox, timeout);
-            command_agent(agent, command, program, job, node)?
+    let hiring = Hiring { job, node, stand_ins, timeout };
+    let builder = match (stand_ins.in_place_of(agent), &agent.kind) {
+        (Some(stand_in), _) => in_place(agent, stand_in, node),
+        (None, AgentKind::Builtin(name)) => builtin(agent, name, job, node)?,
+        (None, AgentKind::Command(command)) => command_agent(agent, command, &hiring)?,
+        (None, AgentKind::Process(process)) => process_agent(agent, process, &hiring)?,
+        (None, AgentKind::Actor(actor)) => {
+            return Err(JobError::Unknown { name: actor.name.clone() });
         }
-        AgentKind::Process(process) => {
-            let program = program(process.argv.clone(), &process.sandbox, timeout);
-            process_agent(agent, &program, job, node)?
-        }
-        AgentKind::Actor(actor) => return Err(JobError::Unknown { name: actor.name.clone() }),
     };
     let handle: Handle<Part, Value> = builder.capabilities(agent.capabilities.clone()).start()?;
     Ok(Branch { agent: handle, narrow: Some(narrow(agent, &job.files)), timeout: Some(timeout) })
@@ -69,15 +69,42 @@ fn named(part: &Part) -> Part {
 
 type Builder = AgentBuilder<Part, Value>;
 
-fn builtin(agent: &Agent, name: &str, job: &Job, node: &Node) -> Result<Builder, JobError> {
+/// What the agents of a job are started with.
+struct Hiring<'a> {
+    job: &'a Job,
+    node: &'a Node,
+    stand_ins: &'a dyn StandIns,
+    timeout: Duration,
+}
+
+/// A stand-in has as many places as its agent; where that has one a core, a number that is the same on every machine.
+fn in_place(agent: &Agent, stand_in: Arc<dyn Behaviour<Part, Value>>, node: &Node) -> Builder {
+    let usual = if matches!(agent.kind, AgentKind::Builtin(_)) { STAND_INS } else { 1 };
+    let builder = node.system().agent_of(agent.name.as_str(), stand_in);
+    builder.count(agent.count.map_or(usual, NonZeroUsize::get)).concurrency(concurrency(agent))
+}
+
+/// The work of a built-in reviewer, on the thread of whoever calls it.
+///
+/// # Errors
+/// [`JobError::Unknown`] when there is no such reviewer.
+pub fn built_in(agent: &Agent, name: &str, files: &Arc<Files>) -> Result<BuiltIn, JobError> {
     let reviewer =
         review::reviewer(name).ok_or_else(|| JobError::Unknown { name: name.to_owned() })?;
-    let (own_name, files) = (agent.name.to_string(), Arc::clone(&job.files));
-    let work = move |part: Part, context: CallContext| {
-        let mut review = reviewing::review_part(&*reviewer, &part, &context)?;
+    let (own_name, files) = (agent.name.to_string(), Arc::clone(files));
+    Ok(Arc::new(move |part, context| {
+        let mut review = reviewing::review_part(&*reviewer, part, context)?;
         review.findings.retain(|finding| files.concerns(finding));
         answer::to_value(review.by(&own_name)).map_err(|error| error.to_string())
-    };
+    }))
+}
+
+/// Reviews a part, or says why it cannot.
+pub type BuiltIn = Arc<dyn Fn(&Part, &CallContext) -> Result<Value, String> + Send + Sync>;
+
+fn builtin(agent: &Agent, name: &str, job: &Job, node: &Node) -> Result<Builder, JobError> {
+    let review = built_in(agent, name, &job.files)?;
+    let work = move |part: Part, context: CallContext| review(&part, &context);
     let builder = node.system().blocking_agent(agent.name.as_str(), work);
     Ok(builder.count(instances(agent)).concurrency(concurrency(agent)).prefetch(1))
 }
@@ -95,9 +122,7 @@ fn concurrency(agent: &Agent) -> u32 {
 fn command_agent(
     agent: &Agent,
     command: &Command,
-    program: Program,
-    job: &Job,
-    node: &Node,
+    hiring: &Hiring<'_>,
 ) -> Result<Builder, JobError> {
     let reads = match command.reads {
         RunFileReads::Sarif => Reads::Sarif,
@@ -105,31 +130,45 @@ fn command_agent(
         RunFileReads::Lines => Reads::Lines,
         RunFileReads::Exit => Reads::Exit,
     };
-    let inner = CommandAgent::new(program, reads, command.exit_ok.clone(), &job.launcher)
+    let program = program(argv(&command.argv), &command.sandbox, hiring.timeout);
+    let launcher = &hiring.job.launcher;
+    let inner = CommandAgent::new(program, reads, command.exit_ok.clone(), launcher)
         .map_err(|source| JobError::Agent { agent: agent.name.to_string(), source })?;
-    let reviewed = Reviewed::new(agent, inner, &job.files);
-    let builder = node.system().agent_of(agent.name.as_str(), Arc::new(reviewed));
+    let reviewed = hiring.reviewed(agent, Arc::new(inner));
+    let builder = hiring.node.system().agent_of(agent.name.as_str(), reviewed);
     Ok(builder.count(agent.count.map_or(1, NonZeroUsize::get)).concurrency(concurrency(agent)))
 }
 
 /// A program answers one request at a time, so `concurrency` is more of them.
 fn process_agent(
     agent: &Agent,
-    program: &Program,
-    job: &Job,
-    node: &Node,
+    process: &Process,
+    hiring: &Hiring<'_>,
 ) -> Result<Builder, JobError> {
     let wrong = |source| JobError::Agent { agent: agent.name.to_string(), source };
+    let program = program(process.argv.clone(), &process.sandbox, hiring.timeout);
     let count = agent.count.map_or(1, NonZeroUsize::get).saturating_mul(agent.concurrency.get());
     let instance = || -> Result<Arc<dyn Behaviour<Part, Value>>, JobError> {
-        let inner =
-            ProcessAgent::new(program.clone(), job.files.root(), &job.launcher).map_err(wrong)?;
-        Ok(Arc::new(Reviewed::new(agent, inner, &job.files)))
+        let root = hiring.job.files.root();
+        let inner = ProcessAgent::new(program.clone(), root, &hiring.job.launcher);
+        Ok(hiring.reviewed(agent, Arc::new(inner.map_err(wrong)?)))
     };
     let instances = (0..count).map(|_| instance()).collect::<Result<Vec<_>, _>>()?;
     let first = instance()?;
     let make = move |instance: usize| Arc::clone(instances.get(instance).unwrap_or(&first));
-    Ok(node.system().agent_each(agent.name.as_str(), make).count(count))
+    Ok(hiring.node.system().agent_each(agent.name.as_str(), make).count(count))
+}
+
+impl Hiring<'_> {
+    fn reviewed(
+        &self,
+        agent: &Agent,
+        program: Arc<dyn Behaviour<Part, Value>>,
+    ) -> Arc<dyn Behaviour<Part, Value>> {
+        let inner = self.stand_ins.beside(agent, program);
+        let (name, files) = (agent.name.as_str().into(), Arc::clone(&self.job.files));
+        Arc::new(Reviewed { name, inner, files })
+    }
 }
 
 fn argv(arguments: &[Argument]) -> Vec<String> {
@@ -140,7 +179,7 @@ fn argv(arguments: &[Argument]) -> Vec<String> {
     arguments.iter().map(text).collect()
 }
 
-fn program(argv: Vec<String>, sandbox: &Sandbox, timeout: std::time::Duration) -> Program {
+fn program(argv: Vec<String>, sandbox: &Sandbox, timeout: Duration) -> Program {
     let limits = &sandbox.limits;
     let mut program = Program::new(argv);
     program.variables.clone_from(&sandbox.env);
@@ -157,21 +196,15 @@ fn program(argv: Vec<String>, sandbox: &Sandbox, timeout: std::time::Duration) -
 }
 
 /// A program whose answers are read as reviews, so that garbage is the program's failure.
-struct Reviewed<A> {
+struct Reviewed {
     name: Arc<str>,
-    inner: A,
+    inner: Arc<dyn Behaviour<Part, Value>>,
     files: Arc<Files>,
-}
-
-impl<A> Reviewed<A> {
-    fn new(agent: &Agent, inner: A, files: &Arc<Files>) -> Self {
-        Self { name: agent.name.as_str().into(), inner, files: Arc::clone(files) }
-    }
 }
 
 type Answer = Pin<Box<dyn Future<Output = Result<Value, AgentError>> + Send>>;
 
-impl<A: Behaviour<Part, Value>> Behaviour<Part, Value> for Reviewed<A> {
+impl Behaviour<Part, Value> for Reviewed {
     fn call(&self, part: Part, context: CallContext) -> Answer {
         let (name, files) = (Arc::clone(&self.name), Arc::clone(&self.files));
         let work = self.inner.call(part.clone(), context);

@@ -19,3 +19,5 @@ mod large;
 mod place;
 #[cfg(test)]
 mod review;
+#[cfg(test)]
+mod test_files;

@@ -48,6 +48,7 @@ pub struct Sim<S> {
     healing: Duration,
     always: Vec<Condition<S>>,
     finally: Vec<Condition<S>>,
+    spared: Vec<String>,
     replay: Option<Replay>,
     planted: Option<Planted>,
 }
@@ -66,6 +67,7 @@ pub fn sim<S>(build: impl Fn(&World) -> S + Send + Sync + 'static) -> Sim<S> {
         healing: Duration::from_secs(60),
         always: Vec::new(),
         finally: Vec::new(),
+        spared: Vec::new(),
         replay: None,
         planted: None,
     }
@@ -135,6 +137,13 @@ impl<S> Sim<S> {
     #[must_use]
     pub fn faults(mut self, faults: impl IntoIterator<Item = Fault>) -> Self {
         self.faults = faults.into_iter().collect();
+        self
+    }
+
+    /// Makes no actor of these names panic, as supervisors are not: those on whom others depend and whom nobody restarts.
+    #[must_use]
+    pub fn spare(mut self, actors: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.spared = actors.into_iter().map(Into::into).collect();
         self
     }
 
@@ -300,6 +309,7 @@ impl<S> Sim<S> {
     fn once(&self, seed: u64, trace: Trace) -> Run {
         planted::plant(self.planted);
         let world = World::traced(seed, trace);
+        *world.inner.spared.lock() = self.spared.clone();
         let live = || {
             let seen = (self.build)(&world);
             self.live(&world, &seen)
@@ -366,7 +376,8 @@ impl<S> fmt::Debug for Sim<S> {
 }
 
 impl Report {
-    fn add(&mut self, other: &Self) {
+    /// Adds what another seed did.
+    pub fn add(&mut self, other: &Self) {
         self.steps_min =
             if self.seeds == 0 { other.steps_min } else { self.steps_min.min(other.steps_min) };
         self.seeds += other.seeds;

@@ -95,7 +95,12 @@ fn strike(world: &World, fault: Fault) {
                 | Fault::Delay
                 | Fault::Duplicate
                 | Fault::Crash
-                | Fault::DiskCrash => world.panic(node, actor.name()),
+                | Fault::DiskCrash => {
+                    let spared = world.inner.spared.lock().iter().any(|name| name == actor.name());
+                    if !spared {
+                        world.panic(node, actor.name());
+                    }
+                }
             }
         }
     }

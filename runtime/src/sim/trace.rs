@@ -156,11 +156,31 @@ impl fmt::Display for Latest {
             }
             What::Step { incarnation, variant, effects, message } => write!(
                 out,
-                "incarnation {incarnation} handled a {message} (variant {:04x}), {effects} effects",
+                "incarnation {incarnation} handled a {} (variant {:04x}), {effects} effects",
+                short(message),
                 variant & 0xffff
             ),
             What::Fault(kind) => write!(out, "fault: {kind}"),
             What::Dice(throws) => write!(out, "threw dice {throws} times"),
         }
+    }
+}
+
+/// The last two words of a type's path, without what it is generic over: `slot::Msg`.
+fn short(message: &'static str) -> &'static str {
+    let path = message.split('<').next().unwrap_or(message);
+    let cut = path.rmatch_indices("::").nth(1);
+    cut.and_then(|(at, sign)| path.get(at + sign.len()..)).unwrap_or(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_type_is_shown_without_what_surrounds_it() {
+        assert_eq!(short("synod_actors::agent::slot::Msg<a::Part, b::Value>"), "slot::Msg");
+        assert_eq!((short("u64"), short("till::Sell")), ("u64", "till::Sell"));
+        assert_eq!(short("core::option::Option<u64>"), "option::Option");
     }
 }

@@ -282,7 +282,8 @@ fn answers_are_held_up_too_and_a_late_one_comes_after_its_deadline() {
     let late = world.block_on(async move { asked.ask(Msg::Read, SECOND / 100).await }, SECOND);
     assert_eq!(late, Some(Err(AskError::TimedOut(SECOND / 100))));
     assert_eq!(world.weather().1, 1);
-    let in_time = world.block_on(async move { relay.ask(Msg::Read, SECOND * 60).await }, SECOND * 60);
+    let in_time =
+        world.block_on(async move { relay.ask(Msg::Read, SECOND * 60).await }, SECOND * 60);
     assert_eq!(in_time, Some(Ok(0)));
 }
 

@@ -209,12 +209,7 @@ pub(crate) static FINDING: Shape = Shape {
     keys: &[
         Key::new("rule", Form::Text(Text::Glob), "\"secrets.*\"", "Its rule, as a glob."),
         Key::new("file", Form::Text(Text::Glob), "\"src/*.rs\"", "Its file, as a glob."),
-        Key::new(
-            "line",
-            Form::Integer { min: 1, max: u32::MAX as i64 },
-            "3",
-            "Its first line.",
-        ),
+        Key::new("line", Form::Integer { min: 1, max: u32::MAX as i64 }, "3", "Its first line."),
         Key::new(
             "severity",
             Form::Choice { known: &["error", "warning", "note"], later: &[] },

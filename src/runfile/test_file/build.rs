@@ -13,7 +13,7 @@ use super::super::keys::{CONDITION, FAILURE, FINDING, MOCK, TEST};
 use super::super::model::{Accepts, Name, RunFile};
 use super::super::problem::Texts;
 use super::super::scalar;
-use super::super::tree::{Node, Table, Value, json};
+use super::super::tree::{Node, Table, json};
 use super::model::{
     Condition, Count, FailureMatch, FindingMatch, Mock, OutcomeName, Saying, Test, TestFile,
 };
@@ -35,9 +35,8 @@ fn test(table: &Table, run_file: &RunFile, texts: &Texts) -> Option<Test> {
         Some((Name::new(&entry.key)?, mocks.collect::<Option<Vec<_>>>()?))
     });
     let files = table.entries_of("files").iter();
-    let files = files.map(|file| {
-        Some((scalar::below(&file.key).ok()?, file.node.value.text()?.to_owned()))
-    });
+    let files = files
+        .map(|file| Some((scalar::below(&file.key).ok()?, file.node.value.text()?.to_owned())));
     let faults = fields.strings("faults");
     Some(Test {
         name: fields.text("name")?,
@@ -102,7 +101,9 @@ fn mock(table: &Table) -> Option<Mock> {
 fn condition(node: &Node, texts: &Texts) -> Option<Condition> {
     let fields = Fields { table: node.value.table()?, shape: &CONDITION };
     let (_, text) = texts.get(node.at.origin);
-    let written = text.get(node.at.start..node.at.end)?.lines().next().unwrap_or("").to_owned();
+    let mut lines = text.get(node.at.start..node.at.end)?.lines();
+    let first = lines.next().unwrap_or("");
+    let written = if lines.next().is_some() { format!("{first} …") } else { first.to_owned() };
     let outcomes = fields.strings("outcome");
     let outcome = |name: &String| {
         OutcomeName::ALL.iter().find(|(_, known)| known == name).map(|(outcome, _)| *outcome)
@@ -159,8 +160,5 @@ fn failure(node: &Node) -> Option<FailureMatch> {
 
 /// A value, or the values of a list.
 pub(super) fn each(node: &Node) -> &[Node] {
-    match &node.value {
-        Value::Array(nodes) => nodes,
-        _ => std::slice::from_ref(node),
-    }
+    node.value.list().unwrap_or(std::slice::from_ref(node))
 }

@@ -2,7 +2,7 @@
 
 use super::super::cross::{input_example, input_value};
 use super::super::keys::MOCK_DEEDS;
-use super::super::model::{MapReduce, RunFile};
+use super::super::model::{Agent, AgentKind, MapReduce, RunFile};
 use super::super::problem::Problem;
 use super::super::suggest::{list, suggest};
 use super::super::template::Template;
@@ -22,6 +22,7 @@ pub(super) fn check(root: &Table, run_file: &RunFile) -> Vec<Problem> {
             problems.extend(input(given, run_file));
         }
         let Ok(Some(pattern)) = pattern(table, run_file) else { continue };
+        problems.extend(unanswered(test, table, pattern, run_file));
         for mock in table.entries_of("mock") {
             problems.extend(agent(mock.key_at, &mock.key, pattern));
             problems.extend(each(&mock.node).iter().filter_map(deeds));
@@ -38,7 +39,7 @@ fn unique(test: &Table, earlier: &[Node]) -> Option<Problem> {
     let name = test.node("name")?;
     let same = |node: &&Node| node.value.text().is_some_and(|text| name.value.text() == Some(text));
     let names = earlier.iter().filter_map(|test| test.value.table()?.node("name"));
-    let first = names.into_iter().find(|node| same(&node))?;
+    let first = names.into_iter().find(same)?;
     let words = name.value.text().unwrap_or_default();
     Some(
         Problem::new(name.at, format!("there are two tests `{words}`"))
@@ -68,6 +69,36 @@ fn pattern<'f>(
         .help_with(suggest(name, &names, "the patterns are")))
 }
 
+/// Refuses a test in which nobody can answer for a program that has to take part.
+fn unanswered(
+    test: &Node,
+    table: &Table,
+    pattern: &MapReduce<Template>,
+    run_file: &RunFile,
+) -> Option<Problem> {
+    if table.node("cassette").is_some() {
+        return None;
+    }
+    let mocks = table.entries_of("mock");
+    let is_unknown = |agent: &&Agent<Template>| {
+        let is_program = !matches!(agent.kind, AgentKind::Builtin(_));
+        let is_mocked = mocks.iter().any(|mock| mock.key == agent.name.as_str());
+        is_program && !is_mocked && agent.trusted && !agent.optional
+    };
+    let names = pattern.workers.names().iter();
+    let agents = names.filter_map(|name| run_file.agents.iter().find(|agent| agent.name == *name));
+    let unknown: Vec<&str> = agents.filter(is_unknown).map(|agent| agent.name.as_str()).collect();
+    let first = unknown.first()?;
+    let at = table.node("name").map_or(test.at, |name| name.at);
+    Some(
+        Problem::new(at, format!("nobody answers for {}, which no test starts", list(&unknown)))
+            .label("this test")
+            .help_with(format!(
+                "write `mock = {{ {first} = {{ says = [] }} }}`, or `cassette = \"FILE\"` and record it by `synod test --record`"
+            )),
+    )
+}
+
 fn looks_twice(test: &Table) -> Option<Problem> {
     let files = test.entry("files")?;
     let inputs = test.entries_of("input").iter();
@@ -90,10 +121,8 @@ fn input(given: &Entry, run_file: &RunFile) -> Option<Problem> {
         return Some(problem);
     };
     let value = &given.node.value;
-    let is_scalar = !matches!(
-        value,
-        Value::Broken | Value::Array(_) | Value::Table(_) | Value::Datetime
-    );
+    let is_scalar =
+        !matches!(value, Value::Broken | Value::Array(_) | Value::Table(_) | Value::Datetime);
     (is_scalar && input_value(input.kind, value).is_none()).then(|| {
         Problem::new(given.node.at, format!("this is no value of input `{name}`"))
             .label(format!("found {}", value.kind()))
@@ -133,12 +162,7 @@ fn deeds(mock: &Node) -> Option<Problem> {
     )
 }
 
-fn condition(
-    node: &Node,
-    key: &str,
-    pattern: &MapReduce<Template>,
-    problems: &mut Vec<Problem>,
-) {
+fn condition(node: &Node, key: &str, pattern: &MapReduce<Template>, problems: &mut Vec<Problem>) {
     let Some(table) = node.value.table() else { return };
     let mut empty = |node: &Node, what: &str| {
         let nothing = node.value.table().is_some_and(|table| table.entries.is_empty());

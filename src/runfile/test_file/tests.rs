@@ -8,7 +8,7 @@ main = "review"
 input.path = { type = "path", default = "." }
 input.level = { type = "integer", default = 1 }
 agents.typos = { builtin = "review.typos" }
-agents.lint = { command = ["lint"], reads = "lines" }
+agents.lint = { command = ["lint"], reads = "lines", optional = true }
 agents.other = { command = ["other"], reads = "lines" }
 map_reduce.review = { split = { use = "code.files", path = "{input.path}" }, all_of = ["typos", "lint"] }
 map_reduce.more = { split = { use = "code.files" }, all_of = ["other"] }
@@ -44,6 +44,7 @@ expect = [{ findings = "1..", calls = { lint = 2 } }, { finding = { rule = "lint
 [[test]]
 name = "two"
 run = "more"
+mock.other = { says = [] }
 [test.files]
 "src/a.py" = "x = {1}"
 "#,
@@ -113,6 +114,15 @@ fn a_mistake_is_shown_with_its_line_and_a_suggestion() {
     assert!(shown.contains("run.test.toml:4:10"), "{shown}");
     assert!(shown.contains("mock = { lnt = { hang = true } }"), "{shown}");
     assert!(shown.contains("did you mean `lint`?"), "{shown}");
+}
+
+#[test]
+fn a_program_for_which_nobody_answers_is_named() {
+    let test = |more: &str| format!("synod = 1\n[[test]]\nname = \"x\"\nrun = \"more\"\n{more}");
+    let found = problems(&test(""));
+    assert_eq!(found, [("nobody answers for `other`, which no test starts".to_owned(), 3)]);
+    assert!(parse(&test("mock = { other = { hang = true } }")).is_ok());
+    assert!(parse(&test("cassette = \"c.json\"")).is_ok());
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The reference page against the table of keys and the parser.
 
 use super::super::check::expected;
-use super::super::keys::{Form, Key, SHAPES, Shape};
+use super::super::keys::{Form, Key, SHAPES, Shape, TEST_SHAPES};
 use super::*;
 
 const PAGE: &str = include_str!("../../../docs/RUN_FILES.md");
@@ -11,12 +11,28 @@ fn table(shape: &Shape) -> String {
     format!("| key | type | default | example | meaning |\n|---|---|---|---|---|\n{rows}")
 }
 
-fn row(key: &Key) -> String {
+/// The table that a value is, or is made of.
+fn shape_in(form: &'static Form) -> Option<&'static Shape> {
+    match form {
+        Form::Table(shape) | Form::Named(shape) | Form::BooleanOr(shape) => Some(shape),
+        Form::List(each) | Form::OneOrMany(each) | Form::Map { each, .. } => shape_in(each),
+        Form::Boolean
+        | Form::Integer { .. }
+        | Form::Text(_)
+        | Form::Choice { .. }
+        | Form::Size
+        | Form::Scalar
+        | Form::Free
+        | Form::Any
+        | Form::Count => None,
+    }
+}
+
+fn row(key: &'static Key) -> String {
     let kind = expected(&key.form);
-    let kind = if let Form::Table(shape) | Form::Named(shape) | Form::BooleanOr(shape) = &key.form {
-        format!("{kind}, see `{}`", shape.title)
-    } else {
-        kind
+    let kind = match shape_in(&key.form) {
+        Some(shape) => format!("{kind}, see `{}`", shape.title),
+        None => kind,
     };
     let default = match (key.default, key.required) {
         (Some(default), _) => format!("`{default}`"),
@@ -32,6 +48,16 @@ fn the_page_has_the_table_of_every_shape() {
         let section = format!("## `{}`\n\n{}\n\n{}", shape.title, shape.about, table(shape));
         assert!(PAGE.contains(&section), "docs/RUN_FILES.md lacks or differs from:\n{section}");
     }
+}
+
+#[test]
+fn the_page_on_tests_has_the_table_of_every_shape() {
+    let page = include_str!("../../../docs/TESTING.md");
+    let section =
+        |shape: &&Shape| format!("### `{}`\n\n{}\n\n{}", shape.title, shape.about, table(shape));
+    let missing: Vec<String> =
+        TEST_SHAPES.iter().map(section).filter(|section| !page.contains(section)).collect();
+    assert!(missing.is_empty(), "docs/TESTING.md lacks or differs from:\n{}", missing.join("\n"));
 }
 
 #[test]

@@ -1,0 +1,277 @@
+//! Trials: the tests of a test file, run in the deterministic simulation or recorded with the real programs.
+//!
+//! `synod test` makes a [`Trial`] of each test and checks it seed by seed. The graph is that of production: roster, slots,
+//! coordinator, journal; in the place of the agents are [`stand_in`]s, which answer as the test, a [`cassette`] or the built-in
+//! reviewer says. [`seen`] keeps what happened, [`judge`] holds the test's conditions against it.
+//!
+//! # Invariants
+//! - Nothing outside is called: no program, no network, no clock, no dice.
+//! - A seed is one run, on every machine: each runs twice and must take the same steps.
+//! - The caller of the run takes it up again after each loss, as `synod resume` does; it must end.
+
+pub mod cassette;
+mod judge;
+mod record;
+mod seen;
+mod stand_in;
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use actors::{
+    agent::{Launcher, Part, slot},
+    pattern::{FailureKind, map_reduce::Branch},
+    roster,
+};
+use parking_lot::Mutex;
+use protocol::RunId;
+use runtime::sim::{Sim, World, sim};
+use serde_json::Value;
+use tempfile::TempDir;
+
+pub use record::{RecordError, Recorded, record};
+pub use seen::Seen;
+
+use self::{
+    cassette::{Cassette, CassetteError},
+    judge::Judge,
+    stand_in::Mocks,
+};
+use crate::{
+    job::{Cast, Job, JobError, SkippedAgent},
+    limits::{TRIAL_HEALING, TRIAL_RESUME_WAIT, TRIAL_RESUMES_MAX},
+    node::Node,
+    runfile::{Agent, AgentKind, Problems, Resolved, RunFile, Test, resolve},
+};
+
+/// One test, ready to run under any seed.
+#[derive(Debug)]
+pub struct Trial {
+    test: Arc<Test>,
+    job: Arc<Job>,
+    mocks: Arc<Mocks>,
+    /// The folder made for the test, as long as that lives.
+    _folder: Option<TempDir>,
+}
+
+/// Why a test cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum TrialError {
+    /// The run file wants what the test does not give.
+    #[error("test `{test}`: {problems}")]
+    Inputs {
+        /// The test.
+        test: String,
+        /// What is wrong.
+        problems: Box<Problems>,
+    },
+    /// Its files cannot be written.
+    #[error("test `{test}`: cannot write {}: {source}", path.display())]
+    Files {
+        /// The test.
+        test: String,
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Its cassette cannot be used.
+    #[error("test `{test}`: {source}")]
+    Cassette {
+        /// The test.
+        test: String,
+        /// Why.
+        source: CassetteError,
+    },
+    /// Nobody can do the work of an agent.
+    #[error(
+        "test `{test}`: agent `{agent}` is a program, and {} has no answers of it; mock it, or record it by `synod test --record`",
+        cassette.display()
+    )]
+    Unrecorded {
+        /// The test.
+        test: String,
+        /// The agent.
+        agent: String,
+        /// Where its answers should be.
+        cassette: PathBuf,
+    },
+    /// The job cannot be prepared.
+    #[error("test `{test}`: {source}")]
+    Job {
+        /// The test.
+        test: String,
+        /// Why.
+        source: JobError,
+    },
+}
+
+/// The run of every trial.
+const RUN: RunId = RunId::from_u128(1);
+
+/// The node of every trial.
+const NODE: &str = "here";
+
+impl Trial {
+    /// Prepares a test of `run_file`; blocks on the file system. Relative paths are those of the working directory.
+    ///
+    /// # Errors
+    /// [`TrialError`]; nothing was started.
+    pub fn prepare(test: &Test, run_file: &RunFile) -> Result<Self, TrialError> {
+        let name = || test.name.clone();
+        let (resolved, folder) = resolved(test, run_file)?;
+        let cassette = match &test.cassette {
+            Some(path) => Cassette::read(path).map(Some),
+            None => Ok(None),
+        };
+        let cassette = cassette.map_err(|source| TrialError::Cassette { test: name(), source })?;
+        let cast = cast(test, &resolved, cassette.as_ref())?;
+        let in_job = |source| TrialError::Job { test: name(), source };
+        // No program is started, so none is launched.
+        let job = Job::with(&resolved, &Launcher::at("/dev/null"), cast).map_err(in_job)?;
+        let (test, job) = (Arc::new(test.clone()), Arc::new(job));
+        let mocks = Arc::new(Mocks::new(&test, &job, cassette).map_err(in_job)?);
+        Ok(Self { test, job, mocks, _folder: folder })
+    }
+
+    /// The agents that take no part, each with its reason.
+    pub fn skipped(&self) -> &[SkippedAgent] {
+        &self.job.cast.skipped
+    }
+
+    /// The simulation of the test; `replay` gives the command that runs one seed of it alone.
+    pub fn sim(&self, replay: impl Fn(u64) -> String + Send + Sync + 'static) -> Sim<Arc<Seen>> {
+        let (job, mocks) = (Arc::clone(&self.job), Arc::clone(&self.mocks));
+        let judge = Arc::new(Judge::new(Arc::clone(&self.test)));
+        let at_the_end = Arc::clone(&judge);
+        sim(move |world| live(world, &job, &mocks))
+            .faults(self.test.faults.clone())
+            // As of supervisors, the others depend on the roster, which nobody restarts.
+            .spare(["roster"])
+            .healing(self.job.deadline() + TRIAL_HEALING)
+            .invariant(move |_, seen: &Arc<Seen>| judge.broken_now(seen))
+            .outcome(move |_, seen: &Arc<Seen>| at_the_end.broken_in_the_end(seen))
+            .replay(replay)
+    }
+}
+
+/// Gives the run file the test's inputs and folder.
+fn resolved(test: &Test, run_file: &RunFile) -> Result<(Resolved, Option<TempDir>), TrialError> {
+    // A variable is for programs, which are not started; the values of one that is not set cannot be missed.
+    let env = |name: &str| Some(std::env::var(name).unwrap_or_default());
+    let mut resolved = resolve(run_file, &test.inputs, &env).map_err(|problems| {
+        TrialError::Inputs { test: test.name.clone(), problems: Box::new(problems) }
+    })?;
+    resolved.main = test.run.clone();
+    if test.files.is_empty() {
+        return Ok((resolved, None));
+    }
+    let wrong = |path: &Path| {
+        let (test, path) = (test.name.clone(), path.to_owned());
+        move |source| TrialError::Files { test, path, source }
+    };
+    let folder = tempfile::tempdir().map_err(wrong(&std::env::temp_dir()))?;
+    for (path, text) in &test.files {
+        let path = folder.path().join(path);
+        let parent = path.parent().unwrap_or(folder.path());
+        fs::create_dir_all(parent).map_err(wrong(parent))?;
+        fs::write(&path, text).map_err(wrong(&path))?;
+    }
+    for pattern in &mut resolved.map_reduces {
+        pattern.split.path = folder.path().display().to_string();
+        pattern.split.diff = None;
+    }
+    Ok((resolved, Some(folder)))
+}
+
+/// Says who takes part: whoever needs no program, and programs whose answers are known.
+fn cast(test: &Test, resolved: &Resolved, cassette: Option<&Cassette>) -> Result<Cast, TrialError> {
+    let mut cast = Cast::default();
+    let pattern = resolved.map_reduce(&resolved.main);
+    let workers = pattern.map_or(&[][..], |pattern| pattern.workers.names());
+    for agent in workers.iter().filter_map(|name| resolved.agent(name)) {
+        let name = agent.name.to_string();
+        let recorded = cassette.is_some_and(|cassette| cassette.has(&name));
+        if is_known(agent) || test.mocks.contains_key(&agent.name) || recorded {
+            cast.agents.push(name);
+        } else if agent.optional || !agent.trusted {
+            let reason = "it is a program; a mock or a recorded answer would let it".to_owned();
+            cast.skipped.push(SkippedAgent { agent: name, reason });
+        } else {
+            let (test, cassette) = (test.name.clone(), test.cassette.clone().unwrap_or_default());
+            return Err(TrialError::Unrecorded { test, agent: name, cassette });
+        }
+    }
+    Ok(cast)
+}
+
+/// Whether an agent's own work is part of this program.
+fn is_known(agent: &Agent) -> bool {
+    matches!(agent.kind, AgentKind::Builtin(_))
+}
+
+/// What runs on the node in its present life.
+type Present = Arc<Mutex<Option<(Node, Vec<Branch<Part, Value>>)>>>;
+
+/// One life of the world: a node with the agents' stand-ins, and the caller of the run.
+fn live(world: &World, job: &Arc<Job>, mocks: &Arc<Mocks>) -> Arc<Seen> {
+    let (seen, present) = (Arc::<Seen>::default(), Present::default());
+    let (boots, hears) = (Arc::clone(&present), Arc::clone(&seen));
+    let (of, hired) = (Arc::clone(job), Arc::clone(mocks));
+    world.node(NODE, move |kernel| {
+        let node = Node::of(kernel.clone());
+        match of.hire(&node, &hired.in_world(&hears)) {
+            Ok(branches) => *boots.lock() = Some((node, branches)),
+            Err(error) => hears.broken(error.to_string()),
+        }
+    });
+    // What the roster is told twice it takes once: places given back, wishes taken back.
+    world.may_duplicate(|message: &roster::Msg| match message {
+        roster::Msg::Release(leases) => Some(roster::Msg::Release(leases.clone())),
+        roster::Msg::Withdraw(owner, demand) => Some(roster::Msg::Withdraw(*owner, *demand)),
+        roster::Msg::Forget(owner) => Some(roster::Msg::Forget(*owner)),
+        roster::Msg::Join(..)
+        | roster::Msg::Left(..)
+        | roster::Msg::Demand(_)
+        | roster::Msg::OwnerEnded(_) => None,
+    });
+    world.may_duplicate(|message: &slot::Msg<Part, Value>| match message {
+        slot::Msg::Cancel(lease) => Some(slot::Msg::Cancel(*lease)),
+        slot::Msg::Work(_) | slot::Msg::Call(..) | slot::Msg::Done(..) => None,
+    });
+    world.client("the caller", call(world.clone(), Arc::clone(job), present, Arc::clone(&seen)));
+    seen
+}
+
+/// Starts the run, and takes it up again after each loss.
+async fn call(world: World, job: Arc<Job>, present: Present, seen: Arc<Seen>) {
+    for _ in 0..TRIAL_RESUMES_MAX {
+        let here = world.get(NODE).and_then(|_| present.lock().clone());
+        if let Some((node, branches)) = here {
+            let run = node.run(job.pattern(branches)).id(RUN);
+            match run.deadline(job.deadline()).limits(job.limits()).await {
+                Err(error) if is_lost(&error.kind) => {}
+                outcome => return seen.ended(outcome),
+            }
+        }
+        world.wait(TRIAL_RESUME_WAIT).await;
+    }
+    seen.broken(format!("the run was lost {TRIAL_RESUMES_MAX} times"));
+}
+
+/// Whether a run that ended so may be taken up again, and is by whoever wants its result.
+const fn is_lost(kind: &FailureKind) -> bool {
+    match kind {
+        FailureKind::NodeLost { .. }
+        | FailureKind::Rejected { .. }
+        | FailureKind::Cancelled { .. } => true,
+        FailureKind::Split { .. }
+        | FailureKind::Parts { .. }
+        | FailureKind::Reduce { .. }
+        | FailureKind::TimedOut { .. }
+        | FailureKind::OverBudget { .. } => false,
+    }
+}

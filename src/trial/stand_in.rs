@@ -1,0 +1,205 @@
+//! Who stands in for the agents of a test: one actor's worth of behaviour each, that awaits only what its node offers.
+//!
+//! A call is answered by the test's mock for it; where that leaves it to the agent, by the built-in reviewer itself, on the
+//! simulation's thread, or by the cassette.
+//!
+//! # Invariants
+//! - The same call of the same run is answered alike: reviewers are pure, and their answers are kept.
+//! - A request that a cassette does not know fails the test, not only the call.
+
+use std::{collections::BTreeMap, future::pending, sync::Arc};
+
+use actors::agent::{AgentError, Behaviour, CallContext, Part};
+use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+
+use super::{
+    cassette::{Cassette, Said, request},
+    seen::Seen,
+};
+use crate::{
+    job::{BuiltIn, Job, JobError, StandIns, built_in},
+    runfile::{Agent, AgentKind, Mock, Saying, Test},
+};
+
+/// The stand-ins of one test, and what they know.
+pub(super) struct Mocks {
+    job: Arc<Job>,
+    roles: BTreeMap<String, Arc<Role>>,
+    /// What reviewers said, by agent and files.
+    kept: Mutex<BTreeMap<Reviewed, Result<Value, String>>>,
+}
+
+/// An agent and the files that it reviewed.
+type Reviewed = (String, Vec<String>);
+
+/// What one agent does in a test.
+struct Role {
+    name: String,
+    mocks: Vec<Mock>,
+    own: Own,
+}
+
+/// An agent's own work, in a simulation.
+enum Own {
+    Review(BuiltIn),
+    Recorded(Arc<Cassette>),
+    /// That of a program that is mocked and was not recorded.
+    FindsNothing,
+}
+
+impl Mocks {
+    /// The stand-ins of a test's agents.
+    ///
+    /// # Errors
+    /// [`JobError::Unknown`] for a built-in agent that there is not.
+    pub(super) fn new(
+        test: &Test,
+        job: &Arc<Job>,
+        cassette: Option<Cassette>,
+    ) -> Result<Self, JobError> {
+        let cassette = cassette.map(Arc::new);
+        let mut roles = BTreeMap::new();
+        for agent in job.agents() {
+            let name = agent.name.to_string();
+            let recorded = cassette.as_ref().filter(|cassette| cassette.has(&name));
+            let own = match (&agent.kind, recorded) {
+                (AgentKind::Builtin(of), _) => Own::Review(built_in(agent, of, &job.files)?),
+                (_, Some(cassette)) => Own::Recorded(Arc::clone(cassette)),
+                (_, None) => Own::FindsNothing,
+            };
+            let mocks = test.mocks.get(&agent.name).cloned().unwrap_or_default();
+            roles.insert(name.clone(), Arc::new(Role { name, mocks, own }));
+        }
+        Ok(Self { job: Arc::clone(job), roles, kept: Mutex::default() })
+    }
+
+    /// The stand-ins in one world.
+    pub(super) fn in_world(self: &Arc<Self>, seen: &Arc<Seen>) -> InWorld {
+        InWorld { mocks: Arc::clone(self), seen: Arc::clone(seen) }
+    }
+}
+
+impl std::fmt::Debug for Mocks {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "Mocks({:?})", self.roles.keys())
+    }
+}
+
+/// The stand-ins of one test in one world.
+pub(super) struct InWorld {
+    mocks: Arc<Mocks>,
+    seen: Arc<Seen>,
+}
+
+impl StandIns for InWorld {
+    fn in_place_of(&self, agent: &Agent) -> Option<Arc<dyn Behaviour<Part, Value>>> {
+        let role = Arc::clone(self.mocks.roles.get(agent.name.as_str())?);
+        let (mocks, seen) = (Arc::clone(&self.mocks), Arc::clone(&self.seen));
+        Some(Arc::new(StandIn { role, mocks, seen }))
+    }
+
+    fn beside(
+        &self,
+        _: &Agent,
+        program: Arc<dyn Behaviour<Part, Value>>,
+    ) -> Arc<dyn Behaviour<Part, Value>> {
+        program
+    }
+}
+
+/// Stands in for one agent.
+#[derive(Clone)]
+struct StandIn {
+    role: Arc<Role>,
+    mocks: Arc<Mocks>,
+    seen: Arc<Seen>,
+}
+
+impl Behaviour<Part, Value> for StandIn {
+    fn call(
+        &self,
+        part: Part,
+        context: CallContext,
+    ) -> BoxFuture<'static, Result<Value, AgentError>> {
+        let stand_in = self.clone();
+        Box::pin(async move { stand_in.answer(&part, &context).await })
+    }
+}
+
+impl StandIn {
+    async fn answer(&self, part: &Part, context: &CallContext) -> Result<Value, AgentError> {
+        let number = self.seen.called(&self.role.name);
+        let Some(mock) = self.role.mock(number, part) else { return self.own(part, context) };
+        if let Some(slow) = mock.slow {
+            let slept = context.sleep(slow).await;
+            slept.map_err(|error| AgentError::Refused { reason: error.to_string() })?;
+        }
+        match &mock.saying {
+            Saying::Own => self.own(part, context),
+            Saying::Says(said) => self.mocks.job.read(&self.role.name, &lines(said), part),
+            Saying::Fails(words) => Err(AgentError::Failed { message: words.clone() }),
+            Saying::Busy(after) => {
+                Err(AgentError::Busy { reason: "its mock says so".to_owned(), after: *after })
+            }
+            Saying::Hang => pending().await,
+            Saying::Panic => Err(AgentError::Panicked { message: "its mock says so".to_owned() }),
+            Saying::Crash => Err(AgentError::Lost { reason: "its mock says so".to_owned() }),
+        }
+    }
+
+    fn own(&self, part: &Part, context: &CallContext) -> Result<Value, AgentError> {
+        let name = &self.role.name;
+        match &self.role.own {
+            Own::Review(review) => {
+                let key = (name.clone(), part.files.clone());
+                let kept = self.mocks.kept.lock().get(&key).cloned();
+                let answer = kept.unwrap_or_else(|| {
+                    let answer = review(part, context);
+                    self.mocks.kept.lock().insert(key, answer.clone());
+                    answer
+                });
+                answer.map_err(|message| AgentError::Failed { message })
+            }
+            Own::Recorded(cassette) => {
+                let request = request(part);
+                let before = self.seen.requested(name, &request);
+                match cassette.answer(name, &request, before, &part.root) {
+                    Some(Said::Answer(said)) => self.mocks.job.read(name, &said, part),
+                    Some(Said::Error(error)) => Err(error),
+                    None => Err(self.unknown(part, &request)),
+                }
+            }
+            Own::FindsNothing => self.mocks.job.read(name, &json!({ "findings": [] }), part),
+        }
+    }
+
+    /// The cassette does not know a request: it is of another time.
+    fn unknown(&self, part: &Part, request: &str) -> AgentError {
+        let reason = format!(
+            "the cassette has no answer of agent `{}` to the request {request} (files: {}); record it anew by `synod test --record`",
+            self.role.name,
+            part.files.join(", ")
+        );
+        self.seen.broken(reason.clone());
+        AgentError::Refused { reason }
+    }
+}
+
+impl Role {
+    /// The mock for a call, unless it is left to the agent; the last one is for all further calls.
+    fn mock(&self, number: u64, part: &Part) -> Option<&Mock> {
+        let last = self.mocks.len().checked_sub(1)?;
+        let mock = self.mocks.get(usize::try_from(number).unwrap_or(last).min(last))?;
+        part.files.iter().any(|file| mock.on.matches(file)).then_some(mock)
+    }
+}
+
+/// What a mock says in a text is read by the line, as what a program prints is.
+fn lines(said: &Value) -> Value {
+    match said.as_str() {
+        Some(text) => text.lines().collect(),
+        None => said.clone(),
+    }
+}
