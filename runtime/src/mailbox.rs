@@ -11,6 +11,8 @@
 //! - Control never waits behind data.
 
 mod host;
+mod orders;
+mod policy;
 mod look;
 mod seldom;
 #[cfg(test)]
@@ -30,89 +32,22 @@ use std::{
 
 use parking_lot::{Mutex, MutexGuard};
 
-use self::seldom::Seldom;
+pub use self::policy::{Mailbox, Overflow, Tally};
 pub(crate) use self::{
     host::Verdict,
     turn::{Turn, Waiting},
 };
+use self::{orders::Orders, seldom::Seldom};
 use crate::{
     actor::{ActorId, Down, ExitReason},
     ask::Reply,
     budget::Budget,
-    clock::Moment,
     graph::ObservableState,
     kernel::Kernel,
-    limits::{BATCH_MESSAGES, FOLLOW_UPS_MAX, MAILBOX_CAPACITY},
+    limits::FOLLOW_UPS_MAX,
     waits::Waiter,
     work::panic_text,
 };
-
-/// What happens to a message that meets a full mailbox.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Overflow {
-    /// The sender waits in line; first come, first served.
-    #[default]
-    Wait,
-    /// The sender gets its message back.
-    Reject,
-    /// The oldest queued message makes room.
-    DropOldest,
-    /// The message itself is dropped.
-    DropNewest,
-}
-
-/// Size and policy of a mailbox.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Mailbox {
-    /// Messages held at the most, at least 1.
-    pub capacity: usize,
-    /// What happens to one more.
-    pub overflow: Overflow,
-}
-
-impl Default for Mailbox {
-    fn default() -> Self {
-        Self { capacity: MAILBOX_CAPACITY, overflow: Overflow::Wait }
-    }
-}
-
-impl Mailbox {
-    /// A mailbox of `capacity` messages (at least 1) with the policy `overflow`.
-    pub fn new(capacity: usize, overflow: Overflow) -> Self {
-        Self { capacity: capacity.max(1), overflow }
-    }
-
-    /// Half the capacity, so that `drop_oldest` always finds something older than the newcomer.
-    fn batch(self) -> usize {
-        (self.capacity / 2).clamp(1, BATCH_MESSAGES)
-    }
-
-    /// Whether a taken message keeps its place until it is handled.
-    ///
-    /// Not where there is one place for the newest message: whoever drops the oldest must find that place.
-    fn counts_taken(self) -> bool {
-        self.capacity > 1 || self.overflow != Overflow::DropOldest
-    }
-}
-
-/// Exact counts of what a mailbox did with the messages offered to it, and what it holds now.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// Messages taken in, over the address's life.
-    pub accepted: u64,
-    /// Messages handed back to their sender because the mailbox was full.
-    pub refused: u64,
-    /// Messages dropped by `drop_oldest` or `drop_newest`.
-    pub dropped: u64,
-    /// Messages held now: queued, or taken by the host and not yet handled.
-    pub kept: usize,
-    /// Senders in line now.
-    pub waiting: usize,
-    /// Watchers that have not heard of the end yet.
-    pub watchers: usize,
-    /// Answers, timers and notices meant for an earlier incarnation, dropped.
-    pub stale: u64,
-}
 
 /// What is counted as it happens.
 #[derive(Default)]
@@ -212,44 +147,6 @@ struct Aside {
     ever: u64,
     /// Who waits for the rest: the one owner of the actor.
     owner: Option<Waker>,
-}
-
-/// What was ordered: flags, so that no number of orders takes room.
-#[derive(Default)]
-struct Orders {
-    /// End for good. Never taken back, so that no end of an incarnation can lose it.
-    stop: bool,
-    /// End for good without winding down, and with all below. Never taken back; a `stop` too.
-    cancel: bool,
-    /// When the cancel was ordered, of the one whom it was meant for.
-    cancelled_at: Option<Moment>,
-    /// End this incarnation; taken back by the order to restart.
-    halt: Option<Halt>,
-    /// Meant for an incarnation that has ended; the next one takes it back.
-    restart: bool,
-}
-
-/// How an incarnation ends that another may follow; the later outranks the earlier.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Halt {
-    /// As one that ends for good does.
-    Pause,
-    /// Without winding down.
-    Kill,
-}
-
-impl Orders {
-    /// Why the present incarnation has to end, if it has.
-    fn end(&self) -> Option<ExitReason> {
-        if self.cancel {
-            return Some(ExitReason::Cancelled);
-        }
-        match self.halt {
-            Some(Halt::Kill) => Some(ExitReason::Killed),
-            Some(Halt::Pause) => Some(ExitReason::Shutdown),
-            None => self.stop.then_some(ExitReason::Shutdown),
-        }
-    }
 }
 
 impl<M> Slot<M> {
@@ -428,48 +325,6 @@ impl<M> Slot<M> {
         lanes.control.push_back(Control::Message(message));
         self.urge(lanes);
         Ok(())
-    }
-
-    /// Orders the actor to end for good.
-    pub(crate) fn order_stop(&self) {
-        self.order(|orders| orders.stop = true);
-    }
-
-    /// Orders the present incarnation to end, its address and its queue to stay.
-    pub(crate) fn order_pause(&self) {
-        self.order(|orders| orders.halt = orders.halt.max(Some(Halt::Pause)));
-    }
-
-    /// Orders the present incarnation to end without winding down; what follows is its parent's decision.
-    pub(crate) fn order_kill(&self) {
-        self.order(|orders| orders.halt = Some(Halt::Kill));
-    }
-
-    /// Orders the actor, with all below it, to end for good without winding down; `at` where the cancel is meant for it.
-    pub(crate) fn order_cancel(&self, at: Option<Moment>) {
-        self.order(|orders| {
-            (orders.stop, orders.cancel) = (true, true);
-            orders.cancelled_at = orders.cancelled_at.or(at);
-        });
-    }
-
-    fn order(&self, give: impl FnOnce(&mut Orders)) {
-        let mut lanes = self.lanes.lock();
-        if lanes.ended.is_none() {
-            give(&mut lanes.orders);
-            self.urge(lanes);
-        }
-    }
-
-    /// Orders the next incarnation of an actor whose present one has ended.
-    pub(crate) fn order_restart(&self) {
-        let mut lanes = self.lanes.lock();
-        if lanes.ended.is_none() && !lanes.live {
-            lanes.orders.halt = None;
-            lanes.orders.restart = true;
-            lanes.resting = false;
-            self.urge(lanes);
-        }
     }
 
     /// Makes the host look at its outbox.

@@ -7,7 +7,7 @@ use std::{
     task::{Context, Poll, Wake, Waker},
 };
 
-use super::{Aside, Control, Halt, Intake, Lanes, Slot, Waiting, wake, wake_all};
+use super::{Aside, Control, Intake, Lanes, Slot, Waiting, orders::Halt, wake, wake_all};
 use crate::{
     actor::{Down, ExitReason},
     clock::Moment,
