@@ -22,6 +22,7 @@ pub mod run;
 pub mod show;
 pub mod test;
 pub mod timeline;
+pub mod watch;
 
 use std::{ffi::OsString, io::ErrorKind, process::ExitCode};
 

@@ -20,8 +20,10 @@ pub mod trial;
 pub mod limits;
 pub mod node;
 pub mod runfile;
+pub mod watch;
 
 pub use node::Node;
+pub use watch::watch;
 
 /// What most programs need: `use synod::prelude::*;`.
 pub mod prelude {

@@ -92,5 +92,20 @@ pub const CASSETTE_BYTES_MAX: usize = 64 << 20;
 /// The recorded answers of a cassette.
 pub const CASSETTE_ANSWERS_MAX: usize = 100_000;
 
+/// The time between two drawings of the live graph.
+pub const WATCH_EVERY: Duration = Duration::from_millis(200);
+
+/// Lines that the live graph shows of what is told meanwhile.
+pub const WATCH_FOOT_LINES: usize = 4;
+
+/// Lines told while the graph is drawn that are kept to be told when it is not any more; the oldest go first.
+pub const WATCH_LINES_KEPT: usize = 1_000;
+
+/// Characters of a terminal's line that are drawn on.
+pub const TERMINAL_COLUMNS_MAX: usize = 1_000;
+
+/// Lines of a terminal that are drawn on.
+pub const TERMINAL_ROWS_MAX: usize = 1_000;
+
 const _: () = assert!(ANSWER_BYTES_MAX < JOURNAL_RECORD_BYTES_MAX);
 const _: () = assert!(REQUEST_RECORD_BYTES < JOURNAL_RECORD_BYTES_MAX);

@@ -109,6 +109,9 @@ pub struct View {
     /// Writes the whole report to a file, its format by its ending: .md, .html or .sarif
     #[arg(long, value_name = "FILE", value_parser = report)]
     pub report: Option<ReportFile>,
+    /// Draws the live graph of actors on the terminal while the run goes on
+    #[arg(long)]
+    pub watch: bool,
     /// Ends with exit code 5 if there are findings of this severity or worse
     #[arg(long, value_name = "SEVERITY")]
     pub fail_on: Option<FailOn>,

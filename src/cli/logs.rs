@@ -1,12 +1,15 @@
 //! Logs on standard error, in step with the progress bars; panics of agents as one line each.
 
 use std::{
+    collections::VecDeque,
     io::{self, Write},
     panic,
     str::FromStr,
+    sync::Arc,
 };
 
 use indicatif::MultiProgress;
+use parking_lot::Mutex;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{
     Layer,
@@ -20,23 +23,53 @@ use super::{
     exit::Exit,
     output::{Failure, clean, tell},
 };
+use crate::limits::WATCH_LINES_KEPT;
 
 /// The variable that chooses what is logged.
 const VARIABLE: &str = "SYNOD_LOG";
 
-/// Standard error with progress bars on it: what is written goes above them.
+/// Standard error with progress bars on it: what is written goes above them, or is held while somebody draws on all of it.
 #[derive(Clone, Debug, Default)]
-pub struct Screen(MultiProgress);
+pub struct Screen {
+    bars: MultiProgress,
+    held: Arc<Mutex<Option<VecDeque<String>>>>,
+}
 
 impl Screen {
     /// Gives the bars.
     pub fn bars(&self) -> &MultiProgress {
-        &self.0
+        &self.bars
     }
 
     /// Writes a line above the bars.
     pub fn tell(&self, line: &str) {
-        self.0.suspend(|| tell(&format!("{}\n", clean(line))));
+        let line = clean(line);
+        if let Some(held) = &mut *self.held.lock() {
+            if held.len() >= WATCH_LINES_KEPT {
+                held.pop_front();
+            }
+            return held.push_back(line);
+        }
+        self.bars.suspend(|| tell(&format!("{line}\n")));
+    }
+
+    /// Holds what is told from now on, until it is [released](Self::release).
+    pub fn hold(&self) {
+        self.held.lock().get_or_insert_default();
+    }
+
+    /// The latest lines that are held.
+    pub fn held(&self, most: usize) -> Vec<String> {
+        let held = self.held.lock();
+        let lines = held.iter().flatten();
+        let skip = held.as_ref().map_or(0, VecDeque::len).saturating_sub(most);
+        lines.skip(skip).cloned().collect()
+    }
+
+    /// Writes what was held.
+    pub fn release(&self) {
+        let held = self.held.lock().take();
+        held.into_iter().flatten().for_each(|line| self.tell(&line));
     }
 }
 
@@ -127,5 +160,14 @@ mod tests {
         assert!(!chosen.would_enable("synod_runtime", &Level::INFO));
         assert!(!chosen.would_enable("ractor::actor", &Level::INFO));
         assert_eq!(filter(Some("=x="), LevelFilter::OFF).unwrap_err().exit, Exit::Usage);
+    }
+
+    #[test]
+    fn what_is_told_while_somebody_draws_is_held_and_the_oldest_goes_first() {
+        let screen = Screen::default();
+        screen.hold();
+        (0..WATCH_LINES_KEPT + 5).for_each(|n| screen.tell(&n.to_string()));
+        assert_eq!(screen.held(2), ["1003", "1004"]);
+        assert_eq!(screen.held(usize::MAX).first().unwrap(), "5");
     }
 }

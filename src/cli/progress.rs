@@ -74,9 +74,9 @@ impl Count {
 }
 
 impl Progress {
-    /// Begins to show the progress of a run.
-    pub fn new(screen: &Screen, now: Moment) -> Self {
-        let bars = stderr().is_terminal().then(|| Bars {
+    /// Begins to show the progress of a run; without bars where something else is drawn.
+    pub fn new(screen: &Screen, now: Moment, has_bars: bool) -> Self {
+        let bars = (has_bars && stderr().is_terminal()).then(|| Bars {
             total: screen.bars().add(ProgressBar::no_length().with_style(total_style())),
             agents: BTreeMap::new(),
         });
@@ -156,6 +156,13 @@ impl Progress {
         } else if self.told == FAILURES_TOLD + 1 {
             self.screen.tell("failed: more; the report names all");
         }
+    }
+
+    /// How far the run is, in lines: all of it, then each agent.
+    pub fn lines(&self) -> Vec<String> {
+        let agents = self.agents.iter().map(|(agent, count)| format!("{agent}: {}", count.words()));
+        let agents: Vec<String> = agents.collect();
+        vec![format!("{} pieces of work: {}", self.units, self.total.words()), agents.join("; ")]
     }
 
     /// Draws the bars, or tells a line if the last one is long ago.

@@ -43,6 +43,7 @@ use super::{
     picture,
     progress::{Progress, Waiting},
     result::Finished,
+    watch,
 };
 use crate::{
     job::{Cast, Job, catalogue},
@@ -68,6 +69,7 @@ struct Start {
 /// # Errors
 /// [`Failure`] when the run could not begin, or its report could not be written.
 pub fn run(options: Run, launcher: &Launcher, screen: &Screen) -> Result<Exit, Failure> {
+    watch::check(&options.view)?;
     let request = RunRequest {
         name: options.file.display().to_string(),
         text: read_file(&options.file)?,
@@ -94,6 +96,7 @@ pub fn run(options: Run, launcher: &Launcher, screen: &Screen) -> Result<Exit, F
 /// # Errors
 /// [`Failure`] when there is no such run, it is running, or it cannot go on as it began.
 pub fn resume(options: Resume, launcher: &Launcher, screen: &Screen) -> Result<Exit, Failure> {
+    watch::check(&options.view)?;
     let folder =
         Folder::open(options.data.folder.as_deref()).map_err(|error| Failure::failed(&error))?;
     let run = folder.find(&options.run).map_err(|error| Failure::usage(&error))?;
@@ -361,7 +364,8 @@ async fn conduct(
         Err(rejected) => return Ok(Ended::Outcome(Box::new(Err(rejected)), None)),
     };
     kernel.run_task(TaskKind::Service, Box::pin(serve));
-    let mut progress = Progress::new(&start.screen, kernel.now());
+    let mut progress = Progress::new(&start.screen, kernel.now(), !start.view.watch);
+    let mut watching = watch::begin(&start.view, &start.screen, title(start, opened.run))?;
     let canceller = handle.canceller();
     let mut outcome = pin!(handle.outcome());
     let mut clients = Vec::new();
@@ -385,10 +389,10 @@ async fn conduct(
             () = &mut give_up => break Ended::Abandoned(cancelled.unwrap_or(Exit::TimedOut)),
             _ = draw.tick() => {
                 take_all(&mut events, &mut progress);
-                if progress.wants_shares() {
-                    progress.share(shares(job, opened.node.kernel(), opened.run));
+                match &mut watching {
+                    Some(watching) => watching.draw(kernel, &progress),
+                    None => draw_bars(job, opened, &mut progress),
                 }
-                progress.draw(kernel.now());
                 continue;
             }
         };
@@ -413,6 +417,19 @@ async fn conduct(
     take_all(&mut events, &mut progress);
     progress.end();
     Ok(ended)
+}
+
+/// What the live graph of the run is headed by.
+fn title(start: &Start, run: RunId) -> String {
+    format!("{}  run {run}", start.request.name)
+}
+
+fn draw_bars(job: &Job, opened: &Opened, progress: &mut Progress) {
+    let kernel = opened.node.kernel();
+    if progress.wants_shares() {
+        progress.share(shares(job, kernel, opened.run));
+    }
+    progress.draw(kernel.now());
 }
 
 /// What each agent has to do, for its bar.

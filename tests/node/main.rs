@@ -21,3 +21,5 @@ mod place;
 mod review;
 #[cfg(test)]
 mod test_files;
+#[cfg(test)]
+mod watch;

@@ -112,7 +112,7 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    fn new(child: Child) -> Self {
+    pub(crate) fn new(child: Child) -> Self {
         let id = child.id();
         let (sender, ended) = channel();
         std::thread::spawn(move || sender.send(child.wait_with_output().unwrap()));

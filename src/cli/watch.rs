@@ -1,0 +1,80 @@
+//! `--watch`: the live graph of a run's actors, drawn in place of the bars.
+//!
+//! What is logged or told meanwhile is shown below the graph, and written to standard error when the drawing ends.
+
+use std::io::{IsTerminal, stderr};
+
+use runtime::{clock::Moment, node::Node};
+
+use super::{args::View, exit::Exit, logs::Screen, output::Failure, progress::Progress};
+use crate::{
+    limits::{WATCH_EVERY, WATCH_FOOT_LINES},
+    watch::{Canvas, WatchError, frame},
+};
+
+/// Refuses `--watch` where nothing can be drawn, before anything is started.
+///
+/// # Errors
+/// [`Failure`] where standard error is no terminal.
+pub fn check(view: &View) -> Result<(), Failure> {
+    if view.watch && !stderr().is_terminal() {
+        return Err(Failure::words(
+            Exit::Usage,
+            "`--watch` draws on the terminal, and standard error is none; leave it out for lines of progress",
+        ));
+    }
+    Ok(())
+}
+
+/// Begins to draw, if that is wanted.
+///
+/// # Errors
+/// [`Failure`] where the terminal takes nothing.
+pub fn begin(view: &View, screen: &Screen, title: String) -> Result<Option<Watching>, Failure> {
+    if !view.watch {
+        return Ok(None);
+    }
+    let failed = |error: WatchError| Failure::failed(&error);
+    let canvas = Canvas::open().map_err(failed)?;
+    screen.hold();
+    Ok(Some(Watching { canvas, held: Held(screen.clone()), title, last: None }))
+}
+
+/// A run that is drawn; dropping it gives the terminal back.
+#[derive(Debug)]
+pub struct Watching {
+    /// Dropped before what was held is written.
+    canvas: Canvas,
+    held: Held,
+    title: String,
+    last: Option<Moment>,
+}
+
+impl Watching {
+    /// Draws the actors of `node` below how far the run is, unless the last drawing is too young.
+    pub fn draw(&mut self, node: &Node, progress: &Progress) {
+        let now = node.now();
+        if self.last.is_some_and(|last| now.since(last) < WATCH_EVERY) {
+            return;
+        }
+        self.last = Some(now);
+        let seconds = now.as_nanos() / 1_000_000_000;
+        let mut head = vec![format!("{}  {seconds} s", self.title)];
+        head.extend(progress.lines());
+        let mut foot = self.held.0.held(WATCH_FOOT_LINES - 1);
+        foot.push("Ctrl-C ends the run with what it has".to_owned());
+        let size = self.canvas.size();
+        // A terminal that is gone ends the run by its own signal.
+        self.canvas.draw(&frame(&node.graph(), &head, &foot, size), size).ok();
+    }
+}
+
+/// Writes what was told meanwhile when dropped.
+#[derive(Debug)]
+struct Held(Screen);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.release();
+    }
+}
