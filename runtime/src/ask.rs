@@ -2,16 +2,17 @@
 //!
 //! # Invariants
 //! - Every ask ends exactly once, by its deadline: answered, or with one [`AskError`]. A dropped [`Reply`] ends it too.
-//! - An answered ask leaves the timer wheel at once.
+//! - An answered ask leaves the timer wheel before anyone hears of the answer.
 
 mod actor;
+mod deadline;
 mod join;
 
 use std::{
     fmt,
     future::Future,
     pin::Pin,
-    sync::{Arc, OnceLock},
+    sync::Arc,
     task::{Context, Poll, Waker},
     time::Duration,
 };
@@ -19,11 +20,12 @@ use std::{
 use parking_lot::Mutex;
 use protocol::{Code, Refusal, Retry};
 
+use self::deadline::Deadline;
 pub(crate) use self::{actor::ActorAsk, join::Join};
 use crate::{
     kernel::Kernel,
     planted::{self, Planted},
-    timers::{Due, TimerKey},
+    timers::Due,
     waits::{Holder, WaitPath},
 };
 
@@ -225,7 +227,7 @@ pub(crate) trait Answer<T>: Send + Sync {
 pub(crate) struct TaskAsk<T> {
     kernel: Arc<Kernel>,
     within: Duration,
-    timer: OnceLock<TimerKey>,
+    deadline: Deadline,
     state: Mutex<TaskState<T>>,
 }
 
@@ -240,11 +242,10 @@ impl<T: Send + 'static> TaskAsk<T> {
         let ask = Arc::new(Self {
             kernel: Arc::clone(kernel),
             within,
-            timer: OnceLock::new(),
+            deadline: Deadline::default(),
             state: Mutex::new(TaskState::Waiting(None)),
         });
-        ask.timer
-            .get_or_init(|| kernel.timers.insert(kernel.now() + within, Arc::<Self>::clone(&ask)));
+        ask.deadline.set(&kernel.timers, kernel.now() + within, Arc::<Self>::clone(&ask));
         ask
     }
 
@@ -269,11 +270,8 @@ impl<T: Send + 'static> Due for TaskAsk<T> {
 
 impl<T: Send + 'static> Answer<T> for TaskAsk<T> {
     fn answer(&self, outcome: Result<T, AskError>) -> bool {
-        let waited = self.finish(outcome);
-        if waited && let Some(key) = self.timer.get() {
-            self.kernel.timers.cancel(*key);
-        }
-        waited
+        self.deadline.forget(&self.kernel.timers);
+        self.finish(outcome)
     }
 
     fn is_wanted(&self) -> bool {
@@ -338,9 +336,7 @@ impl<T: Send + 'static> Drop for Waiter<T> {
         if matches!(*state, TaskState::Waiting(_)) {
             *state = TaskState::Over;
             drop(state);
-            if let Some(key) = self.0.timer.get() {
-                self.0.kernel.timers.cancel(*key);
-            }
+            self.0.deadline.forget(&self.0.kernel.timers);
         }
     }
 }

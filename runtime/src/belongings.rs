@@ -30,6 +30,8 @@ use crate::{
 pub(crate) trait Cancel: Send + Sync {
     /// Takes it back; without effect if it is over.
     fn cancel(&self);
+    /// Whether it still waits.
+    fn is_waiting(&self) -> bool;
 }
 
 /// What one incarnation owns; takes no room until it owns something.
@@ -94,6 +96,15 @@ impl Belongings {
         self.owned
             .as_ref()
             .is_none_or(|owned| owned.children.all.is_empty() && owned.tasks.all.is_empty())
+    }
+
+    /// Whether something runs or waits that would end with the incarnation: a task, a timer, a call, a child.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.owned.as_ref().is_some_and(|owned| {
+            owned.tasks.all.iter().any(|(_, task)| task.strong_count() > 0)
+                || owned.waits.all.iter().filter_map(Weak::upgrade).any(|wait| wait.is_waiting())
+                || owned.children.all.iter().any(|(child, _)| child.ended().is_none())
+        })
     }
 
     fn owned(&mut self) -> &mut Owned {

@@ -40,25 +40,42 @@ impl<A: Actor> Cx<A> {
         T: Send + 'static,
         F: FnOnce(Result<T, AskError>) -> A::Msg + Send + 'static,
     {
+        self.question(target, question, (within, true), into_message);
+    }
+
+    /// Records the sending of one question of an ask or a call, and what becomes of it.
+    pub(crate) fn question<Q, T, F>(
+        &mut self,
+        target: &impl AskTarget<Q, T>,
+        question: Q,
+        (within, is_call): (Duration, bool),
+        into_message: F,
+    ) where
+        Q: Send + 'static,
+        T: Send + 'static,
+        F: FnOnce(Result<T, AskError>) -> A::Msg + Send + 'static,
+    {
         let (target, deadline) = (target.clone(), self.now() + within);
         let (from, budget) = (self.slot.id, self.slot.budget.clone());
         let asker = (&self.slot, self.incarnation);
-        let call = ActorAsk::open(asker, true, (deadline, within), into_message);
-        self.begin_call(Arc::<ActorAsk<T, A::Msg, F>>::clone(&call));
+        let ask = ActorAsk::open(asker, is_call, (deadline, within), into_message);
+        if is_call {
+            self.begin_call(Arc::<ActorAsk<T, A::Msg, F>>::clone(&ask));
+        }
         self.effects.push(Effect::Send(Box::new(move |kernel| {
-            if !call.is_wanted() {
+            if !ask.is_wanted() {
                 return None;
             }
             if let Err(why) = kernel.charge_message(budget.as_ref()) {
-                call.answer(Err(why));
+                ask.answer(Err(why));
                 return None;
             }
-            let reply = Reply::new(Arc::<ActorAsk<T, A::Msg, F>>::clone(&call));
+            let reply = Reply::new(Arc::<ActorAsk<T, A::Msg, F>>::clone(&ask));
             let to = kernel.lab.as_ref().and_then(|_| target.target_name());
             carried(kernel, from, to, move |_| {
                 let (holder, place) = match target.deliver_question(question, reply, from) {
                     Delivery::Refused(why, question) => {
-                        call.answer(Err(why));
+                        ask.answer(Err(why));
                         drop(question);
                         return None;
                     }
@@ -66,7 +83,7 @@ impl<A: Actor> Cx<A> {
                     Delivery::InLine(PlaceInLine(place)) => (place.holder(), Some(place)),
                 };
                 // A question whose call was refused leaves the line.
-                if call.wait_for(Holder::Actor(holder)) { place } else { None }
+                if ask.wait_for(Holder::Actor(holder)) { place } else { None }
             })
         })));
     }

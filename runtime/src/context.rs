@@ -16,16 +16,16 @@ use serde::Serialize;
 use crate::{
     actor::{Actor, ActorId, ChildExit, Down, ExitReason},
     address::{Addr, Delivery, Target},
-    ask::{ActorAsk, Answer, AskError, Reply},
+    ask::{AskError, Reply},
     belongings::{Belongings, Cancel},
     budget::Budget,
     child::ChildRef,
     clock::Moment,
     events::EventKind,
-    kernel::Kernel,
-    lab::{carried, sent},
+    lab::sent,
     mailbox::Slot,
     outbox::Effect,
+    rare::Rare,
     record,
     spawn::{self, Birth, News, Place, Shutdown, Spawn},
     supervisor::{Supervised, Supervisor},
@@ -46,12 +46,14 @@ pub struct Cx<A: Actor> {
     /// Calls whose answer this actor has not handled yet; meanwhile it serves nothing else.
     pub(crate) calls: usize,
     journaled: bool,
+    /// A stash, a receive timeout: none of most actors.
+    pub(crate) rare: Option<Box<Rare<A::Msg>>>,
 }
 
 impl<A: Actor> Cx<A> {
     pub(crate) fn new(slot: Arc<Slot<A::Msg>>, incarnation: u32, journaled: bool) -> Self {
         let (effects, exit, fault) = (Vec::new(), None, None);
-        Self { slot, incarnation, now: None, effects, exit, fault, calls: 0, journaled }
+        Self { slot, incarnation, now: None, effects, exit, fault, calls: 0, journaled, rare: None }
     }
 
     /// Forgets the time of the step before.
@@ -167,31 +169,7 @@ impl<A: Actor> Cx<A> {
         T: Send + 'static,
         F: FnOnce(Result<T, AskError>) -> A::Msg + Send + 'static,
     {
-        let (target, deadline) = (target.clone(), self.now() + within);
-        let (from, budget) = (self.slot.id, self.slot.budget.clone());
-        let asker = (&self.slot, self.incarnation);
-        let ask = ActorAsk::open(asker, false, (deadline, within), into_message);
-        self.effects.push(Effect::Send(Box::new(move |kernel| {
-            if !ask.is_wanted() {
-                return None;
-            }
-            if let Err(why) = kernel.charge_message(budget.as_ref()) {
-                ask.answer(Err(why));
-                return None;
-            }
-            let reply = Reply::new(Arc::<ActorAsk<T, A::Msg, F>>::clone(&ask));
-            let to = kernel.lab.as_ref().and_then(|_| target.target_name());
-            let deliver = move |_: &Kernel| match target.deliver_question(question, reply, from) {
-                Delivery::Refused(why, question) => {
-                    ask.answer(Err(why));
-                    drop(question);
-                    None
-                }
-                Delivery::Done(_) => None,
-                Delivery::InLine(place) => Some(place.0),
-            };
-            carried(kernel, from, to, deliver)
-        })));
+        self.question(target, question, (within, false), into_message);
     }
 
     /// Sends `message` to this actor after `delay`, unless cancelled or restarted before.
@@ -482,10 +460,16 @@ impl<M: Send + 'static> Due for TimerCell<M> {
         if let Some(message) = message {
             self.slot.deliver(self.incarnation, message);
         }
+        // Only now: an actor with a timer is not idle until its message is there.
+        self.state.lock().key = None;
     }
 }
 
 impl<M: Send + 'static> Cancel for TimerCell<M> {
+    fn is_waiting(&self) -> bool {
+        self.state.lock().key.is_some()
+    }
+
     fn cancel(&self) {
         let (message, key) = {
             let mut state = self.state.lock();

@@ -50,6 +50,9 @@ pub const QUEUE_SHRINK_ABOVE: usize = 256;
 /// Control entries (answers, timers, notices, own messages) beyond which a message to oneself is refused.
 pub const FOLLOW_UPS_MAX: usize = 16_384;
 
+/// Messages that one actor may set aside in its stash, beside those of its mailbox.
+pub const STASH_MESSAGES_MAX: usize = 1_024;
+
 /// Targets of one call.
 pub const CALL_TARGETS_MAX: usize = 4_096;
 

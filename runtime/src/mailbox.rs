@@ -5,7 +5,7 @@
 //! each entry was reserved by an outstanding ask, timer, watch or child.
 //!
 //! # Invariants
-//! - Messages held (queued, or taken by the host and not yet handled) never exceed the capacity.
+//! - Messages held (queued, or taken by the host and not yet handled) never exceed the capacity, those from a stash aside.
 //! - Data is first in, first out per sender; nobody overtakes a waiting sender.
 //! - A message taken but not handled when its actor crashes goes back to the front.
 //! - Control never waits behind data.
@@ -73,6 +73,8 @@ pub(crate) enum Control<M> {
     Message(M),
     /// The answer of a call, which alone is taken while the call is open.
     Answer(M),
+    /// Look whether the actor has been idle for as long as its receive timeout.
+    Idle,
     /// A message could not be made, since the actor's own function for it panicked with this text.
     Crash(String),
     /// End this incarnation for this reason: whoever has a right to has ordered it.
@@ -298,7 +300,7 @@ impl<M> Slot<M> {
             return;
         }
         match entry {
-            Control::Message(_) => lanes.control.push_back(entry),
+            Control::Message(_) | Control::Idle => lanes.control.push_back(entry),
             Control::Answer(_) | Control::Crash(_) | Control::End(_) | Control::Observe(_) => {
                 lanes.answers.push_back(entry);
             }

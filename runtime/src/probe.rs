@@ -164,6 +164,7 @@ impl<A: Actor> Probe<A> {
     fn once(&mut self, step: impl FnOnce(&mut A, &mut Cx<A>)) {
         if self.exit.is_none() {
             self.exit = self.stage.step(step).or_else(|| self.stage.flush());
+            self.stage.requeue(&self.slot);
         }
     }
 }

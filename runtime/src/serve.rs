@@ -14,6 +14,7 @@ use std::{
     mem,
     sync::Arc,
     task::Poll,
+    time::Duration,
 };
 
 use protocol::RunId;
@@ -39,6 +40,8 @@ pub(crate) struct Life<A: Actor> {
     pub(crate) journal: Option<RunId>,
     /// What its birth costs its parent.
     pub(crate) charge: Option<Budget>,
+    /// How long an incarnation that does nothing lasts.
+    pub(crate) passivate: Option<Duration>,
 }
 
 /// How an actor is bound to its parent and to the children that outlive its incarnations.
@@ -105,14 +108,19 @@ impl<A: Actor> Life<A> {
             Err(reason) => return reason,
         };
         let mut stage = Stage::new(slot, incarnation, actor, stream);
+        if let Some(idle) = self.passivate {
+            stage.cx.passivate(idle);
+        }
         let mut batch = VecDeque::new();
         let reason = match stage.step(A::start).or_else(|| stage.flush()) {
             Some(reason) => reason,
             None => {
+                stage.requeue(slot);
                 self.ties.tell_start();
                 run(slot, &mut stage, &mut batch).await
             }
         };
+        stage.return_stash(&mut batch);
         slot.put_back(&mut batch);
         slot.retire();
         stage.belongings.cancel();
@@ -279,6 +287,7 @@ pub(crate) fn run_batch<A: Actor>(
             let ended = match entry {
                 Control::Message(message) => stage.handle(message),
                 Control::Answer(message) => stage.answered(message),
+                Control::Idle => stage.idle(control.is_empty() && batch.is_empty()),
                 Control::Crash(why) => Some(ExitReason::Crashed(why)),
                 Control::End(reason) => Some(reason),
                 Control::Observe(to) => {
@@ -293,6 +302,7 @@ pub(crate) fn run_batch<A: Actor>(
                 break;
             }
         }
+        stage.unstash(slot, batch);
         if stage.intake() != Intake::All {
             slot.hold(control, batch);
             return None;

@@ -68,6 +68,7 @@ pub struct Spawn {
     pub(crate) journal: Option<RunId>,
     pub(crate) shutdown: Shutdown,
     pub(crate) budget: Option<Budget>,
+    pub(crate) passivate: Option<Duration>,
     /// The parent's, which its birth is charged to.
     pub(crate) charge: Option<Budget>,
 }
@@ -85,6 +86,7 @@ impl Spawn {
             journal: None,
             shutdown: Shutdown::default(),
             budget: None,
+            passivate: None,
             charge: None,
         }
     }
@@ -120,6 +122,18 @@ impl Spawn {
         self
     }
 
+    /// Ends an incarnation as [`Normal`](crate::actor::ExitReason::Normal) when it has handled nothing for `idle`; what follows is
+    /// its parent's decision. Queued messages stay queued.
+    ///
+    /// An actor with a running task, a timer, an open call, a living child or effects that wait is not idle. An answer to an
+    /// [`ask`](crate::context::Cx::ask) that comes later than `idle` is one for an ended incarnation, and dropped. A
+    /// [`receive_timeout`](crate::context::Cx::receive_timeout) of the actor's own takes the place of this one.
+    #[must_use]
+    pub fn passivate(mut self, idle: Duration) -> Self {
+        self.passivate = Some(idle);
+        self
+    }
+
     /// Makes it a child of an actor with `budget`: charged to that, and inheriting it unless it has one of its own.
     pub(crate) fn inheriting(mut self, budget: Option<&Budget>) -> Self {
         self.budget = self.budget.or_else(|| budget.map(Budget::below));
@@ -150,7 +164,7 @@ pub(crate) fn prepare<A: Actor>(
 ) -> (Addr<A::Msg>, impl FnOnce() + Send + 'static) {
     let Place { parent, budget, report, kept } = place;
     let spawn = spawn.inheriting(budget);
-    let Spawn { name, mailbox, journal, shutdown, budget, charge } = spawn;
+    let Spawn { name, mailbox, journal, shutdown, budget, passivate, charge } = spawn;
     let name: Arc<str> = match parent {
         Some((_, parent)) => [parent, "/", &name].concat().into(),
         None => name.into(),
@@ -163,6 +177,6 @@ pub(crate) fn prepare<A: Actor>(
     let addr = Addr(Arc::clone(&slot));
     let (child, host) = (addr.child(), Arc::clone(&kernel.host));
     let ties = Ties { household: Household(kept), report, shutdown };
-    let life = Life { ties, curtain: Curtain::new(slot), birth, journal, charge };
+    let life = Life { ties, curtain: Curtain::new(slot), birth, journal, charge, passivate };
     (addr, move || host.launch(child, Box::pin(serve(life))))
 }

@@ -100,6 +100,9 @@ impl<A: Actor> Stage<A> {
         if fault.is_some() {
             contained("dropping the effects of a failed step", || self.cx.effects.clear());
         }
+        if let Some(rare) = &mut self.cx.rare {
+            contained("ending a step", || rare.end_step(fault.is_some(), || self.kernel.now()));
+        }
         fault.map(ExitReason::Crashed).or_else(|| self.cx.exit.take().map(|reason| *reason))
     }
 

@@ -3,31 +3,24 @@
 //! Made by [`Cx::ask`](crate::context::Cx::ask), and by [`Cx::call`](crate::context::Cx::call), whose asker serves nothing else
 //! until the answer: that wait is an edge of the wait-for graph from the question's delivery on.
 
-use std::{
-    marker::PhantomData,
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+use std::{marker::PhantomData, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 
-use super::{Answer, AskError};
+use super::{Answer, AskError, deadline::Asker};
 use crate::{
     belongings::Cancel,
     clock::Moment,
     mailbox::Slot,
-    timers::{Due, TimerKey},
+    timers::Due,
     waits::{Edge, Holder},
 };
 
 /// One question of one incarnation.
 pub(crate) struct ActorAsk<T, M, F> {
-    asker: Arc<Slot<M>>,
-    incarnation: u32,
-    within: Duration,
+    asker: Asker<M>,
     /// Whether the asker serves nothing else.
     is_call: bool,
-    timer: OnceLock<TimerKey>,
     open: Mutex<Option<Open<F>>>,
     answer: PhantomData<fn(T)>,
 }
@@ -47,31 +40,31 @@ where
 {
     /// Opens an ask that ends at `deadline`, which is `within` from now and stands in the wheel before the question leaves.
     pub(crate) fn open(
-        (asker, incarnation): (&Arc<Slot<M>>, u32),
+        (slot, incarnation): (&Arc<Slot<M>>, u32),
         is_call: bool,
         (deadline, within): (Moment, Duration),
         into_message: F,
     ) -> Arc<Self> {
         let ask = Arc::new(Self {
-            asker: Arc::clone(asker),
-            incarnation,
-            within,
+            asker: Asker::new(slot, incarnation, within),
             is_call,
-            timer: OnceLock::new(),
             open: Mutex::new(Some(Open { into_message, holder: None, edge: None })),
             answer: PhantomData,
         });
-        ask.timer.get_or_init(|| asker.kernel.timers.insert(deadline, Arc::<Self>::clone(&ask)));
+        ask.asker.wait_until(deadline, Arc::<Self>::clone(&ask));
         ask
     }
 
-    /// Waits for `holder`, to whom the question was delivered; false if the ask has ended, be it because that wait never could.
+    /// The question was delivered to `holder`, for whom a call waits; false if it has ended, be it because that wait never could.
     pub(crate) fn wait_for(&self, holder: Holder) -> bool {
+        if !self.is_call {
+            return true;
+        }
         let stuck = {
             let mut open = self.open.lock();
             let Some(open) = &mut *open else { return false };
-            let holder = *open.holder.get_or_insert(holder);
-            let opened = self.asker.kernel.waits.open(self.asker.waiter(), 1, vec![holder]);
+            let (slot, holder) = (&self.asker.slot, *open.holder.get_or_insert(holder));
+            let opened = slot.kernel.waits.open(slot.waiter(), 1, vec![holder]);
             match opened {
                 Ok(edge) => {
                     open.edge = edge;
@@ -95,18 +88,13 @@ where
     fn finish(&self, outcome: Result<T, AskError>) -> bool {
         let Some(into_message) = self.close() else { return false };
         let make = || into_message(outcome);
+        let Asker { slot, incarnation, .. } = &self.asker;
         if self.is_call {
-            self.asker.deliver_answer(self.incarnation, make);
+            slot.deliver_answer(*incarnation, make);
         } else {
-            self.asker.deliver_made(self.incarnation, make);
+            slot.deliver_made(*incarnation, make);
         }
         true
-    }
-
-    fn forget_deadline(&self) {
-        if let Some(key) = self.timer.get() {
-            self.asker.kernel.timers.cancel(*key);
-        }
     }
 }
 
@@ -117,7 +105,7 @@ where
     F: FnOnce(Result<T, AskError>) -> M + Send + 'static,
 {
     fn due(&self) {
-        self.finish(Err(AskError::TimedOut(self.within)));
+        self.finish(Err(self.asker.timed_out()));
     }
 }
 
@@ -128,11 +116,8 @@ where
     F: FnOnce(Result<T, AskError>) -> M + Send + 'static,
 {
     fn answer(&self, outcome: Result<T, AskError>) -> bool {
-        let waited = self.finish(outcome);
-        if waited {
-            self.forget_deadline();
-        }
-        waited
+        self.asker.forget_deadline();
+        self.finish(outcome)
     }
 
     fn is_wanted(&self) -> bool {
@@ -169,9 +154,13 @@ where
     M: Send + 'static,
     F: FnOnce(Result<T, AskError>) -> M + Send + 'static,
 {
+    fn is_waiting(&self) -> bool {
+        self.open.lock().is_some()
+    }
+
     fn cancel(&self) {
         if self.close().is_some() {
-            self.forget_deadline();
+            self.asker.forget_deadline();
         }
     }
 }

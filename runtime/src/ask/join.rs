@@ -6,19 +6,16 @@
 //! - The call ends once: when enough have answered, when too few can still answer, or at its deadline.
 //! - Every question has one outcome, in the order in which they were asked.
 
-use std::{
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 
-use super::{Answer, AskError, Reply};
+use super::{Answer, AskError, Reply, deadline::Asker};
 use crate::{
     belongings::Cancel,
     clock::Moment,
     mailbox::Slot,
-    timers::{Due, TimerKey},
+    timers::Due,
     waits::{Edge, Holder},
 };
 
@@ -27,10 +24,7 @@ type Outcomes<T> = Vec<Result<T, AskError>>;
 
 /// The questions of one call.
 pub(crate) struct Join<T, M, F> {
-    asker: Arc<Slot<M>>,
-    incarnation: u32,
-    within: Duration,
-    timer: OnceLock<TimerKey>,
+    asker: Asker<M>,
     open: Mutex<Option<Open<T, F>>>,
 }
 
@@ -72,20 +66,17 @@ where
 {
     /// Opens a call of `questions`, of which `need` must be answered by `deadline`, which is `within` from now.
     pub(crate) fn open(
-        (asker, incarnation): (&Arc<Slot<M>>, u32),
+        (slot, incarnation): (&Arc<Slot<M>>, u32),
         (need, questions): (usize, usize),
         (deadline, within): (Moment, Duration),
         into_message: F,
     ) -> Arc<Self> {
         let asked = (0..questions).map(|_| Question::Asked(None)).collect();
         let join = Arc::new(Self {
-            asker: Arc::clone(asker),
-            incarnation,
-            within,
-            timer: OnceLock::new(),
+            asker: Asker::new(slot, incarnation, within),
             open: Mutex::new(Some(Open { into_message, need, questions: asked, edge: None })),
         });
-        join.timer.get_or_init(|| asker.kernel.timers.insert(deadline, Arc::<Self>::clone(&join)));
+        join.asker.wait_until(deadline, Arc::<Self>::clone(&join));
         join
     }
 
@@ -168,11 +159,11 @@ where
     fn change(&self, change: impl FnOnce(&mut Open<T, F>, &Slot<M>) -> Result<(), AskError>) {
         let mut open = self.open.lock();
         let Some(changed) = &mut *open else { return };
-        let Err(rest) = change(changed, &self.asker) else { return };
+        let Err(rest) = change(changed, &self.asker.slot) else { return };
         let closed = close(&mut open);
         drop(open);
+        self.asker.forget_deadline();
         self.finish(closed, &rest);
-        self.forget_deadline();
     }
 
     fn finish(&self, closed: Option<Open<T, F>>, rest: &AskError) {
@@ -182,13 +173,8 @@ where
             Question::Asked(_) | Question::Held(_) => Err(rest.clone()),
         });
         let outcomes = outcomes.collect();
-        self.asker.deliver_answer(self.incarnation, || into_message(outcomes));
-    }
-
-    fn forget_deadline(&self) {
-        if let Some(key) = self.timer.get() {
-            self.asker.kernel.timers.cancel(*key);
-        }
+        let Asker { slot, incarnation, .. } = &self.asker;
+        slot.deliver_answer(*incarnation, || into_message(outcomes));
     }
 }
 
@@ -227,7 +213,7 @@ where
 {
     fn due(&self) {
         let closed = close(&mut self.open.lock());
-        self.finish(closed, &AskError::TimedOut(self.within));
+        self.finish(closed, &self.asker.timed_out());
     }
 }
 
@@ -238,10 +224,14 @@ where
     M: Send + 'static,
     F: FnOnce(Outcomes<T>) -> M + Send + 'static,
 {
+    fn is_waiting(&self) -> bool {
+        self.open.lock().is_some()
+    }
+
     fn cancel(&self) {
         let closed = close(&mut self.open.lock());
         if closed.is_some() {
-            self.forget_deadline();
+            self.asker.forget_deadline();
         }
     }
 }

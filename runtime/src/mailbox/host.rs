@@ -7,7 +7,9 @@ use std::{
     task::{Context, Poll, Wake, Waker},
 };
 
-use super::{Aside, Control, Intake, Lanes, Slot, Waiting, orders::Halt, wake, wake_all};
+use super::{
+    Aside, Control, Intake, Lanes, Overflow, Slot, Waiting, orders::Halt, wake, wake_all,
+};
 use crate::{
     actor::{Down, ExitReason},
     clock::Moment,
@@ -34,6 +36,7 @@ impl<M> Slot<M> {
         let incarnation = lanes.incarnation;
         let mut stale = mem::take(&mut lanes.control);
         lanes.answers.append_to(&mut stale);
+        stale.retain(|entry| !matches!(entry, Control::Idle));
         lanes.counts.stale += stale.len() as u64;
         drop(lanes);
         // A message may own the reply to an ask of this very actor: never dropped under the lock.
@@ -107,7 +110,7 @@ impl<M> Slot<M> {
         self.roused.store(true, Ordering::Release);
         while let Some(entry) = control.pop_back() {
             match entry {
-                Control::Message(_) => lanes.control.push_front(entry),
+                Control::Message(_) | Control::Idle => lanes.control.push_front(entry),
                 Control::Answer(_) | Control::Crash(_) | Control::Observe(_) => {
                     lanes.answers.push_front(entry);
                 }
@@ -205,6 +208,28 @@ impl<M> Slot<M> {
         self.urgent.load(Ordering::Acquire)
     }
 
+    /// Counts `count` messages more as taken: they were set aside before.
+    pub(crate) fn retake(&self, count: usize) {
+        if self.mailbox.counts_taken() {
+            self.lanes.lock().taken += count;
+        }
+    }
+
+    /// Makes the host look whether `incarnation` is idle, if that still lives.
+    pub(crate) fn check_idle(&self, incarnation: u32) {
+        let mut lanes = self.lanes.lock();
+        if lanes.live && lanes.incarnation == incarnation {
+            lanes.control.push_back(Control::Idle);
+            self.urge(lanes);
+        }
+    }
+
+    /// Whether nothing waits to be taken.
+    pub(crate) fn is_quiet(&self) -> bool {
+        let Lanes { data, control, answers, line, .. } = &*self.lanes.lock();
+        data.is_empty() && control.is_empty() && answers.is_empty() && line.is_empty()
+    }
+
     /// Returns what was taken and not handled to the front of the queue.
     ///
     /// What finds its place taken by a newer message, which `drop_oldest` alone allows, is dropped and counted.
@@ -214,7 +239,9 @@ impl<M> Slot<M> {
         lanes.taken = 0;
         self.handled.store(0, Ordering::Release);
         while let Some(message) = batch.pop_back() {
-            if lanes.data.len() < self.mailbox.capacity {
+            if self.mailbox.overflow != Overflow::DropOldest
+                || lanes.data.len() < self.mailbox.capacity
+            {
                 lanes.data.push_front(message);
             } else {
                 lanes.counts.dropped += 1;

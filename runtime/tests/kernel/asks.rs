@@ -1,6 +1,10 @@
 //! Asks: one outcome each, by the deadline.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    task::{Context, Wake, Waker},
+    time::Duration,
+};
 
 use parking_lot::Mutex;
 use synod_runtime::{
@@ -10,10 +14,11 @@ use synod_runtime::{
     mailbox::{Mailbox, Overflow},
     node::Node,
     spawn::Spawn,
+    waits::Need,
 };
 
 use crate::support::{
-    Do, Log, Puppet, SOON, act, ask, blocked, handled, puppet, soon, tell, until,
+    Do, Log, Puppet, SOON, act, ask, blocked, handled, note, puppet, soon, tell, until,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -183,4 +188,48 @@ async fn an_answered_or_abandoned_ask_leaves_no_deadline_behind() {
     let abandoned = tokio::time::timeout(Duration::from_millis(1), actor.ask(question, MINUTE));
     assert!(abandoned.await.is_err());
     assert_eq!(node.pending_timers(), 0);
+}
+
+/// Counts the deadlines that are left when somebody is told of an answer.
+struct Told {
+    node: Node,
+    left: Mutex<Vec<usize>>,
+}
+
+impl Wake for Told {
+    fn wake(self: Arc<Self>) {
+        self.left.lock().push(self.node.pending_timers());
+    }
+}
+
+#[tokio::test]
+async fn whoever_hears_an_answer_finds_its_deadline_gone() {
+    let (node, log) = (Node::in_memory().unwrap(), Log::default());
+    let told = Arc::new(Told { node: node.clone(), left: Mutex::default() });
+    let (reply, promise) = node.promise::<u64>(MINUTE);
+    let mut promise = std::pin::pin!(promise);
+    let waker = Waker::from(Arc::clone(&told));
+    assert!(promise.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    assert_eq!(node.pending_timers(), 1);
+    reply.send(7);
+    assert_eq!(*told.left.lock(), [0], "the wheel when the waiter was woken");
+
+    let (asker, target) = (puppet(&node, "asker", &log), puppet(&node, "target", &log));
+    let (heard, to, both) = (Arc::clone(&told), target.clone(), target);
+    let answers = |to| act(move |_, cx| cx.reply::<u64>(to, 1));
+    tell(&asker, move |_, cx| {
+        let asked = Arc::clone(&heard);
+        cx.ask(&to, answers, MINUTE, move |_| {
+            Arc::clone(&asked).wake();
+            act(move |_, cx| {
+                let targets = [(both.clone(), answers), (both, answers)];
+                cx.call_many(targets, Need::All, MINUTE, move |_| {
+                    heard.wake();
+                    note("both")
+                });
+            })
+        });
+    });
+    until("both calls are answered", || log.has("both")).await;
+    assert_eq!(*told.left.lock(), [0; 3], "the wheel when a message was made of the answer");
 }

@@ -81,8 +81,7 @@ async fn an_actor_in_a_call_serves_nothing_but_its_answer_and_orders() {
     handled(&target).await;
     caller.stop();
     assert_eq!(soon(caller.stopped()).await, ExitReason::Shutdown);
-    until("the edge has left with the waiter", || node.pending_waits() == 0).await;
-    until("the deadline is gone too", || node.pending_timers() == 0).await;
+    assert_eq!((node.pending_waits(), node.pending_timers()), (0, 0), "both left with the waiter");
 }
 
 #[tokio::test]
@@ -129,10 +128,7 @@ async fn a_circle_of_three_calls_is_refused_with_its_path_and_without_time() {
     for actor in [&a, &b, &by_c] {
         handled(actor).await;
     }
-    until("no wait and no deadline is left", || {
-        (node.pending_waits(), node.pending_timers()) == (0, 0)
-    })
-    .await;
+    assert_eq!((node.pending_waits(), node.pending_timers()), (0, 0));
 }
 
 #[tokio::test]
@@ -232,10 +228,7 @@ async fn a_waiter_that_crashes_leaves_no_edge_and_its_next_incarnation_serves() 
     });
     until("the next incarnation", || log.has("start 2")).await;
     handled(&child).await;
-    until("no wait and no deadline is left", || {
-        (node.pending_waits(), node.pending_timers()) == (0, 0)
-    })
-    .await;
+    assert_eq!((node.pending_waits(), node.pending_timers()), (0, 0));
     // The holder may call its former waiter: nobody waits any more.
     call(&target, &child, "back", |_, cx, to| cx.reply(to, 1));
     handled(&target).await;

@@ -21,7 +21,11 @@ mod mail;
 #[cfg(test)]
 mod nodes;
 #[cfg(test)]
+mod receive_timeouts;
+#[cfg(test)]
 mod records;
+#[cfg(test)]
+mod stash;
 #[cfg(test)]
 mod supervision;
 #[cfg(test)]

@@ -455,7 +455,7 @@ async fn a_sibling_that_is_stuck_is_waited_for_before_it_goes_on() {
     let (one, stuck) = (child(&top, "one"), child(&top, "stuck"));
     all_run(&top).await;
     let release = blocked(&stuck).await;
-    until("no deadline of the test's own is left", || node.pending_timers() == 0).await;
+    assert_eq!(node.pending_timers(), 0, "no deadline of the test's own is left");
     stuck.try_tell(note("kept")).unwrap();
     crash(&one);
     until("it is told to rest", || node.pending_timers() == 1).await;

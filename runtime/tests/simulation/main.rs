@@ -5,4 +5,6 @@ mod events;
 #[cfg(test)]
 mod trees;
 #[cfg(test)]
+mod waiting;
+#[cfg(test)]
 mod worlds;
