@@ -156,6 +156,17 @@ impl<T> Reply<T> {
         self.0.as_ref()?.asker()
     }
 
+    /// Ends the ask if whoever hands the question on cannot: then it is no matter what becomes of the reply.
+    pub(crate) fn refuser(&self) -> Box<dyn FnOnce(AskError) + Send>
+    where
+        T: 'static,
+    {
+        let answer = self.0.clone();
+        Box::new(move |why| {
+            answer.map(|answer| answer.answer(Err(why)));
+        })
+    }
+
     /// Whether somebody still waits for the answer.
     pub fn is_wanted(&self) -> bool {
         self.0.as_ref().is_some_and(|answer| answer.is_wanted())

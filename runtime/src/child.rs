@@ -109,6 +109,8 @@ pub(crate) trait Child: Send + Sync {
     fn order_cancel(&self, at: Option<Moment>);
     /// Orders the actor and all below it to end, now.
     fn cancel_tree(&self);
+    /// Ends an actor at rest for good, if nothing waits in its queue.
+    fn end_if_unused(&self) -> bool;
     fn parent(&self) -> Option<ActorId>;
     fn poll_rest(&self, cx: &Context<'_>) -> Poll<()>;
     /// Ends the address though its actor does not come out of a step.
@@ -168,6 +170,15 @@ impl<M: Send + 'static> Child for Slot<M> {
         for child in self.kernel.registry.below(self.id) {
             child.0.order_cancel(None);
         }
+    }
+
+    fn end_if_unused(&self) -> bool {
+        let ended = Slot::end_if_unused(self);
+        if ended {
+            // At once, so that the next one has its name.
+            self.kernel.registry.remove(&self.name, self.id);
+        }
+        ended
     }
 
     fn parent(&self) -> Option<ActorId> {

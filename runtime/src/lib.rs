@@ -29,6 +29,7 @@ pub mod events;
 pub mod fallback;
 pub mod graph;
 pub mod kernel;
+pub mod keyed;
 mod lab;
 pub mod limiter;
 pub mod limits;

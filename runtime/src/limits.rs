@@ -94,6 +94,18 @@ pub const SUPERVISOR_CHILDREN_MAX: usize = 65_536;
 
 const _: () = assert!(BATCH_MESSAGES <= MAILBOX_CAPACITY / 2);
 
+/// Keys of one router that live at a time, unless told otherwise.
+pub const KEYED_ACTORS: usize = 65_536;
+
+/// How long an idle keyed actor lives, unless told otherwise; Akka's default for sharded entities.
+pub const KEYED_IDLE: Duration = Duration::from_secs(120);
+
+/// How often a message is sent to the actor of its key when that ends at that very moment.
+pub const KEYED_ATTEMPTS_MAX: u32 = 8;
+
+/// How long a message waits until its router has found or started the actor of its key.
+pub const KEYED_FIND_WAIT: Duration = Duration::from_secs(5);
+
 /// How finely the timer wheel divides time: a timer goes off at most this much late, plus the driver's own delay.
 pub const WHEEL_TICK: Duration = Duration::from_millis(5);
 

@@ -118,6 +118,7 @@ pub(crate) struct Slot<M> {
     lanes: Mutex<Lanes<M>>,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 struct Lanes<M> {
     data: VecDeque<M>,
     control: VecDeque<Control<M>>,
@@ -135,6 +136,8 @@ struct Lanes<M> {
     /// No incarnation lives and none is ordered.
     resting: bool,
     ended: Option<ExitReason>,
+    /// What was queued and who waited have been told of the end.
+    closed: bool,
     counts: Counts,
     /// Made when it is needed for the first time: most actors are watched by nobody, and never restarted.
     aside: Option<Box<Aside>>,
@@ -178,6 +181,7 @@ impl<M> Slot<M> {
                 live: false,
                 resting: false,
                 ended: None,
+                closed: false,
                 counts: Counts::default(),
                 aside: None,
             }),

@@ -253,14 +253,28 @@ impl<M> Slot<M> {
         wake_all(admitted);
     }
 
+    /// Ends an actor at rest for good, as [`Normal`](ExitReason::Normal), if nothing waits in its queue: whoever comes later gets
+    /// its message back. The host then closes the address.
+    pub(crate) fn end_if_unused(&self) -> bool {
+        let mut lanes = self.lanes.lock();
+        let used = lanes.live || !lanes.data.is_empty() || !lanes.line.is_empty();
+        if used || lanes.ended.is_some() {
+            return false;
+        }
+        lanes.ended = Some(ExitReason::Normal);
+        lanes.orders.stop = true;
+        self.urge(lanes);
+        true
+    }
+
     /// Ends the address for good: queued messages are returned as dead letters, senders in line get theirs back,
     /// watchers their one notice.
     pub(crate) fn close(&self, reason: &ExitReason) -> Vec<M> {
         let mut lanes = self.lanes.lock();
-        if lanes.ended.is_some() {
+        if mem::replace(&mut lanes.closed, true) {
             return Vec::new();
         }
-        lanes.ended = Some(reason.clone());
+        let reason = lanes.ended.get_or_insert_with(|| reason.clone()).clone();
         lanes.live = false;
         lanes.taken = 0;
         lanes.host = None;

@@ -17,6 +17,8 @@ mod events;
 #[cfg(test)]
 mod graph;
 #[cfg(test)]
+mod keyed;
+#[cfg(test)]
 mod mail;
 #[cfg(test)]
 mod nodes;

@@ -7,6 +7,7 @@ use synod_runtime::{
     actor::Actor,
     context::Cx,
     dead_letters::Kept,
+    keyed::{Keyed, Keys},
     sim::{Fault, sim},
     supervisor::Supervisor,
 };
@@ -103,4 +104,77 @@ fn what_is_stashed_is_handled_once_and_in_order_whoever_crashes() {
     })
     .run();
     assert_eq!(report.seeds, 60);
+}
+
+/// Notes down what it is told, with its key.
+struct Tenant {
+    key: u64,
+    seen: Seen,
+}
+
+/// Key, sender and number of what was handled, in order.
+type Seen = Arc<Mutex<Vec<(u64, u64, u64)>>>;
+
+/// What the node has started.
+type Shared = Arc<Mutex<Option<Keyed<u64, (u64, u64)>>>>;
+
+impl Actor for Tenant {
+    type Msg = (u64, u64);
+
+    fn handle(&mut self, (sender, number): (u64, u64), _: &mut Cx<Self>) {
+        self.seen.lock().push((self.key, sender, number));
+    }
+}
+
+#[test]
+fn no_message_is_lost_or_handled_twice_while_keyed_actors_come_and_go() {
+    const KEYS: u64 = 3;
+    const SENDERS: u64 = 4;
+    let report = sim(|world| {
+        let seen = Seen::default();
+        let (log, keyed) = (Arc::clone(&seen), Arc::new(Mutex::new(None)));
+        let made: Shared = Arc::clone(&keyed);
+        world.node("one", move |node| {
+            let seen = Arc::clone(&log);
+            let tenant = move |key: &u64| Tenant { key: *key, seen: Arc::clone(&seen) };
+            let keys = Keys::named("tenants", tenant).idle(QUIET);
+            drop(made.lock().replace(node.keyed(keys)));
+        });
+        for sender in 0..SENDERS {
+            let (outside, keyed) = (world.clone(), keyed.lock().clone().unwrap());
+            world.client(&format!("sender {sender}"), async move {
+                for number in 0..MESSAGES {
+                    // About as long as an idle actor lives, to the tick.
+                    let pause = QUIET * u32::from(outside.below(4) > 0);
+                    outside.wait(pause + Duration::from_micros(outside.below(6_000))).await;
+                    keyed.tell(outside.below(KEYS), (sender, number)).await.unwrap();
+                }
+            });
+        }
+        (seen, keyed)
+    })
+    .seeds(40)
+    .count(8)
+    .storm(SECOND * 4)
+    .faults([Fault::Slow, Fault::Hang])
+    .finally(
+        "each message was handled once, in order, and nobody lives idle",
+        |world, (seen, keyed)| {
+            world.settle(SECOND);
+            let (seen, keyed) = (seen.lock(), keyed.lock().clone());
+            let of = |sender: u64| {
+                let mut numbers: Vec<u64> =
+                    seen.iter().filter(|(_, by, _)| *by == sender).map(|(_, _, n)| *n).collect();
+                let ordered = (0..KEYS).all(|key| {
+                    let of_key = seen.iter().filter(|(at, by, _)| (*at, *by) == (key, sender));
+                    of_key.map(|(_, _, number)| number).is_sorted()
+                });
+                numbers.sort_unstable();
+                ordered && numbers == (0..MESSAGES).collect::<Vec<_>>()
+            };
+            (0..SENDERS).all(of) && keyed.is_some_and(|keyed| keyed.live() == 0)
+        },
+    )
+    .run();
+    assert_eq!(report.seeds, 40);
 }
