@@ -125,7 +125,7 @@ where
     }
 
     fn asker(&self) -> Option<Arc<str>> {
-        Some(Arc::clone(&self.asker.name))
+        Some(Arc::clone(&self.asker.slot.name))
     }
 
     fn held_by(&self, holder: Holder) {

@@ -257,7 +257,7 @@ where
     }
 
     fn asker(&self) -> Option<Arc<str>> {
-        Some(Arc::clone(&self.join.asker.name))
+        Some(Arc::clone(&self.join.asker.slot.name))
     }
 
     fn held_by(&self, holder: Holder) {

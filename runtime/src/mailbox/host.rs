@@ -7,9 +7,7 @@ use std::{
     task::{Context, Poll, Wake, Waker},
 };
 
-use super::{
-    Aside, Control, Intake, Lanes, Overflow, Slot, Waiting, orders::Halt, wake, wake_all,
-};
+use super::{Aside, Control, Intake, Lanes, Overflow, Slot, Waiting, orders::Halt, wake, wake_all};
 use crate::{
     actor::{Down, ExitReason},
     clock::Moment,
