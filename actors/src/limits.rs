@@ -62,6 +62,24 @@ pub const CALLS_QUEUED_MAX: usize = 1_024;
 /// Events that wait for an agent that is called for each.
 pub const HEARD_EVENTS_MAX: usize = 1_024;
 
+/// Members of one conversation.
+pub const CONVERSATION_MEMBERS_MAX: usize = protocol::limits::MEMBERS_MAX;
+
+/// Messages to one member of a conversation that it has not handled yet.
+pub const CONVERSATION_UNHEARD_MAX: usize = 256;
+
+/// The last messages of a conversation that it remembers.
+pub const CONVERSATION_LINES_MAX: usize = 256;
+
+/// The content of one message of a conversation, in bytes, about.
+pub const SPEECH_BYTES_MAX: usize = 64 << 10;
+
+/// How long a conversation lasts, where nothing is said.
+pub const CONVERSATION_LASTS_DEFAULT: Duration = Duration::from_secs(3600);
+
+/// The time that a conversation has to take in what a member says, and to give account of itself.
+pub const CONVERSATION_WAIT: Duration = Duration::from_secs(5);
+
 /// Messages that a slot's mailbox holds.
 pub const SLOT_MAILBOX: usize = 1_024;
 

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::Value;
 use crate::limits::{LABELS_MAX, NAME_BYTES_MAX, NAMES_MAX, TEXT_BYTES_MAX};
 
 /// Tells which field breaks which rule.
@@ -34,8 +35,11 @@ pub(crate) fn at_most(field: &'static str, count: usize, max: usize) -> Result<(
     }
 }
 
-/// A name is there, short, and free of control characters, so that logs and terminals show what it is.
-pub(crate) fn name(field: &'static str, text: &str) -> Result<(), Fault> {
+/// Checks that a name is there, short, and free of control characters, so that logs and terminals show what it is.
+///
+/// # Errors
+/// [`Fault`] names `field` and the rule.
+pub fn name(field: &'static str, text: &str) -> Result<(), Fault> {
     ensure(!text.is_empty(), field, "is empty; give it a name")?;
     optional_name(field, text)
 }
@@ -58,6 +62,28 @@ pub(crate) fn labels(field: &'static str, map: &BTreeMap<String, String>) -> Res
     at_most(field, map.len(), LABELS_MAX)?;
     map.iter()
         .try_for_each(|(key, value)| name(field, key).and_then(|()| optional_name(field, value)))
+}
+
+/// About the bytes of a value: its texts, and 8 for each value in it; counted until they are more than `most`.
+pub fn weight(value: &Value, most: usize) -> usize {
+    let (mut bytes, mut rest) = (0, vec![value]);
+    while let Some(value) = rest.pop()
+        && bytes <= most
+    {
+        bytes += 8 + match value {
+            Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+            Value::String(text) => text.len(),
+            Value::Array(all) => {
+                rest.extend(all);
+                0
+            }
+            Value::Object(map) => {
+                rest.extend(map.values());
+                map.keys().map(String::len).sum::<usize>()
+            }
+        };
+    }
+    bytes
 }
 
 /// A share lies in [0, 1]; not-a-number lies nowhere.

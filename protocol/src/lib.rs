@@ -29,7 +29,7 @@ mod task;
 
 pub use bytes::Bytes;
 pub use card::{Card, Price};
-pub use check::Fault;
+pub use check::{Fault, name as check_name, weight};
 pub use clock::Tick;
 pub use compress::{Codec, InflateError, compress, inflate};
 pub use event::Event;

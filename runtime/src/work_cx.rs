@@ -22,12 +22,13 @@ use protocol::{EventId, Refusal};
 
 use crate::{
     actor::{Actor, ActorId},
-    address::{Delivery, PlaceInLine},
+    address::{Addr, Delivery, PlaceInLine},
     ask::{Answer, AskError, Reply, TaskAsk, Waiter},
     clock::Moment,
     context::{AskTarget, Cx},
     events::{Draft, Filter, PublishError, Received, Subscription},
     kernel::Kernel,
+    spawn::{self, Place, Spawn},
     timers::Sleep,
     waits::{self, Edge, Holder},
 };
@@ -131,6 +132,32 @@ impl WorkCx {
             })
             .await
         }
+    }
+
+    /// Waits for something that is no answer of an actor; meanwhile the handler counts as one that goes on by itself.
+    ///
+    /// # Cancel safety
+    /// That of `future`.
+    pub async fn besides<F: Future>(&self, future: F) -> F::Output {
+        let _asleep = self.handler.clone().map(Asleep::new);
+        future.await
+    }
+
+    /// Starts an actor below the one that this work belongs to: a cancel reaches it. It ends when it stops itself, or is told to.
+    pub fn spawn<B: Actor>(
+        &self,
+        spawn: Spawn,
+        birth: impl FnMut() -> B + Send + 'static,
+    ) -> Addr<B::Msg> {
+        let place = Place { parent: Some((self.from, &self.name)), ..Place::default() };
+        let (addr, launch) = spawn::prepare(&self.kernel, place, spawn, Box::new(birth));
+        launch();
+        addr
+    }
+
+    /// Wall-clock time in Unix nanoseconds, for people and for the wire; never for order.
+    pub fn unix_nanos(&self) -> i64 {
+        self.kernel.clock.unix_nanos()
     }
 
     /// Subscribes to the events that pass `filter`, published from now on, until what is returned is dropped.

@@ -24,6 +24,8 @@ use runtime::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::conversation::{Conversation, Opened, Seat, Talk, Voice};
+
 /// Does one piece of work at a time for whoever calls it.
 pub trait Behaviour<I, O>: Send + Sync + 'static {
     /// Starts the work; nothing happens until the future is polled.
@@ -138,6 +140,39 @@ impl CallContext {
     /// `Refused` where the call runs on no node, or the event is not valid; it then reaches nobody.
     pub fn publish(&self, draft: Draft) -> Result<EventId, AskError> {
         self.on_node()?.publish(draft).map_err(|error| Refusal::from(error).into())
+    }
+
+    /// Opens a conversation below this agent, charged to the call's budget unless it has one; it ends when what is returned is
+    /// dropped, with the call at the latest.
+    ///
+    /// # Errors
+    /// `Refused` where the call runs on no node, or a name or the topic is not valid.
+    pub fn open(&self, talk: Talk) -> Result<Opened, AskError> {
+        Ok(talk.or_budget(self.budget.as_ref()).open_for(self.on_node()?)?)
+    }
+
+    /// Takes part in a conversation as `name`, until the seat that is returned is dropped.
+    ///
+    /// # Errors
+    /// As [`Conversation::join`]; `Refused` where the call runs on no node.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves it again.
+    pub async fn join(
+        &self,
+        conversation: &Conversation,
+        name: impl Into<Arc<str>>,
+    ) -> Result<Seat, AskError> {
+        let work = self.on_node()?.clone();
+        conversation.join_with(name.into(), Some(work)).await
+    }
+
+    /// Speaks as the member whose voice it is, on behalf of this call: of the agent that heard something, for one.
+    ///
+    /// # Errors
+    /// `Refused` where the call runs on no node.
+    pub fn speak(&self, voice: &Voice) -> Result<Voice, AskError> {
+        Ok(voice.clone().on_behalf(Some(self.on_node()?.clone())))
     }
 
     fn on_node(&self) -> Result<&WorkCx, AskError> {

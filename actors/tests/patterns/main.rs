@@ -11,6 +11,8 @@ mod again;
 mod asks;
 mod bounds;
 mod chaos;
+mod conversation;
+mod conversation_sim;
 mod ends;
 mod events;
 mod map_reduce;

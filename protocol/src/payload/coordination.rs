@@ -62,6 +62,13 @@ pub struct Speech {
     pub content: Value,
 }
 
+impl Speech {
+    /// Says `content` about `topic`, which may be empty.
+    pub fn new(topic: impl Into<String>, content: impl Into<Value>) -> Self {
+        Self { topic: topic.into(), content: content.into() }
+    }
+}
+
 /// Who takes part in a conversation, and how long.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Terms {
@@ -113,7 +120,11 @@ impl Coordination {
         }
     }
 
-    pub(crate) fn check(&self) -> Result<(), Fault> {
+    /// Checks topics, members, types and events.
+    ///
+    /// # Errors
+    /// [`Fault`] names the first field that breaks a rule.
+    pub fn check(&self) -> Result<(), Fault> {
         match self {
             Self::Tell(speech)
             | Self::Ask(speech)

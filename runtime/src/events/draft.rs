@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use protocol::{Code, EventId, Fault, Refusal, RunId, Value, event::Target};
+use protocol::{Code, EventId, Fault, Refusal, RunId, Value, event::Target, weight};
 
 use super::Event;
 use crate::limits::EVENT_DATA_BYTES_MAX;
@@ -97,32 +97,10 @@ impl From<PublishError> for Refusal {
 /// Checks what an event of this node must be.
 pub(super) fn check(event: &Event) -> Result<(), Fault> {
     event.check()?;
-    let bytes = weight(&event.data);
+    let bytes = weight(&event.data, EVENT_DATA_BYTES_MAX);
     if bytes > EVENT_DATA_BYTES_MAX {
         let rule = format!("has {bytes} bytes or more, at most {EVENT_DATA_BYTES_MAX} are allowed");
         return Err(Fault { field: "data", rule });
     }
     Ok(())
-}
-
-/// About the bytes of a value, counted until they are too many.
-fn weight(value: &Value) -> usize {
-    let (mut bytes, mut rest) = (0, vec![value]);
-    while let Some(value) = rest.pop()
-        && bytes <= EVENT_DATA_BYTES_MAX
-    {
-        bytes += match value {
-            Value::Null | Value::Bool(_) | Value::Number(_) => 8,
-            Value::String(text) => 8 + text.len(),
-            Value::Array(all) => {
-                rest.extend(all);
-                8
-            }
-            Value::Object(map) => {
-                rest.extend(map.values());
-                8 + map.keys().map(String::len).sum::<usize>()
-            }
-        };
-    }
-    bytes
 }
