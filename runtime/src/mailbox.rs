@@ -21,7 +21,7 @@ mod turn;
 
 use std::{
     any::type_name,
-    collections::{BTreeMap, VecDeque},
+    collections::VecDeque,
     panic::AssertUnwindSafe,
     sync::{
         Arc,
@@ -146,12 +146,26 @@ struct Lanes<M> {
 /// Who waits for an actor, and how its last incarnation ended.
 #[derive(Default)]
 struct Aside {
-    /// Those that wait for the end, and which actors they are.
-    by_key: BTreeMap<u64, (Option<ActorId>, Watcher)>,
+    /// Those that wait for the end, by ascending key.
+    watches: Vec<Watch>,
     last_exit: Option<ExitReason>,
     ever: u64,
     /// Who waits for the rest: the one owner of the actor.
     owner: Option<Waker>,
+}
+
+/// Somebody who waits for the end, and which actor that is.
+struct Watch {
+    key: u64,
+    by: Option<ActorId>,
+    watcher: Watcher,
+}
+
+impl Aside {
+    fn unwatch(&mut self, key: u64) -> Option<Watch> {
+        let at = self.watches.binary_search_by_key(&key, |watch| watch.key).ok()?;
+        Some(self.watches.remove(at))
+    }
 }
 
 impl<M> Slot<M> {
@@ -348,7 +362,7 @@ impl<M> Slot<M> {
             let aside = lanes.aside.get_or_insert_default();
             aside.ever += 1;
             let key = aside.ever;
-            aside.by_key.insert(key, (by, watcher));
+            aside.watches.push(Watch { key, by, watcher });
             return Some(key);
         };
         drop(lanes);
@@ -359,9 +373,9 @@ impl<M> Slot<M> {
     /// Forgets a watcher.
     pub(crate) fn unwatch(&self, key: u64) {
         let mut lanes = self.lanes.lock();
-        let watcher = lanes.aside.as_mut().and_then(|aside| aside.by_key.remove(&key));
+        let watch = lanes.aside.as_mut().and_then(|aside| aside.unwatch(key));
         drop(lanes);
-        drop(watcher);
+        drop(watch);
     }
 
     /// Why the actor ended for good, if it has.
@@ -374,7 +388,7 @@ impl<M> Slot<M> {
         let lanes = self.lanes.lock();
         let Counts { accepted, refused, dropped, stale } = lanes.counts;
         let (kept, waiting) = (self.depth(&lanes), lanes.line.len());
-        let watchers = lanes.aside.as_ref().map_or(0, |aside| aside.by_key.len());
+        let watchers = lanes.aside.as_ref().map_or(0, |aside| aside.watches.len());
         Tally { accepted, refused, dropped, kept, waiting, watchers, stale }
     }
 

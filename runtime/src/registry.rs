@@ -27,7 +27,7 @@ impl Registry {
         let vacant = match self.actors.entry(name) {
             Entry::Vacant(vacant) => vacant,
             Entry::Occupied(taken) => {
-                let name: Arc<str> = format!("{}{id}", taken.key()).into();
+                let name: Arc<str> = [&**taken.key(), &id.to_string()].concat().into();
                 drop(taken);
                 let slot = Arc::new(make(Arc::clone(&name)));
                 self.actors.insert(name, listed(&slot));

@@ -7,7 +7,9 @@ use std::{
     task::{Context, Poll, Wake, Waker},
 };
 
-use super::{Aside, Control, Intake, Lanes, Overflow, Slot, Waiting, orders::Halt, wake, wake_all};
+use super::{
+    Aside, Control, Intake, Lanes, Overflow, Slot, Waiting, Watch, orders::Halt, wake, wake_all,
+};
 use crate::{
     actor::{Down, ExitReason},
     clock::Moment,
@@ -280,14 +282,14 @@ impl<M> Slot<M> {
         let mut control = mem::take(&mut lanes.control);
         lanes.answers.append_to(&mut control);
         let line = lanes.line.take();
-        let Aside { by_key, owner, .. } = lanes.aside.take().map(|all| *all).unwrap_or_default();
+        let Aside { watches, owner, .. } = lanes.aside.take().map(|all| *all).unwrap_or_default();
         drop(lanes);
         for Waiting { message, turn } in line {
             if let Some(waker) = turn.hand_back(message) {
                 waker.wake();
             }
         }
-        for (_, watcher) in by_key.into_values() {
+        for Watch { watcher, .. } in watches {
             let down = Down { actor: self.id, reason: reason.clone() };
             contained("a notice of an actor's end", || watcher(down));
         }

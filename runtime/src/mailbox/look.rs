@@ -73,7 +73,7 @@ impl<M: 'static> Slot<M> {
 impl Aside {
     /// Which actors watch, and how the last incarnation ended.
     fn seen(&self) -> (Vec<ActorId>, Option<String>) {
-        let watchers = self.by_key.values().filter_map(|(by, _)| *by).collect();
+        let watchers = self.watches.iter().filter_map(|watch| watch.by).collect();
         (watchers, self.last_exit.as_ref().map(ToString::to_string))
     }
 }

@@ -70,8 +70,8 @@ pub(crate) fn durable_parts(settings: &Settings) -> Outcome {
 
 /// Parts of pure computing; how many times faster than one thread.
 pub(crate) fn speed_up(settings: &Settings) -> Outcome {
-    let (parts, iterations) = (settings.count(compute::PARTS), compute::iterations());
-    let alone = compute::run(1, parts, iterations)?;
+    let work = compute::Work::of(settings)?;
+    let compute::Work { parts, iterations, .. } = work;
     let together = on_workers(async move {
         let system = AgentSystem::start(Node::in_memory().context("open a node")?);
         let agent = system
@@ -86,7 +86,7 @@ pub(crate) fn speed_up(settings: &Settings) -> Outcome {
         system.node().close().await.context("stop the node")?;
         Ok(time)
     })?;
-    Ok(Ok(alone.as_secs_f64() / together.as_secs_f64()))
+    Ok(Ok(work.speed_up(together)))
 }
 
 /// Some attempts take ten times as long; in virtual time.
