@@ -30,6 +30,7 @@ use crate::{
     record,
     spawn::{self, Birth, News, Place, Shutdown, Spawn},
     supervisor::{Supervised, Supervisor},
+    telemetry::metrics::Stale,
     timers::{Due, TimerKey},
     work::{self, TaskError},
 };
@@ -216,7 +217,7 @@ impl<A: Actor> Cx<A> {
             let outcome = work::guarded(work, registration);
             belongings.run(&kernel, owned, owner, async move {
                 let outcome = outcome.await;
-                slot.deliver_made(incarnation, || into_message(outcome));
+                slot.deliver_made(incarnation, Stale::Task, || into_message(outcome));
             });
         });
         Task(handle)
@@ -266,7 +267,7 @@ impl<A: Actor> Cx<A> {
         let (slot, incarnation) = (Arc::clone(&self.slot), self.incarnation);
         let report = move |news| {
             if let News::Exited(exit) = news {
-                slot.deliver_made(incarnation, || into_message(exit));
+                slot.deliver_made(incarnation, Stale::Notice, || into_message(exit));
             }
         };
         self.start_child(spawn, Box::new(birth), Some(Arc::new(report)))
@@ -335,7 +336,7 @@ impl<A: Actor> Cx<A> {
             let key = actor.0.watch(
                 by,
                 Box::new(move |down| {
-                    slot.deliver_made(incarnation, || into_message(down));
+                    slot.deliver_made(incarnation, Stale::Notice, || into_message(down));
                 }),
             );
             if let Some(key) = key {

@@ -45,6 +45,7 @@ use crate::{
     graph::ObservableState,
     kernel::Kernel,
     limits::FOLLOW_UPS_MAX,
+    telemetry::metrics::Stale,
     waits::Waiter,
     work::panic_text,
 };
@@ -284,36 +285,38 @@ impl<M> Slot<M> {
         left.map(|waiting| waiting.message)
     }
 
-    /// Puts a message of `incarnation` into the control lane; one for an earlier incarnation is dropped and counted.
+    /// Puts a timer's message of `incarnation` into the control lane; one for an earlier incarnation is dropped and counted.
     pub(crate) fn deliver(&self, incarnation: u32, message: M) {
-        self.control(Some(incarnation), Control::Message(message));
+        self.control(Some(incarnation), Stale::Timer, Control::Message(message));
     }
 
     /// Delivers the message that `make` makes; if that panics, the incarnation that gave `make` crashes, and nobody else.
-    pub(crate) fn deliver_made(&self, incarnation: u32, make: impl FnOnce() -> M) {
-        self.control(Some(incarnation), made(make, Control::Message));
+    pub(crate) fn deliver_made(&self, incarnation: u32, what: Stale, make: impl FnOnce() -> M) {
+        self.control(Some(incarnation), what, made(make, Control::Message));
     }
 
     /// Delivers the answer of a call, as [`deliver_made`](Self::deliver_made) does; it is taken even while calls are open.
     pub(crate) fn deliver_answer(&self, incarnation: u32, make: impl FnOnce() -> M) {
-        self.control(Some(incarnation), made(make, Control::Answer));
+        self.control(Some(incarnation), Stale::Answer, made(make, Control::Answer));
     }
 
     /// Crashes whichever incarnation lives: a function of the actor's own, that outlives incarnations, panicked with this text.
     pub(crate) fn crash(&self, why: String) {
-        self.control(None, Control::Crash(why));
+        self.control(None, Stale::Notice, Control::Crash(why));
     }
 
     /// Puts a notice into the control lane of whichever incarnation lives.
     pub(crate) fn notify(&self, message: M) {
-        self.control(None, Control::Message(message));
+        self.control(None, Stale::Notice, Control::Message(message));
     }
 
-    fn control(&self, incarnation: Option<u32>, entry: Control<M>) {
+    /// Takes in an entry, or drops it and counts it as `what` it then is.
+    fn control(&self, incarnation: Option<u32>, what: Stale, entry: Control<M>) {
         let mut lanes = self.lanes.lock();
         if !lanes.live || incarnation.is_some_and(|meant| meant != lanes.incarnation) {
             lanes.counts.stale += 1;
             drop(lanes);
+            self.kernel.metrics.stale(what, 1);
             drop(entry);
             return;
         }

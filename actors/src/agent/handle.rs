@@ -78,10 +78,21 @@ impl<I: Send + 'static, O: Send + 'static> Agent<I, O> {
         }
     }
 
-    /// Ends every instance; work they have is lost, which its owners hear.
+    /// Ends every instance; work they have is lost, which its owners hear. Until they have [ended](Self::stopped) a run that starts
+    /// may still be given one, which then costs it an attempt.
     pub fn stop(&self) {
         for supervisor in self.0.supervisors.iter().rev() {
             supervisor.stop();
+        }
+    }
+
+    /// Waits until every instance has ended for good; from then on no run is given one.
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing.
+    pub async fn stopped(&self) {
+        for supervisor in &self.0.supervisors {
+            supervisor.stopped().await;
         }
     }
 

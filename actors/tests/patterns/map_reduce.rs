@@ -313,6 +313,7 @@ async fn wrong_splits_and_dead_agents_end_the_run_at_once() {
         "{nothing}"
     );
     agent.stop();
+    agent.stopped().await;
     let dead = system.run(map_reduce(0..5, &agent)).deadline(MINUTE).await.unwrap();
     assert_eq!((dead.failed.len(), dead.value.len()), (5, 0));
     assert!(dead.failed[0].error.contains("no living agent slot"), "{}", dead.failed[0].error);

@@ -12,6 +12,7 @@ use crate::{
     belongings::Cancel,
     clock::Moment,
     mailbox::Slot,
+    telemetry::metrics::Stale,
     timers::Due,
     waits::{Edge, Holder},
 };
@@ -92,7 +93,7 @@ where
         if self.is_call {
             slot.deliver_answer(*incarnation, make);
         } else {
-            slot.deliver_made(*incarnation, make);
+            slot.deliver_made(*incarnation, Stale::Answer, make);
         }
         true
     }

@@ -14,6 +14,7 @@ use crate::{
     actor::{Down, ExitReason},
     clock::Moment,
     limits::QUEUE_SHRINK_ABOVE,
+    telemetry::metrics::Stale,
     work::contained,
 };
 
@@ -39,6 +40,9 @@ impl<M> Slot<M> {
         stale.retain(|entry| !matches!(entry, Control::Idle));
         lanes.counts.stale += stale.len() as u64;
         drop(lanes);
+        if !stale.is_empty() {
+            self.kernel.metrics.stale(Stale::Unserved, stale.len() as u64);
+        }
         // A message may own the reply to an ask of this very actor: never dropped under the lock.
         drop(stale);
         incarnation

@@ -22,6 +22,8 @@ pub const RESTARTS: &str = "synod_restarts_total";
 pub const SHUTDOWN_OVERRUNS: &str = "synod_shutdown_overruns_total";
 /// Seconds from a cancel to the end of the last whom it reached.
 pub const CANCEL_SECONDS: &str = "synod_cancel_seconds";
+/// Messages to an incarnation that has ended, dropped, by `kind`: answer, timer, notice, task, unserved.
+pub const STALE: &str = "synod_stale_total";
 /// Messages and children that a budget refused.
 pub const BUDGET_REFUSALS: &str = "synod_budget_refusals_total";
 /// Attempts at parts, by outcome.
@@ -43,6 +45,7 @@ impl Metrics {
             (DEAD_LETTERS, "Messages that nobody took"),
             (RESTARTS, "Incarnations that began after the first"),
             (SHUTDOWN_OVERRUNS, "Ends of actors that took longer than their shutdown time"),
+            (STALE, "Messages to an incarnation that has ended, dropped"),
             (BUDGET_REFUSALS, "Messages and children that a budget refused"),
             (ATTEMPTS, "Attempts at parts"),
         ];
@@ -118,6 +121,35 @@ fn key(name: &'static str, labels: &[(&'static str, &'static str)]) -> Key {
     )
 }
 
+/// What a message was that came for an incarnation which had ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stale {
+    /// The answer to an ask or a call.
+    Answer,
+    /// The message of a timer.
+    Timer,
+    /// A notice: of an end that was watched, of a child, of a failed subscription.
+    Notice,
+    /// The result of a task.
+    Task,
+    /// Any of them, or a message to itself, which came in time and was not handled before the end.
+    Unserved,
+}
+
+impl Stale {
+    const ALL: [Self; 5] = [Self::Answer, Self::Timer, Self::Notice, Self::Task, Self::Unserved];
+
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Answer => "answer",
+            Self::Timer => "timer",
+            Self::Notice => "notice",
+            Self::Task => "task",
+            Self::Unserved => "unserved",
+        }
+    }
+}
+
 /// The counters of the kernel itself.
 #[derive(Debug)]
 pub(crate) struct KernelMetrics {
@@ -126,6 +158,7 @@ pub(crate) struct KernelMetrics {
     restarts: Counter,
     overruns: Counter,
     budget_refusals: Counter,
+    stale: [Counter; Stale::ALL.len()],
     cancels: Histogram,
 }
 
@@ -136,6 +169,7 @@ impl KernelMetrics {
             restarts: all.counter(RESTARTS, &[]),
             overruns: all.counter(SHUTDOWN_OVERRUNS, &[]),
             budget_refusals: all.counter(BUDGET_REFUSALS, &[]),
+            stale: Stale::ALL.map(|stale| all.counter(STALE, &[("kind", stale.label())])),
             cancels: all.histogram(CANCEL_SECONDS, &[]),
             all,
         }
@@ -151,6 +185,13 @@ impl KernelMetrics {
 
     pub(crate) fn restarted(&self) {
         self.restarts.increment(1);
+    }
+
+    /// Counts messages that an ended incarnation would have got.
+    pub(crate) fn stale(&self, what: Stale, count: u64) {
+        if let Some(counter) = self.stale.get(what as usize) {
+            counter.increment(count);
+        }
     }
 
     pub(crate) fn budget_refusal(&self) {

@@ -13,13 +13,13 @@ use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, Share
 use parking_lot::Mutex;
 use synod_runtime::{
     actor::ExitReason,
-    ask::AskError,
+    ask::{AskError, Reply},
     clock::SeededRandom,
     node::{Node, Stopped},
     spawn::Spawn,
     supervisor::Supervisor,
     tasks::TaskKind,
-    telemetry::metrics::{DEAD_LETTERS, Metrics, RESTARTS, SHUTDOWN_OVERRUNS},
+    telemetry::metrics::{DEAD_LETTERS, Metrics, RESTARTS, SHUTDOWN_OVERRUNS, STALE},
 };
 
 use crate::support::{
@@ -182,7 +182,9 @@ impl Recorder for Counts {
 
     fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
         let mut counts = self.0.lock();
-        Counter::from_arc(Arc::clone(counts.entry(key.name().to_owned()).or_default()))
+        let labels = key.labels().map(|label| format!(" {}={}", label.key(), label.value()));
+        let name = format!("{}{}", key.name(), labels.collect::<String>());
+        Counter::from_arc(Arc::clone(counts.entry(name).or_default()))
     }
 
     fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
@@ -229,4 +231,37 @@ async fn a_node_counts_into_its_own_recorder() {
         assert_eq!(counts[1].of(name), 0, "{name}");
     }
     drop(other);
+}
+
+#[tokio::test]
+async fn what_comes_for_an_ended_incarnation_is_counted_by_what_it_was() {
+    let counts = Arc::new(Counts::default());
+    let metrics = Metrics::new(Arc::<Counts>::clone(&counts));
+    let node = Node::builder().metrics(metrics).open().unwrap();
+    let log = Log::default();
+    let own = log.clone();
+    let top =
+        node.supervise(Supervisor::one_for_one("top").child("one", move || Puppet::new(&own)));
+    let (one, other) = (top.child::<Do>("one").unwrap(), puppet(&node, "other", &log));
+    let kept: Arc<Mutex<Option<Reply<u64>>>> = Arc::default();
+    let (hold, to) = (Arc::clone(&kept), other.clone());
+    tell(&one, move |_, cx| {
+        let question = |reply| act(move |_, _| drop(hold.lock().replace(reply)));
+        cx.ask(&to, question, SOON, |_| note("answer"));
+        cx.after(SOON, note("timer"));
+    });
+    handled(&one).await;
+    handled(&other).await;
+    tell(&one, |_, cx| {
+        cx.perform(std::future::pending::<()>(), |_| note("task"));
+        cx.send(&cx.me(), note("to itself"));
+        cx.crash("as asked");
+    });
+    handled(&one).await;
+    kept.lock().take().unwrap().send(7);
+    let stale = |kind| counts.of(&format!("{STALE} kind={kind}"));
+    let all = ["answer", "timer", "notice", "task", "unserved"].map(stale);
+    assert_eq!(all, [1, 0, 0, 1, 1], "a timer of an ended incarnation never goes off");
+    assert_eq!(one.tally().stale, 3);
+    assert_eq!(log.lines(), ["start 1", "start 1", "start 2"]);
 }
