@@ -111,7 +111,6 @@ impl<M> Slot<M> {
     /// Returns what was taken and not handled to the front of its lanes: control of an actor that has begun a call, and data.
     pub(crate) fn hold(&self, control: &mut VecDeque<Control<M>>, batch: &mut VecDeque<M>) {
         let mut lanes = self.lanes.lock();
-        self.roused.store(true, Ordering::Release);
         while let Some(entry) = control.pop_back() {
             match entry {
                 Control::Message(_) | Control::Idle => lanes.control.push_front(entry),
@@ -240,6 +239,7 @@ impl<M> Slot<M> {
     pub(crate) fn put_back(&self, batch: &mut VecDeque<M>) {
         let mut replaced = Vec::new();
         let mut lanes = self.lanes.lock();
+        self.roused.store(true, Ordering::Release);
         lanes.taken = 0;
         self.handled.store(0, Ordering::Release);
         while let Some(message) = batch.pop_back() {
