@@ -4,4 +4,5 @@
 
 pub mod conformance;
 pub mod journal;
+pub mod link;
 pub mod local;

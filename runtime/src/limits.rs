@@ -38,6 +38,18 @@ pub const JOURNAL_TAILS_MAX: usize = 16_384;
 /// The memory in which the journal on disk keeps its pages, in bytes.
 pub const JOURNAL_CACHE_BYTES: usize = 64 << 20;
 
+/// Frames that one node may be sent by another before it has read one.
+pub const LINK_CREDIT: usize = 1_024;
+
+/// The largest frame of a link, in bytes: header, extension block and payload.
+pub const LINK_FRAME_BYTES_MAX: usize = protocol::HEADER_LEN + protocol::limits::PAYLOAD_BYTES_MAX;
+
+/// The nodes of one network, those that left included.
+pub const LINK_PEERS_MAX: usize = 1_024;
+
+/// The groups that one node may have joined.
+pub const LINK_GROUPS_MAX: usize = 1_024;
+
 /// Messages that a mailbox holds when its actor says nothing else.
 pub const MAILBOX_CAPACITY: usize = 1_024;
 

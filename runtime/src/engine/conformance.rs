@@ -2,6 +2,8 @@
 //!
 //! A suite panics, as a failed test does, with the rule that was broken.
 
+mod link;
+
 use std::{
     sync::{Arc, mpsc},
     thread,
@@ -16,6 +18,8 @@ use crate::{
     engine::journal::{Acknowledge, Append, Journal, JournalError, Sequence},
     limits::{JOURNAL_APPEND_RECORDS_MAX, JOURNAL_RECORD_BYTES_MAX},
 };
+
+pub use self::link::{LinkRig, link_conformance};
 
 /// Runs the suite of the `Journal` port.
 ///

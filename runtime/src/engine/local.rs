@@ -1,8 +1,10 @@
 //! The embedded engine: what one node needs without any server.
 
+mod link;
 mod memory_journal;
 mod redb_journal;
 
+pub use link::{Fate, Hub, LocalLink};
 pub use memory_journal::MemoryJournal;
 pub use redb_journal::{OpenJournalError, RedbJournal};
 

@@ -19,6 +19,8 @@ mod graph;
 #[cfg(test)]
 mod keyed;
 #[cfg(test)]
+mod links;
+#[cfg(test)]
 mod mail;
 #[cfg(test)]
 mod nodes;

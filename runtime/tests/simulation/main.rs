@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod events;
 #[cfg(test)]
+mod links;
+#[cfg(test)]
 mod trees;
 #[cfg(test)]
 mod waiting;

@@ -1,0 +1,443 @@
+//! `Hub`: the network of several nodes in one process, on tokio's channels; a second engine for the simulation, with weather.
+//!
+//! # Invariants
+//! - A credit is a permit that travels with its frame and is given back when the frame is taken, lost or dropped with its receiver.
+//! - Numbers are given and frames put on their way under one lock of the sender, so that the order of both is the same.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    fmt,
+    future::{Future, poll_fn},
+    mem,
+    pin::pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
+use protocol::NodeId;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+
+use crate::{
+    ask::{AskError, Reply},
+    engine::link::{Account, Arrival, Link, LinkError, Numbered, Packet, Peer, checked},
+    limits::{LINK_CREDIT, LINK_GROUPS_MAX, LINK_PEERS_MAX},
+    node::Node,
+    tasks::TaskKind,
+};
+
+/// What becomes of a frame on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It arrives at once.
+    Pass,
+    /// It arrives after this time, and what the same peer sends later behind it.
+    Hold(Duration),
+    /// It is lost.
+    Lose,
+}
+
+/// Decides the fate of each frame from one node to another.
+type Weather = Arc<dyn Fn(NodeId, NodeId) -> Fate + Send + Sync>;
+
+/// The network: cheap to clone; nodes join it by [`link`](Self::link).
+#[derive(Clone, Default)]
+pub struct Hub(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    weather: Option<Weather>,
+}
+
+#[derive(Default)]
+struct State {
+    ends: BTreeMap<NodeId, Arc<End>>,
+    /// The latest life of every node that has ever joined.
+    lives: BTreeMap<NodeId, u64>,
+    groups: BTreeMap<String, BTreeSet<NodeId>>,
+    /// How many of the next frames are to be lost, by sender and receiver.
+    losses: BTreeMap<(NodeId, NodeId), u64>,
+    /// Replies of requests that were lost: nobody will answer them, and nobody knows.
+    limbo: Vec<Reply<Packet>>,
+}
+
+/// What others see of a node.
+struct End {
+    peer: Peer,
+    inbox: mpsc::UnboundedSender<Wire>,
+    is_gone: watch::Sender<bool>,
+}
+
+/// Something on its way.
+struct Wire {
+    from: Peer,
+    number: u64,
+    body: Body,
+}
+
+enum Body {
+    Frame { frame: Packet, reply: Option<Reply<Packet>>, credit: OwnedSemaphorePermit },
+    Mark,
+}
+
+impl Hub {
+    /// A network without nodes, on which nothing is lost or held up.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A network on which each frame has the fate that `weather` decides.
+    pub fn with_weather(weather: impl Fn(NodeId, NodeId) -> Fate + Send + Sync + 'static) -> Self {
+        Self(Arc::new(Shared { weather: Some(Arc::new(weather)), ..Shared::default() }))
+    }
+
+    /// Lets `node` join as `id`, in a new life: the link of the one before is closed.
+    ///
+    /// # Errors
+    /// [`LinkError::TooManyPeers`].
+    pub fn link(&self, node: &Node, id: NodeId) -> Result<LocalLink, LinkError> {
+        let (inbox, arrivals) = mpsc::unbounded_channel();
+        let mut state = self.0.state.lock();
+        if !state.lives.contains_key(&id) && state.lives.len() >= LINK_PEERS_MAX {
+            return Err(LinkError::TooManyPeers);
+        }
+        let life = state.lives.entry(id).or_default();
+        *life += 1;
+        let peer = Peer { node: id, incarnation: *life };
+        let end = Arc::new(End { peer, inbox, is_gone: watch::Sender::new(false) });
+        let before = state.ends.insert(id, Arc::clone(&end));
+        state.forget(id);
+        drop(state);
+        if let Some(before) = before {
+            before.is_gone.send_replace(true);
+        }
+        let reading = Reading { arrivals, accounts: BTreeMap::new(), next: VecDeque::new() };
+        Ok(LocalLink {
+            hub: self.clone(),
+            node: node.clone(),
+            end,
+            lanes: Mutex::default(),
+            reading: Mutex::new(Some(reading)),
+        })
+    }
+
+    /// Loses the next `frames` from one node to another: for tests of those who must find it out.
+    pub fn lose(&self, from: NodeId, to: NodeId, frames: u64) {
+        *self.0.state.lock().losses.entry((from, to)).or_default() += frames;
+    }
+
+    fn end(&self, node: NodeId) -> Result<Arc<End>, LinkError> {
+        self.0.state.lock().ends.get(&node).cloned().ok_or(LinkError::Unknown(node))
+    }
+
+    /// Puts `wire` before its receiver, unless it is to be lost.
+    fn arrive(&self, to: &End, wire: Wire, fate: Fate) {
+        let pair = (wire.from.node, to.peer.node);
+        let mut state = self.0.state.lock();
+        let left = state.losses.get_mut(&pair).filter(|left| **left > 0);
+        let lost = fate == Fate::Lose || left.map(|left| *left -= 1).is_some();
+        if !lost {
+            drop(state);
+            // Nobody reads: the receiver has closed, and its requests end by that.
+            drop(to.inbox.send(wire));
+        } else if let Body::Frame { reply: Some(reply), .. } = wire.body {
+            state.limbo.retain(Reply::is_wanted);
+            state.limbo.push(reply);
+        }
+    }
+}
+
+impl State {
+    /// Takes a node out of its groups.
+    fn forget(&mut self, node: NodeId) {
+        self.groups.retain(|_, members| {
+            members.remove(&node);
+            !members.is_empty()
+        });
+    }
+}
+
+/// One node's end of a [`Hub`]; dropping it closes it.
+pub struct LocalLink {
+    hub: Hub,
+    node: Node,
+    end: Arc<End>,
+    lanes: Mutex<BTreeMap<Peer, Lane>>,
+    /// None once it is closed.
+    reading: Mutex<Option<Reading>>,
+}
+
+/// The way to one peer.
+struct Lane {
+    sent: u64,
+    credit: Arc<Semaphore>,
+    /// Where frames are held up; none where there is no weather.
+    held: Option<mpsc::UnboundedSender<Wire>>,
+}
+
+/// What has arrived.
+struct Reading {
+    arrivals: mpsc::UnboundedReceiver<Wire>,
+    accounts: BTreeMap<NodeId, (u64, Account)>,
+    next: VecDeque<Arrival>,
+}
+
+impl LocalLink {
+    /// Whether this is the node's present life.
+    fn checked_open(&self) -> Result<(), LinkError> {
+        if *self.end.is_gone.borrow() { Err(LinkError::Closed) } else { Ok(()) }
+    }
+
+    /// Sends a frame for one credit; where there is none and it `must_count`, it counts as lost.
+    fn put(
+        &self,
+        to: &Arc<End>,
+        frame: Packet,
+        reply: Option<Reply<Packet>>,
+        must_count: bool,
+    ) -> Result<(), LinkError> {
+        let mut lanes = self.lanes.lock();
+        let lane = self.lane(&mut lanes, to);
+        let Ok(credit) = Arc::clone(&lane.credit).try_acquire_owned() else {
+            lane.sent += u64::from(must_count);
+            return Err(LinkError::NoCredit(to.peer.node));
+        };
+        lane.sent += 1;
+        let body = Body::Frame { frame, reply, credit };
+        self.pass(lane, to, Wire { from: self.end.peer, number: lane.sent, body });
+        Ok(())
+    }
+
+    /// Puts something on its way; the lanes stay locked meanwhile.
+    fn pass(&self, lane: &Lane, to: &End, wire: Wire) {
+        match &lane.held {
+            Some(held) => drop(held.send(wire)),
+            None => self.hub.arrive(to, wire, Fate::Pass),
+        }
+    }
+
+    /// The way to a peer; that to an earlier life of its node is forgotten.
+    fn lane<'a>(&self, lanes: &'a mut BTreeMap<Peer, Lane>, to: &Arc<End>) -> &'a mut Lane {
+        if !lanes.contains_key(&to.peer) {
+            lanes.retain(|peer, _| peer.node != to.peer.node);
+        }
+        lanes.entry(to.peer).or_insert_with(|| Lane {
+            sent: 0,
+            credit: Arc::new(Semaphore::new(LINK_CREDIT)),
+            held: self.hub.0.weather.as_ref().map(|weather| self.hold_up(to, weather)),
+        })
+    }
+
+    /// A task that gives each frame to a peer its fate, in their order.
+    fn hold_up(&self, to: &Arc<End>, weather: &Weather) -> mpsc::UnboundedSender<Wire> {
+        let (held, mut wires) = mpsc::unbounded_channel::<Wire>();
+        let (hub, node, to) = (self.hub.clone(), self.node.clone(), Arc::clone(to));
+        let weather = Arc::clone(weather);
+        let work = async move {
+            while let Some(wire) = wires.recv().await {
+                let fate = weather(wire.from.node, to.peer.node);
+                if let Fate::Hold(time) = fate {
+                    node.sleep(time).await;
+                }
+                hub.arrive(&to, wire, fate);
+            }
+        };
+        self.node.run_task(TaskKind::Service, Box::pin(work));
+        held
+    }
+}
+
+impl Link for LocalLink {
+    fn me(&self) -> Peer {
+        self.end.peer
+    }
+
+    fn send(&self, to: NodeId, frame: Packet) -> Result<(), LinkError> {
+        checked(&frame)?;
+        self.checked_open()?;
+        self.put(&self.hub.end(to)?, frame, None, false)
+    }
+
+    fn request(
+        &self,
+        to: NodeId,
+        frame: Packet,
+        within: Duration,
+    ) -> BoxFuture<'static, Result<Packet, AskError>> {
+        let (reply, promise) = self.node.promise(within);
+        let open = checked(&frame).and_then(|()| self.checked_open());
+        let put = open.and_then(|()| self.hub.end(to)).and_then(|end| {
+            let is_gone = end.is_gone.subscribe();
+            self.put(&end, frame, Some(reply), false).map(|()| is_gone)
+        });
+        Box::pin(async move {
+            let mut is_gone = put?;
+            let mut gone = pin!(async move { drop(is_gone.wait_for(|gone| *gone).await) });
+            let mut promise = pin!(promise);
+            poll_fn(|cx| match promise.as_mut().poll(cx) {
+                Poll::Ready(Err(AskError::Dropped)) if gone.as_mut().poll(cx).is_ready() => {
+                    Poll::Ready(Err(AskError::NodeLost))
+                }
+                Poll::Ready(outcome) => Poll::Ready(outcome),
+                Poll::Pending => gone.as_mut().poll(cx).map(|()| Err(AskError::NodeLost)),
+            })
+            .await
+        })
+    }
+
+    fn broadcast(&self, group: &str, frame: Packet) -> Result<(), LinkError> {
+        checked(&frame)?;
+        self.checked_open()?;
+        let state = self.hub.0.state.lock();
+        let members = state.groups.get(group).into_iter().flatten();
+        let others = members.filter(|node| **node != self.end.peer.node);
+        let ends: Vec<_> = others.filter_map(|node| state.ends.get(node).cloned()).collect();
+        drop(state);
+        for end in ends {
+            if let Err(error) = self.put(&end, Arc::clone(&frame), None, true) {
+                tracing::debug!(group, %error, "a node missed a broadcast");
+            }
+        }
+        Ok(())
+    }
+
+    fn join(&self, group: &str) -> Result<(), LinkError> {
+        self.checked_open()?;
+        let (mut state, me) = (self.hub.0.state.lock(), self.end.peer.node);
+        let joined = state.groups.values().filter(|members| members.contains(&me)).count();
+        if joined >= LINK_GROUPS_MAX {
+            return Err(LinkError::TooManyGroups);
+        }
+        state.groups.entry(group.to_owned()).or_default().insert(me);
+        Ok(())
+    }
+
+    fn leave(&self, group: &str) {
+        let mut state = self.hub.0.state.lock();
+        if let Some(members) = state.groups.get_mut(group) {
+            members.remove(&self.end.peer.node);
+            if members.is_empty() {
+                state.groups.remove(group);
+            }
+        }
+    }
+
+    fn credit(&self, to: NodeId) -> usize {
+        let Ok(end) = self.hub.end(to) else { return 0 };
+        self.lane(&mut self.lanes.lock(), &end).credit.available_permits()
+    }
+
+    fn ready(&self, to: NodeId) -> BoxFuture<'static, Result<(), LinkError>> {
+        let found = self.checked_open().and_then(|()| self.hub.end(to)).map(|end| {
+            let credit = Arc::clone(&self.lane(&mut self.lanes.lock(), &end).credit);
+            (credit, end.is_gone.subscribe())
+        });
+        Box::pin(async move {
+            let (credit, mut is_gone) = found?;
+            let gone = async move { drop(is_gone.wait_for(|gone| *gone).await) };
+            let ready = async move { credit.acquire().await.map(drop) };
+            match crate::ending::first(ready, gone).await {
+                Some(_) => Ok(()),
+                None => Err(LinkError::Unknown(to)),
+            }
+        })
+    }
+
+    fn mark(&self) {
+        let ends: Vec<_> = self.hub.0.state.lock().ends.values().cloned().collect();
+        let lanes = self.lanes.lock();
+        for end in ends {
+            if let Some(lane) = lanes.get(&end.peer) {
+                let wire = Wire { from: self.end.peer, number: lane.sent, body: Body::Mark };
+                self.pass(lane, &end, wire);
+            }
+        }
+    }
+
+    fn next(&self) -> BoxFuture<'_, Option<Arrival>> {
+        let mut is_gone = self.end.is_gone.subscribe();
+        Box::pin(async move {
+            let mut gone = pin!(async move { drop(is_gone.wait_for(|gone| *gone).await) });
+            poll_fn(|cx| {
+                if gone.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(None);
+                }
+                self.reading.lock().as_mut().map_or(Poll::Ready(None), |reading| reading.poll(cx))
+            })
+            .await
+        })
+    }
+
+    fn close(&self) {
+        let mut state = self.hub.0.state.lock();
+        let me = self.end.peer;
+        if state.ends.get(&me.node).is_some_and(|end| end.peer == me) {
+            state.ends.remove(&me.node);
+            state.forget(me.node);
+        }
+        drop(state);
+        // Before what waits is dropped: who waits for an answer hears that the node is lost.
+        self.end.is_gone.send_replace(true);
+        let (reading, lanes) = (self.reading.lock().take(), mem::take(&mut *self.lanes.lock()));
+        drop((reading, lanes));
+    }
+}
+
+impl Reading {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Arrival>> {
+        loop {
+            if let Some(arrival) = self.next.pop_front() {
+                return Poll::Ready(Some(arrival));
+            }
+            match self.arrivals.poll_recv(cx) {
+                Poll::Ready(Some(wire)) => self.take(wire),
+                Poll::Ready(None) => return Poll::Ready(None),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
+    fn take(&mut self, Wire { from, number, body }: Wire) {
+        let (life, account) = self.accounts.entry(from.node).or_default();
+        if *life > from.incarnation {
+            return;
+        }
+        if *life < from.incarnation {
+            (*life, *account) = (from.incarnation, Account::default());
+        }
+        let numbered = match &body {
+            Body::Frame { .. } => account.frame(number),
+            Body::Mark => account.mark(number),
+        };
+        match numbered {
+            Numbered::InOrder => {}
+            Numbered::Behind(lost) => self.next.push_back(Arrival::Gap { from, lost }),
+            Numbered::Again => return,
+        }
+        if let Body::Frame { frame, reply, credit } = body {
+            drop(credit);
+            self.next.push_back(Arrival::Frame { from, frame, reply });
+        }
+    }
+}
+
+impl Drop for LocalLink {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl fmt::Debug for Hub {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Hub({} nodes)", self.0.state.lock().ends.len())
+    }
+}
+
+impl fmt::Debug for LocalLink {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "LocalLink({})", self.end.peer)
+    }
+}
