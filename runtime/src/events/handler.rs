@@ -29,10 +29,10 @@ use crate::{
 };
 
 /// Makes a message of what was received.
-type Into<M> = Arc<dyn Fn(Received) -> M + Send + Sync>;
+type IntoMessage<M> = Arc<dyn Fn(Received) -> M + Send + Sync>;
 
 /// What a subscription's events become; an equal subscription of the same actor replaces it.
-struct Handler<M>(Mutex<Into<M>>);
+struct Handler<M>(Mutex<IntoMessage<M>>);
 
 /// The actor that a subscription belongs to, with its [`Handler`].
 pub(super) struct Owner {
@@ -85,7 +85,7 @@ impl<A: Actor> Cx<A> {
         let filter = filter.receiver_named(&*slot.name);
         // From now on nothing is missed; if the step fails, the subscription ends with its effects.
         let subscription = slot.kernel.bus.subscribe(filter.clone())?;
-        let into: Into<A::Msg> = Arc::new(into_message);
+        let into: IntoMessage<A::Msg> = Arc::new(into_message);
         self.act(move |_| {
             let bus = &slot.kernel.bus;
             if let Some(handler) = bus.handler::<A::Msg>(slot.id, &filter) {

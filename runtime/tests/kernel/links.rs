@@ -152,12 +152,11 @@ async fn two_nodes_exchange_tells_and_asks_with_addresses_that_outlive_a_restart
     let ask = async |n: i64| {
         let asked = packet(address, Coordination::Ask(Speech::new("", n)));
         let answer = soon(link.request(node, asked, SOON)).await?;
-        match Frame::decode(&answer).unwrap().payload {
-            Payload::Coordination(Coordination::Answer(speech)) => {
-                Ok::<_, AskError>(speech.content.as_i64().unwrap())
-            }
-            other => panic!("{other:?}"),
-        }
+        let payload = Frame::decode(&answer).unwrap().payload;
+        let Payload::Coordination(Coordination::Answer(speech)) = payload else {
+            panic!("{payload:?} is no answer");
+        };
+        Ok::<_, AskError>(speech.content.as_i64().unwrap())
     };
     for n in 1..=3 {
         tell(n).unwrap();
