@@ -12,7 +12,9 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use clap::Parser;
 
+mod cancel;
 mod clock;
+mod deadlock;
 mod external;
 mod figure;
 mod idle;
@@ -63,9 +65,7 @@ fn measure(options: &Options) -> Result<()> {
     }
     let peers = options.peers.as_deref().map(Peers::read).transpose()?.unwrap_or_default();
     let settings = Settings::new(options.short, options.tree.clone());
-    let figures =
-        [mailbox::FIGURES, idle::FIGURES, map_reduce::FIGURES, review::FIGURES, sim::FIGURES]
-            .concat();
+    let figures = all();
     let wanted = |figure: &&Figure| {
         options.only.is_empty() || options.only.iter().any(|only| is_in(figure.name, only))
     };
@@ -75,6 +75,20 @@ fn measure(options: &Options) -> Result<()> {
         writeln!(std::io::stdout(), "{line}").context("print a figure")?;
     }
     Ok(())
+}
+
+/// Every figure, in the order in which they are measured.
+fn all() -> Vec<Figure> {
+    let families: [&[Figure]; 7] = [
+        mailbox::FIGURES,
+        idle::FIGURES,
+        deadlock::FIGURES,
+        cancel::FIGURES,
+        map_reduce::FIGURES,
+        review::FIGURES,
+        sim::FIGURES,
+    ];
+    families.concat()
 }
 
 /// Tells whether a figure is the one named, or of the family named.
@@ -152,8 +166,7 @@ mod tests {
 
     #[test]
     fn every_figure_has_a_name_of_its_own_ourselves_and_its_reference() {
-        let figures =
-            [mailbox::FIGURES, idle::FIGURES, map_reduce::FIGURES, review::FIGURES].concat();
+        let figures = all();
         let mut names: Vec<&str> = figures.iter().map(|figure| figure.name).collect();
         names.sort_unstable();
         names.dedup();
