@@ -53,7 +53,8 @@ async fn ten_thousand_actors_four_levels_deep_are_quiet_and_spend_nothing() {
         .await;
     root.cancel();
     assert_eq!(soon(root.stopped()).await, ExitReason::Cancelled);
-    assert!(node.actors().is_empty(), "{:?}", node.actors());
+    // On a busy machine some may be left behind by those above them; they end all the same.
+    until("nobody is left", || node.actors().is_empty()).await;
     let spent = run.spent();
     assert_eq!((spent.children, run.reserved()), (all as u64 - 1, Cost::ZERO));
     assert_eq!(node.pending_timers(), 0, "no timer of theirs is left");
