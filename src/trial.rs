@@ -236,11 +236,14 @@ fn live(world: &World, job: &Arc<Job>, mocks: &Arc<Mocks>) -> Arc<Seen> {
         roster::Msg::Join(..)
         | roster::Msg::Left(..)
         | roster::Msg::Demand(_)
-        | roster::Msg::OwnerEnded(_) => None,
+        | roster::Msg::OwnerEnded(_)
+        | roster::Msg::Health(..)
+        | roster::Msg::Rested(..) => None,
     });
     world.may_duplicate(|message: &slot::Msg<Part, Value>| match message {
         slot::Msg::Cancel(lease) => Some(slot::Msg::Cancel(*lease)),
-        slot::Msg::Work(_) | slot::Msg::Call(..) | slot::Msg::Done(..) => None,
+        slot::Msg::TimedOut(lease) => Some(slot::Msg::TimedOut(*lease)),
+        slot::Msg::Work(_) | slot::Msg::Call(..) | slot::Msg::Done(..) | slot::Msg::Turn => None,
     });
     world.client("the caller", call(world.clone(), Arc::clone(job), present, Arc::clone(&seen)));
     seen

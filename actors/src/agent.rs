@@ -13,6 +13,7 @@
 pub mod call;
 pub mod command;
 pub mod function;
+mod gate;
 pub mod handle;
 pub mod hearing;
 pub mod launcher;

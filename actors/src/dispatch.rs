@@ -142,7 +142,7 @@ impl<P: Pattern> RunBuilder<P> {
     }
 
     /// Limits what the run may use: `messages` are its attempts at parts, `wall_clock` is a second deadline, and what its agents
-    /// reserve of the budget in their call context counts. A run that is taken up again begins with all of it.
+    /// reserve of the budget in their call context counts. A run that is taken up again goes on with what its earlier lives have left.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self

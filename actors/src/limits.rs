@@ -83,6 +83,12 @@ pub const CONVERSATION_WAIT: Duration = Duration::from_secs(5);
 /// Messages that a slot's mailbox holds.
 pub const SLOT_MAILBOX: usize = 1_024;
 
+/// Keys with a rate limit of one node.
+pub const RATE_KEYS_MAX: usize = 1_024;
+
+/// The time after which a run asks for another place for what a circuit breaker held back.
+pub const HELD_RETRY_WAIT: Duration = Duration::from_millis(10);
+
 /// Instances of one agent.
 pub const AGENT_INSTANCES_MAX: usize = 4_096;
 

@@ -4,7 +4,7 @@
 //! are exact and no herd meets at one slot. Work is pulled: nothing is sent to a slot without a lease.
 //!
 //! # Invariants
-//! - A slot never has more leases than its concurrency.
+//! - A slot never has more leases than its concurrency; one that rests is given none, one that is probed no more than its probes.
 //! - Every lease is returned once: by [`Msg::Release`], or with its slot.
 //! - Demands are served in turn; a demand that no living slot can meet is denied, not kept.
 
@@ -14,6 +14,7 @@ use runtime::{
     actor::{Actor, ActorId, Down},
     address::Recipient,
     child::ChildRef,
+    clock::Moment,
     context::Cx,
 };
 
@@ -100,6 +101,27 @@ pub enum Msg {
     Forget(ActorId),
     /// The owner has ended.
     OwnerEnded(Down),
+    /// A slot's circuit breaker has opened or closed.
+    Health(SlotId, Health),
+    /// A slot that rests until this moment has rested.
+    Rested(SlotId, Moment),
+}
+
+/// Whether a slot takes work, as its circuit breaker says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Health {
+    /// As much as it can.
+    #[default]
+    Well,
+    /// Nothing until a moment, then a few probes until it is well.
+    Resting {
+        /// The moment.
+        until: Moment,
+        /// How many at a time then.
+        probes: u32,
+    },
+    /// So many at a time.
+    Probed(u32),
 }
 
 /// The roster's state.
@@ -121,6 +143,7 @@ struct Entry {
     cancel: Recipient<LeaseId>,
     leased: u32,
     last_turn: u64,
+    health: Health,
 }
 
 impl Actor for Roster {
@@ -130,7 +153,8 @@ impl Actor for Roster {
         match msg {
             Msg::Join(id, card, slot, cancel) => {
                 cx.watch(&slot, move |down| Msg::Left(id, down));
-                let entry = Entry { card, cancel, leased: 0, last_turn: self.turns };
+                let (last_turn, health) = (self.turns, Health::Well);
+                let entry = Entry { card, cancel, leased: 0, last_turn, health };
                 self.slots.insert(id, entry);
             }
             Msg::Left(id, _) => {
@@ -149,6 +173,8 @@ impl Actor for Roster {
             }
             Msg::Forget(owner) => self.keep(|demand| demand.owner.id() != owner),
             Msg::OwnerEnded(down) => self.take_back(down.actor, cx),
+            Msg::Health(id, health) => self.take_health(id, health, cx),
+            Msg::Rested(id, moment) => self.rested(id, moment),
         }
         self.serve(cx);
     }
@@ -176,6 +202,25 @@ impl Roster {
             for (_, to) in self.owners.iter().filter(|(other, _)| **other != owner) {
                 cx.send(to, Grant::Share);
             }
+        }
+    }
+
+    fn take_health(&mut self, id: SlotId, health: Health, cx: &mut Cx<Self>) {
+        let Some(entry) = self.slots.get_mut(&id) else { return };
+        entry.health = health;
+        if let Health::Resting { until, .. } = health {
+            let rest = cx.now().until(until);
+            cx.after(rest, Msg::Rested(id, until));
+        }
+    }
+
+    /// Lets a slot be probed, unless it rests anew by now.
+    fn rested(&mut self, id: SlotId, moment: Moment) {
+        if let Some(entry) = self.slots.get_mut(&id)
+            && let Health::Resting { until, probes } = entry.health
+            && until == moment
+        {
+            entry.health = Health::Probed(probes);
         }
     }
 
@@ -310,7 +355,12 @@ impl Roster {
 
 impl Entry {
     fn is_free(&self) -> bool {
-        self.leased < self.card.concurrency.max(1)
+        let places = self.card.concurrency.max(1);
+        match self.health {
+            Health::Well => self.leased < places,
+            Health::Resting { .. } => false,
+            Health::Probed(probes) => self.leased < probes.min(places),
+        }
     }
 
     fn candidate(&self, slot: SlotId) -> Candidate<'_> {

@@ -3,6 +3,7 @@
 //! Wraps a runtime [`Node`]; the facade's `Node` is this with the embedded engine.
 
 use std::{
+    collections::BTreeMap,
     fmt,
     sync::{
         Arc,
@@ -11,12 +12,14 @@ use std::{
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use runtime::{
     address::Addr,
     admission::Admission,
     engine::journal::JournalError,
     events::{Filter, Received},
     graph::Graph,
+    limiter::{Rate, RateLimiter},
     mailbox::{Mailbox, Overflow},
     node::{Node, Stopped},
     spawn::Spawn,
@@ -31,7 +34,7 @@ use crate::{
     },
     assign::SlotId,
     dispatch::{Pattern, RunBuilder},
-    limits::ROSTER_MAILBOX,
+    limits::{RATE_KEYS_MAX, ROSTER_MAILBOX},
     pattern::map_reduce::Counters,
     roster::{self, Roster},
 };
@@ -57,6 +60,16 @@ struct Inner {
     agents: AtomicU32,
     slots: AtomicU32,
     instances: AtomicUsize,
+    /// The rate limits that agents share, by key.
+    rates: Mutex<BTreeMap<String, (Rate, RateLimiter<()>)>>,
+}
+
+/// Why a key has no such rate limit.
+pub(crate) enum RateRefused {
+    /// It has another one.
+    Other,
+    /// There are too many keys.
+    TooMany,
 }
 
 impl AgentSystem {
@@ -72,6 +85,7 @@ impl AgentSystem {
             agents: AtomicU32::new(0),
             slots: AtomicU32::new(0),
             instances: AtomicUsize::new(0),
+            rates: Mutex::default(),
         }))
     }
 
@@ -187,6 +201,24 @@ impl AgentSystem {
         let cut_off = admission.active();
         let stopped = node.close().await?;
         Ok(Drained { cut_off, stopped })
+    }
+
+    /// The rate limit of a key, which all that use it share.
+    pub(crate) fn rate_limiter(
+        &self,
+        key: &str,
+        rate: Rate,
+    ) -> Result<RateLimiter<()>, RateRefused> {
+        let mut rates = self.0.rates.lock();
+        match rates.get(key) {
+            Some((known, limiter)) if *known == rate => return Ok(limiter.clone()),
+            Some(_) => return Err(RateRefused::Other),
+            None if rates.len() >= RATE_KEYS_MAX => return Err(RateRefused::TooMany),
+            None => {}
+        }
+        let limiter = RateLimiter::new(rate, 1);
+        rates.insert(key.to_owned(), (rate, limiter.clone()));
+        Ok(limiter)
     }
 
     pub(crate) fn counters(&self) -> Arc<Counters> {

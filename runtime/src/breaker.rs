@@ -104,6 +104,17 @@ enum Mode {
     HalfOpen { began: Vec<Moment>, succeeded: u32 },
 }
 
+impl std::fmt::Display for Breaker {
+    /// As it was left by the last call: `closed`, `open` or `half_open`.
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(match self.mode {
+            Mode::Closed => "closed",
+            Mode::Open(_) => "open",
+            Mode::HalfOpen { .. } => "half_open",
+        })
+    }
+}
+
 impl Breaker {
     /// A closed breaker.
     pub fn new(options: Options) -> Self {
@@ -173,6 +184,16 @@ impl Breaker {
             }
             // No call is let through while it is open, so none of this epoch can end.
             (Mode::Open(_), _) => {}
+        }
+    }
+
+    /// Takes the end of a call that says nothing of whom it called, as a cancel; a probe's place is free again.
+    pub fn forget(&mut self, permit: Permit) {
+        if let Mode::HalfOpen { began, .. } = &mut self.mode
+            && permit.0 == self.epoch
+            && !began.is_empty()
+        {
+            began.remove(0);
         }
     }
 
@@ -261,6 +282,16 @@ mod tests {
         breaker.ended(slow, false, at(1), 0);
         assert_eq!(breaker.state(at(1)), State::HalfOpen);
         breaker.ended(probe, true, at(1), 0);
+    }
+
+    #[test]
+    fn a_probe_without_a_verdict_gives_its_place_back_at_once() {
+        let mut breaker = opened(at(0));
+        let (first, _second) = (breaker.admit(at(1)).unwrap(), breaker.admit(at(1)).unwrap());
+        assert!(breaker.admit(at(1)).is_err());
+        breaker.forget(first);
+        assert_eq!(breaker.state(at(1)), State::HalfOpen);
+        assert!(breaker.admit(at(1)).is_ok());
     }
 
     #[test]

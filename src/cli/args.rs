@@ -92,6 +92,9 @@ pub struct Run {
 pub struct Resume {
     /// The run: its id, an unambiguous beginning of it, or `last`
     pub run: String,
+    /// Changes a limit of the run file from now on, as `limit.messages=1000`
+    #[arg(long = "set", value_name = "limit.KEY=VALUE", value_parser = set_limit)]
+    pub limits: Vec<Set>,
     /// How the result is shown
     #[command(flatten)]
     pub view: View,
@@ -251,6 +254,15 @@ fn pair(text: &str) -> Result<(String, String), String> {
 
 fn set(text: &str) -> Result<Set, String> {
     pair(text).map(|_| Set(text.to_owned())).map_err(|_| "write PATH=VALUE".to_owned())
+}
+
+/// What a run was split and assigned by cannot change once it began; what it may use can.
+fn set_limit(text: &str) -> Result<Set, String> {
+    let set = set(text)?;
+    if !text.trim_start().starts_with("limit.") {
+        return Err("only limits can be changed when a run is resumed: limit.KEY=VALUE".to_owned());
+    }
+    Ok(set)
 }
 
 fn report(text: &str) -> Result<ReportFile, String> {

@@ -293,6 +293,7 @@ impl History {
                 self.work.push(Work { attempt: attempts, at, error, ..work });
             }
             Record::Ended(ended) => self.ended = Some(ended),
+            Record::Spent { .. } => {}
         }
     }
 }

@@ -112,7 +112,9 @@ pub fn resume(options: Resume, launcher: &Launcher, screen: &Screen) -> Result<E
             format!("cannot go to {}, where the run began: {error}", request.directory.display());
         Failure::words(Exit::Failed, words)
     })?;
-    let resolved = resolve(&request.request)?;
+    let mut limited = request.request.clone();
+    limited.overrides.extend(options.limits);
+    let resolved = resolve(&limited)?;
     let start = Start {
         request: request.request,
         resolved,

@@ -321,6 +321,14 @@ pub enum AgentError {
         /// How long it asks to be left alone.
         after: Duration,
     },
+    /// The call was not started: the circuit breaker of the agent's instance is open. It counts as no attempt.
+    #[error("not called: {reason}; again in {after:?}")]
+    Held {
+        /// What the breaker says.
+        reason: String,
+        /// When the instance may be tried again.
+        after: Duration,
+    },
     /// The call was not even started, because it can never succeed.
     #[error("refused: {reason}")]
     Refused {
@@ -338,7 +346,7 @@ impl AgentError {
             | Self::TimedOut { .. }
             | Self::Lost { .. }
             | Self::Garbage { .. } => Retry::Elsewhere,
-            Self::Busy { after, .. } => Retry::After(*after),
+            Self::Busy { after, .. } | Self::Held { after, .. } => Retry::After(*after),
             Self::Cancelled
             | Self::TooMuchOutput { .. }
             | Self::NotFound { .. }
@@ -354,7 +362,7 @@ impl From<AgentError> for AskError {
             AgentError::Cancelled => Self::Cancelled,
             AgentError::Lost { .. } => Refusal::from_error(Code::AgentLost, &error).into(),
             AgentError::NotFound { .. } => Refusal::from_error(Code::UnknownTarget, &error).into(),
-            AgentError::Busy { reason, after } => {
+            AgentError::Busy { reason, after } | AgentError::Held { reason, after } => {
                 Refusal::new(Code::Overloaded, reason).after(after).into()
             }
             AgentError::Refused { reason } => Refusal::new(Code::Invalid, reason).into(),

@@ -15,22 +15,28 @@ use runtime::{
     actor::ActorId,
     address::{Addr, Delivery, Target},
     ask::{AskError, Reply},
+    breaker,
     child::ChildRef,
     context::AskTarget,
+    limiter::{Rate, RateLimiter},
     mailbox::{Mailbox, Overflow},
     spawn::Spawn,
     supervisor::{Restart, Supervised, Supervisor},
+    telemetry::metrics::BREAKERS_OPENED,
 };
 
 use super::{
     call::Behaviour,
+    gate::{Gate, Report},
     slot::{self, Slot},
 };
 use crate::{
     assign::{AgentKey, Card, SlotId},
-    limits::{AGENT_INSTANCES_MAX, AGENT_RESTART_PERIOD, AGENT_RESTARTS, SLOT_MAILBOX},
+    limits::{
+        AGENT_INSTANCES_MAX, AGENT_RESTART_PERIOD, AGENT_RESTARTS, RATE_KEYS_MAX, SLOT_MAILBOX,
+    },
     roster,
-    system::AgentSystem,
+    system::{AgentSystem, RateRefused},
 };
 
 /// A running agent: cheap to clone; its instances restart behind it.
@@ -168,6 +174,8 @@ pub struct AgentBuilder<I, O> {
     prefetch: u32,
     capabilities: Vec<String>,
     restarts: (u32, Duration),
+    breaker: Option<breaker::Options>,
+    limit: Option<(String, Rate)>,
 }
 
 /// Why an agent could not start.
@@ -180,6 +188,26 @@ pub enum StartError {
         name: String,
         /// The instances it asked for.
         count: usize,
+    },
+    /// The key that it shares has another rate already.
+    #[error(
+        "agent `{name}` asks for {count} in {period:?} of `{key}`, which is limited to another rate already; give all its agents the same"
+    )]
+    Rate {
+        /// The agent.
+        name: String,
+        /// The key.
+        key: String,
+        /// How many it asked for.
+        count: u32,
+        /// In which time.
+        period: Duration,
+    },
+    /// There are too many keys.
+    #[error("agent `{name}`: {RATE_KEYS_MAX} keys have a rate limit already; share some")]
+    Keys {
+        /// The agent.
+        name: String,
     },
 }
 
@@ -198,6 +226,8 @@ impl<I: Send + 'static, O: Send + 'static> AgentBuilder<I, O> {
             prefetch: 0,
             capabilities: Vec::new(),
             restarts: (AGENT_RESTARTS, AGENT_RESTART_PERIOD),
+            breaker: None,
+            limit: None,
         }
     }
 
@@ -242,10 +272,42 @@ impl<I: Send + 'static, O: Send + 'static> AgentBuilder<I, O> {
         self
     }
 
+    /// Gives each instance a circuit breaker: after so many failures in a row it is given no work for a while, then a few probes,
+    /// and all of it again when these succeed. None by default.
+    ///
+    /// What it has not begun goes back, counts as no attempt, and is given to others as soon as one is free.
+    #[must_use]
+    pub fn breaker(mut self, options: breaker::Options) -> Self {
+        self.breaker = Some(options);
+        self
+    }
+
+    /// Lets all agents of `key` together begin no more calls than `rate` allows; calls beyond it wait for their turn, which counts
+    /// towards their timeout.
+    #[must_use]
+    pub fn rate_limit(mut self, key: impl Into<String>, rate: Rate) -> Self {
+        self.limit = Some((key.into(), rate));
+        self
+    }
+
+    /// The limit of the agent's key, shared with the others that use it.
+    fn shared_limit(&self) -> Result<Option<RateLimiter<()>>, StartError> {
+        let Some((key, rate)) = &self.limit else { return Ok(None) };
+        let name = || self.name.clone();
+        match self.system.rate_limiter(key, *rate) {
+            Ok(limiter) => Ok(Some(limiter)),
+            Err(RateRefused::TooMany) => Err(StartError::Keys { name: name() }),
+            Err(RateRefused::Other) => {
+                let Rate { count, period } = *rate;
+                Err(StartError::Rate { name: name(), key: key.clone(), count, period })
+            }
+        }
+    }
+
     /// Starts the instances, each under a supervisor of its own, and puts them on the roster.
     ///
     /// # Errors
-    /// [`StartError::Count`] for no instance or too many.
+    /// [`StartError`]: no instance or too many, or a rate that its key cannot have.
     pub fn start(self) -> Result<Agent<I, O>, StartError> {
         if self.count == 0 || self.count > AGENT_INSTANCES_MAX {
             return Err(StartError::Count { name: self.name, count: self.count });
@@ -256,12 +318,14 @@ impl<I: Send + 'static, O: Send + 'static> AgentBuilder<I, O> {
             capabilities: self.capabilities.iter().cloned().collect(),
             concurrency: self.concurrency.saturating_add(self.prefetch),
         };
+        let limit = self.shared_limit()?;
         let (mut slots, mut supervisors) = (Vec::new(), Vec::new());
         for instance in 0..self.count {
-            let supervised = self.start_instance(instance, &key.name);
+            let (id, gate) = (self.system.next_slot(), Gate::new(self.breaker, limit.clone()));
+            let supervised = self.start_instance((instance, id), &key.name, &gate);
             for child in supervised.children() {
                 let Some(slot) = child.addr::<slot::Msg<I, O>>() else { continue };
-                let (id, cancel) = (self.system.next_slot(), slot.recipient(slot::Msg::Cancel));
+                let cancel = slot.recipient(slot::Msg::Cancel);
                 let join = roster::Msg::Join(id, card.clone(), child.clone(), cancel);
                 self.system.tell_roster(join);
                 slots.push((id, slot));
@@ -272,10 +336,18 @@ impl<I: Send + 'static, O: Send + 'static> AgentBuilder<I, O> {
         Ok(Agent(Arc::new(Group { key, slots, supervisors, concurrency, turn })))
     }
 
-    fn start_instance(&self, instance: usize, name: &Arc<str>) -> Supervised {
+    fn start_instance(
+        &self,
+        (instance, id): (usize, SlotId),
+        name: &Arc<str>,
+        gate: &Gate,
+    ) -> Supervised {
         let behaviour = (self.make)(instance, self.concurrency);
         let (concurrency, name) = (self.concurrency, Arc::clone(name));
         let latency = self.system.counters().latency.clone();
+        let to = self.system.roster().recipient(move |health| roster::Msg::Health(id, health));
+        let opened = self.system.node().metrics().counter(BREAKERS_OPENED, &[]);
+        let (gate, report) = (gate.clone(), Report { to, opened });
         let spawn = Spawn::named("slot").mailbox(Mailbox::new(SLOT_MAILBOX, Overflow::Wait));
         let number = self.system.next_instance();
         let supervisor = Supervisor::one_for_one(format!("agent/{}/{number}", self.name))
@@ -283,6 +355,7 @@ impl<I: Send + 'static, O: Send + 'static> AgentBuilder<I, O> {
             .child_with(spawn, Restart::Permanent, move || {
                 Slot::new(Arc::clone(&behaviour), concurrency)
                     .of(Arc::clone(&name), latency.clone())
+                    .behind(gate.clone(), report.clone())
             });
         self.system.node().supervise(supervisor)
     }

@@ -12,24 +12,33 @@ use std::{
     collections::{BTreeMap, VecDeque},
     fmt,
     sync::Arc,
+    time::Duration,
 };
 
 use protocol::TaskId;
 use runtime::{
     actor::Actor,
     ask::Reply,
+    breaker::Permit,
     budget::Budget,
     clock::Moment,
     context::{Cx, Task},
     events::EventKind,
+    graph::ObservableState,
     telemetry::metrics::Histogram,
     work::TaskError,
 };
 
 use serde_json::json;
 
-use super::call::{AgentError, Behaviour, CallContext, Cancelled, ProgressSink};
-use crate::{limits::CALLS_QUEUED_MAX, roster::LeaseId};
+use super::{
+    call::{AgentError, Behaviour, CallContext, Cancelled, ProgressSink},
+    gate::{Closed, Gate, Report, verdict},
+};
+use crate::{
+    limits::CALLS_QUEUED_MAX,
+    roster::{Health, LeaseId},
+};
 
 /// One piece of work for one instance of an agent.
 pub struct Work<I, O> {
@@ -57,10 +66,14 @@ pub enum Msg<I, O> {
     Work(Work<I, O>),
     /// The work under this lease is not wanted any more.
     Cancel(LeaseId),
+    /// As [`Cancel`](Self::Cancel), because its time is up: the agent has failed at it.
+    TimedOut(LeaseId),
     /// A direct call.
     Call(I, Reply<Result<O, AgentError>>),
     /// The agent is done with a call.
     Done(u64, Result<Result<O, AgentError>, TaskError>),
+    /// The rate limit may let the next call through now.
+    Turn,
 }
 
 /// The slot's state.
@@ -76,10 +89,17 @@ pub struct Slot<I, O> {
     /// Work handed over ahead of its turn.
     ahead: VecDeque<Work<I, O>>,
     calls: VecDeque<(I, Reply<Result<O, AgentError>>)>,
+    gate: Gate,
+    /// Whom to tell what the gate says of the agent.
+    report: Option<Report>,
+    /// Whether it waits for its turn under the rate limit.
+    limited: bool,
 }
 
 struct Running<O> {
     lease: Option<LeaseId>,
+    permit: Option<Permit>,
+    timed_out: bool,
     task: Task,
     cancelled: Cancelled,
     reply: Reply<Result<O, AgentError>>,
@@ -99,7 +119,17 @@ impl<I, O> Slot<I, O> {
             leased: 0,
             ahead: VecDeque::new(),
             calls: VecDeque::new(),
+            gate: Gate::default(),
+            report: None,
+            limited: false,
         }
+    }
+
+    /// Gives the slot its gate, which outlives it, and whom to tell when that closes and opens.
+    #[must_use]
+    pub(crate) fn behind(mut self, gate: Gate, report: Report) -> Self {
+        (self.gate, self.report) = (gate, Some(report));
+        self
     }
 
     /// Tells the slot its agent's name, and where the time goes that work takes to reach it, in seconds.
@@ -125,13 +155,30 @@ impl<I: Send + 'static, O: Send + 'static> Actor for Slot<I, O> {
         }
     }
 
+    fn observe(&self) -> ObservableState {
+        let waiting = self.ahead.len() + self.calls.len();
+        ObservableState::of(&json!({
+            "agent": *self.name,
+            "running": self.running.len(),
+            "waiting": waiting,
+            "limited": self.limited,
+            "breaker": self.gate.shown(),
+        }))
+    }
+
     fn handle(&mut self, msg: Msg<I, O>, cx: &mut Cx<Self>) {
         match msg {
             Msg::Work(work) => {
                 self.ahead.push_back(work);
                 self.next_work(cx);
             }
-            Msg::Cancel(lease) => self.cancel(lease, cx),
+            Msg::Cancel(lease) => self.cancel(lease, false, cx),
+            Msg::TimedOut(lease) => self.cancel(lease, true, cx),
+            Msg::Turn => {
+                self.limited = false;
+                self.next_work(cx);
+                self.next_call(cx);
+            }
             Msg::Call(input, reply) => {
                 self.drop_unwanted(cx);
                 if self.calls.len() >= CALLS_QUEUED_MAX {
@@ -152,7 +199,7 @@ impl<I: Send + 'static, O: Send + 'static> Actor for Slot<I, O> {
 impl<I: Send + 'static, O: Send + 'static> Slot<I, O> {
     fn begin(
         &mut self,
-        lease: Option<LeaseId>,
+        (lease, permit): (Option<LeaseId>, Option<Permit>),
         mut context: CallContext,
         (input, reply): (I, Reply<Result<O, AgentError>>),
         cx: &mut Cx<Self>,
@@ -172,30 +219,50 @@ impl<I: Send + 'static, O: Send + 'static> Slot<I, O> {
         let work = work_cx.run(async move { agent.call(input, context).await });
         let task = cx.perform(work, move |outcome| Msg::Done(call, outcome));
         self.leased += usize::from(lease.is_some());
-        self.running.insert(call, Running { lease, task, cancelled, reply });
+        let running = Running { lease, permit, timed_out: false, task, cancelled, reply };
+        self.running.insert(call, running);
     }
 
     /// Begins what was handed over, as far as there is room; an agent that keeps a line itself gets all of it.
     fn next_work(&mut self, cx: &mut Cx<Self>) {
         while self.agent.keeps_line() || self.leased < self.concurrency {
             let Some(work) = self.ahead.pop_front() else { return };
-            let Work { lease, task, attempt, sent, input, progress, budget, reply } = work;
-            if !reply.is_wanted() {
+            if !work.reply.is_wanted() {
                 continue;
             }
+            let permit = match self.gate.admit(cx.now()) {
+                Ok(permit) => permit,
+                Err(Closed::Held(why)) => {
+                    cx.reply(work.reply, Err(why));
+                    continue;
+                }
+                Err(Closed::Limited(after)) => {
+                    self.ahead.push_front(work);
+                    return self.wait_for_turn(after, cx);
+                }
+            };
+            let Work { lease, task, attempt, sent, input, progress, budget, reply } = work;
             self.latency.record(cx.now().since(sent).as_secs_f64());
             let context = CallContext { attempt, progress, budget, ..CallContext::new(task) };
-            self.begin(Some(lease), context, (input, reply), cx);
+            self.begin((Some(lease), permit), context, (input, reply), cx);
         }
     }
 
-    fn cancel(&mut self, lease: LeaseId, cx: &mut Cx<Self>) {
+    fn wait_for_turn(&mut self, after: Duration, cx: &mut Cx<Self>) {
+        if !std::mem::replace(&mut self.limited, true) {
+            cx.after(after, Msg::Turn);
+        }
+    }
+
+    fn cancel(&mut self, lease: LeaseId, timed_out: bool, cx: &mut Cx<Self>) {
         if let Some(at) = self.ahead.iter().position(|work| work.lease == lease)
             && let Some(work) = self.ahead.remove(at)
         {
             return cx.reply(work.reply, Err(AgentError::Cancelled));
         }
-        if let Some(running) = self.running.values().find(|running| running.lease == Some(lease)) {
+        let mut running = self.running.values_mut();
+        if let Some(running) = running.find(|running| running.lease == Some(lease)) {
+            running.timed_out |= timed_out;
             running.cancelled.set();
             cx.cancel(&running.task);
         }
@@ -214,9 +281,31 @@ impl<I: Send + 'static, O: Send + 'static> Slot<I, O> {
     fn next_call(&mut self, cx: &mut Cx<Self>) {
         while self.running.len() - self.leased < self.concurrency {
             let Some((input, reply)) = self.calls.pop_front() else { return };
+            let permit = match self.gate.admit(cx.now()) {
+                Ok(permit) => permit,
+                Err(Closed::Held(why)) => {
+                    cx.reply(reply, Err(why));
+                    continue;
+                }
+                Err(Closed::Limited(after)) => {
+                    self.calls.push_front((input, reply));
+                    return self.wait_for_turn(after, cx);
+                }
+            };
             let task = TaskId::from_u128(u128::from(cx.random()) << 64 | u128::from(cx.random()));
-            self.begin(None, CallContext::new(task), (input, reply), cx);
+            self.begin((None, permit), CallContext::new(task), (input, reply), cx);
         }
+    }
+
+    /// Tells the gate how a call ended, and the roster what follows from it, before anyone gives the place back.
+    fn judge(&self, permit: Option<Permit>, ok: Option<bool>, cx: &mut Cx<Self>) {
+        let health = self.gate.ended(permit, ok, cx.now(), || cx.random());
+        let (Some(health), Some(report)) = (health, &self.report) else { return };
+        if let Health::Resting { .. } = health {
+            report.opened.increment(1);
+            tracing::warn!(agent = &*self.name, "circuit breaker opened");
+        }
+        cx.send(&report.to, health);
     }
 
     fn done(
@@ -234,6 +323,7 @@ impl<I: Send + 'static, O: Send + 'static> Slot<I, O> {
             Ok(answer) => (answer, None),
             Err(TaskError::Cancelled) => (Err(AgentError::Cancelled), None),
         };
+        self.judge(running.permit, verdict(&answer, running.timed_out), cx);
         cx.reply(running.reply, answer);
         match panic {
             Some(message) => cx.crash(format!("the agent panicked: {message}")),
@@ -256,6 +346,8 @@ impl<I, O> fmt::Debug for Msg<I, O> {
         match self {
             Self::Work(work) => work.fmt(out),
             Self::Cancel(lease) => write!(out, "Cancel({lease:?})"),
+            Self::TimedOut(lease) => write!(out, "TimedOut({lease:?})"),
+            Self::Turn => out.write_str("Turn"),
             Self::Call(..) => out.write_str("Call"),
             Self::Done(call, _) => write!(out, "Done({call})"),
         }

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use protocol::RunId;
 use runtime::{
     budget::{Cost, Limits},
     clock::Moment,
@@ -15,7 +16,7 @@ use runtime::{
 };
 use synod_actors::{
     pattern::{
-        FailureKind,
+        FailureKind, RunError,
         map_reduce::{Options, Retries, map_reduce, sum},
     },
     system::{AgentSystem, Drained},
@@ -53,6 +54,33 @@ async fn a_run_never_calls_its_agents_more_often_than_its_budget_allows() {
     let enough = Limits { messages: Some(100), ..Limits::default() };
     let done = system.run(map_reduce(0..100, &agent)).limits(enough).await.unwrap();
     assert_eq!(done.value.len(), 100);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_taken_up_again_goes_on_with_what_is_left_of_its_budget() {
+    let system = system();
+    let calls = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&calls);
+    let agent = system.agent("counts", move |n: u64, _| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        async move { Ok::<_, String>(n) }
+    });
+    let agent = agent.start().unwrap();
+    let id = RunId::from_u128(9);
+    let run = |messages| {
+        let limits = Limits { messages: Some(messages), ..Limits::default() };
+        let run = map_reduce(0..20, &agent).reduce(sum());
+        system.run(run).id(id).deadline(MINUTE).limits(limits)
+    };
+    let over = |error: RunError<u64>| matches!(error.kind, FailureKind::OverBudget { .. });
+    assert!(over(*run(5).await.unwrap_err()));
+    assert_eq!(calls.load(Ordering::SeqCst), 5);
+    assert!(over(*run(5).await.unwrap_err()), "the calls of the first life count");
+    assert_eq!(calls.load(Ordering::SeqCst), 5);
+    assert!(over(*run(12).await.unwrap_err()));
+    assert_eq!(calls.load(Ordering::SeqCst), 12);
+    assert_eq!(run(20).await.unwrap().value, 190);
+    assert_eq!(calls.load(Ordering::SeqCst), 20, "no part was done twice");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

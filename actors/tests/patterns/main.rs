@@ -15,6 +15,8 @@ mod conversation;
 mod conversation_sim;
 mod ends;
 mod events;
+#[cfg(test)]
+mod gates;
 mod map_reduce;
 mod resume;
 mod simulated;

@@ -26,6 +26,8 @@ pub const CANCEL_SECONDS: &str = "synod_cancel_seconds";
 pub const STALE: &str = "synod_stale_total";
 /// Messages and children that a budget refused.
 pub const BUDGET_REFUSALS: &str = "synod_budget_refusals_total";
+/// Circuit breakers of agents that opened.
+pub const BREAKERS_OPENED: &str = "synod_breakers_opened_total";
 /// Attempts at parts, by outcome.
 pub const ATTEMPTS: &str = "synod_attempts_total";
 /// Parts that are with an agent now.
@@ -47,6 +49,7 @@ impl Metrics {
             (SHUTDOWN_OVERRUNS, "Ends of actors that took longer than their shutdown time"),
             (STALE, "Messages to an incarnation that has ended, dropped"),
             (BUDGET_REFUSALS, "Messages and children that a budget refused"),
+            (BREAKERS_OPENED, "Circuit breakers of agents that opened"),
             (ATTEMPTS, "Attempts at parts"),
         ];
         for (name, text) in counters {

@@ -235,6 +235,13 @@ impl Board {
         Some((id, attempt, verdict))
     }
 
+    /// Takes an attempt at a unit back that began nothing.
+    pub(super) fn uncount(&mut self, id: UnitId) {
+        if let Some(unit) = self.units.get_mut(id.0 as usize) {
+            unit.attempts = unit.attempts.saturating_sub(1);
+        }
+    }
+
     /// Gives a unit up.
     pub(super) fn give_up(&mut self, id: UnitId) -> bool {
         self.finish(id, State::Failed)

@@ -49,9 +49,9 @@ use crate::{
     assign::{AgentKey, Need, SlotId, Strategy},
     guard::guarded,
     limits::{
-        DATUM_BYTES_MAX, ERROR_BYTES_MAX, FAILED_RECORD_BYTES, PARTIAL_REDUCE_WAIT, PARTS_MAX,
-        QUIESCENCE_WAIT, RETRIES_ASKED_MAX, SPECULATION_PLACES, SPLIT_RECORD_BYTES,
-        STRAGGLER_TIME_MIN, UNITS_MAX,
+        DATUM_BYTES_MAX, ERROR_BYTES_MAX, FAILED_RECORD_BYTES, HELD_RETRY_WAIT,
+        PARTIAL_REDUCE_WAIT, PARTS_MAX, QUIESCENCE_WAIT, RETRIES_ASKED_MAX, SPECULATION_PLACES,
+        SPLIT_RECORD_BYTES, STRAGGLER_TIME_MIN, UNITS_MAX,
     },
     pattern::{Completed, FailedPart, FailureKind, Outcome, RunError, Tally},
     roster::{self, Demand, DemandId, Grant, Lease, LeaseId},
@@ -117,6 +117,8 @@ pub(crate) struct Coordinator<P, O, R: Reduce<O>> {
     /// Whether a place may be used again at once: nobody else waits for places.
     keeps_places: bool,
     lane_of_lease: BTreeMap<LeaseId, u32>,
+    /// What the journal says was spent; `None` where nothing of that is limited.
+    spent: Option<Cost>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,6 +150,7 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
         outcome: Option<Reply<Outcome<R::Output>>>,
     ) -> Self {
         let options = run.options.clone();
+        let spent = is_limited(&brief.budget).then_some(Cost::ZERO);
         let span = trace::execute(&brief.run.to_string(), "map_reduce", run.branches.len());
         Self {
             brief,
@@ -178,8 +181,39 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
             unnamed: "".into(),
             keeps_places: false,
             lane_of_lease: BTreeMap::new(),
+            spent,
         }
     }
+
+    /// Takes what earlier lives of the run have spent from its budget, as far as that still has so much.
+    fn take_spent(&mut self, cx: &mut In<P, O, R>) {
+        let (Some(spent), left) = (self.spent, self.brief.budget.left()) else { return };
+        let before = Cost {
+            messages: spent.messages.min(left.messages),
+            tokens: spent.tokens.min(left.tokens),
+            micro_dollars: spent.micro_dollars.min(left.micro_dollars),
+            ..Cost::ZERO
+        };
+        if let Err(exceeded) = self.brief.budget.spend(before, cx.now()) {
+            tracing::warn!(%exceeded, run = %self.brief.run, "a resumed run's budget is used up");
+        }
+    }
+
+    /// Records what the run has spent, if a resume must know of it and does not.
+    fn record_spent(&mut self, cx: &mut In<P, O, R>) {
+        let (Some(known), spent) = (self.spent, self.brief.budget.spent()) else { return };
+        if spent != known {
+            self.spent = Some(spent);
+            let Cost { messages, tokens, micro_dollars, .. } = spent;
+            cx.record(&Record::<P, O>::Spent { messages, tokens, micro_dollars });
+        }
+    }
+}
+
+/// Whether a budget limits anything that a run records.
+fn is_limited(budget: &Budget) -> bool {
+    let left = budget.left();
+    [left.messages, left.tokens, left.micro_dollars].iter().any(|left| *left != u64::MAX)
 }
 
 /// The parts of a [`MapReduce`], kept for each incarnation.
@@ -214,6 +248,11 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Actor for Coordinator<P, O, R> {
             Record::Failed { unit, agent, attempts, error, .. } => {
                 self.restored.push(Restored::Failed { unit, agent, attempts, error });
             }
+            Record::Spent { messages, tokens, micro_dollars } => {
+                if let Some(spent) = &mut self.spent {
+                    *spent = Cost { messages, tokens, micro_dollars, ..Cost::ZERO };
+                }
+            }
             // The run was ended by its deadline or its owner and is now taken up again.
             Record::Ended(_) => {}
         }
@@ -223,6 +262,7 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Actor for Coordinator<P, O, R> {
     fn start(&mut self, cx: &mut Cx<Self>) {
         self.deadline = cx.now() + self.brief.within;
         cx.after(self.brief.within, Msg::Deadline);
+        self.take_spent(cx);
         let refused = self.begin_run(cx);
         let name = self.options.name.clone();
         self.publish(

@@ -66,6 +66,15 @@ pub enum Record<P, O> {
         /// What the last of them ended with.
         error: AgentError,
     },
+    /// What the run has spent of its budget so far; written ahead of each attempt, where it has a budget.
+    Spent {
+        /// Attempts at parts.
+        messages: u64,
+        /// Tokens of models.
+        tokens: u64,
+        /// Millionths of a dollar.
+        micro_dollars: u64,
+    },
     /// The run ended.
     Ended(Ended),
 }

@@ -25,6 +25,7 @@ pub(crate) struct Counters {
     cancelled: Counter,
     lost: Counter,
     garbage: Counter,
+    held: Counter,
 }
 
 impl Counters {
@@ -50,6 +51,7 @@ impl Counters {
             cancelled: attempts("cancelled"),
             lost: attempts("lost"),
             garbage: attempts("garbage"),
+            held: attempts("held"),
             metrics: metrics.clone(),
         }
     }
@@ -82,6 +84,7 @@ impl Counters {
             | AgentError::Busy { .. }
             | AgentError::Refused { .. }
             | AgentError::NotFound { .. } => &self.failed,
+            AgentError::Held { .. } => &self.held,
             AgentError::Panicked { .. } => &self.panicked,
             AgentError::TimedOut { .. } => &self.timed_out,
             AgentError::Cancelled => &self.cancelled,

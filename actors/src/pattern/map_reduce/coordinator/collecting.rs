@@ -11,14 +11,15 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
         cx: &mut In<P, O, R>,
     ) {
         let timed_out = matches!(outcome, Err(AskError::TimedOut(_)));
-        let answered = outcome.is_ok();
+        let held = matches!(outcome, Ok(Err(AgentError::Held { .. })));
+        let answered = outcome.is_ok() && !held;
         match outcome {
             Ok(Ok(output)) => self.succeeded(lease, output, cx),
             Ok(Err(error)) => self.failed(lease, error, cx),
             Err(error) => self.failed(lease, lost(error), cx),
         }
         if timed_out {
-            self.cancel_at(lease, cx);
+            self.tell_slot(lease, slot::Msg::TimedOut(lease.id), cx);
         }
         // A place whose agent has answered is free for the next unit, unless somebody else waits for places.
         match self.next_at(lease, answered) {
@@ -90,6 +91,13 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
         }
         self.brief.counters.failed(&error);
         if self.phase != Phase::Running || verdict == Verdict::StillRunning {
+            return;
+        }
+        if let AgentError::Held { .. } = error {
+            // Nobody was called: that is no attempt, and whoever is free next may have it.
+            self.board.uncount(unit);
+            self.uncount_attempt(attempt);
+            cx.after(HELD_RETRY_WAIT, Msg::Retry(unit));
             return;
         }
         let attempts = self.board.unit(unit).map_or(0, |unit| unit.attempts);

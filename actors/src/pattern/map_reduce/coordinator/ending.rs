@@ -60,8 +60,12 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
     }
 
     pub(super) fn cancel_at(&self, lease: Lease, cx: &mut In<P, O, R>) {
+        self.tell_slot(lease, slot::Msg::Cancel(lease.id), cx);
+    }
+
+    pub(super) fn tell_slot(&self, lease: Lease, msg: slot::Msg<P, O>, cx: &mut In<P, O, R>) {
         if let Some(slot) = self.branches.iter().find_map(|branch| branch.agent.slot(lease.slot)) {
-            cx.send(slot, slot::Msg::Cancel(lease.id));
+            cx.send(slot, msg);
         }
     }
 
@@ -114,6 +118,7 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
     /// Records how the run ended, tells whoever waits, and stops.
     pub(super) fn end(&mut self, value: Option<R::Output>, cx: &mut In<P, O, R>) {
         self.tally.done = self.board.done;
+        self.record_spent(cx);
         let failed: Vec<FailedPart> = std::mem::take(&mut self.failures).into_values().collect();
         let (run, tally, failure) = (self.brief.run, self.tally.clone(), self.ending.take());
         let ended = Ended {

@@ -142,6 +142,8 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
             return self.release(vec![lease], cx);
         };
         self.count_attempt(attempt, before);
+        // Before the call, so that no crash makes it free.
+        self.record_spent(cx);
         let (task, number, progress) =
             (self.task_id(unit), attempt.number, self.progress(unit, cx));
         let budget = Some(self.brief.budget.clone());
@@ -185,6 +187,14 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
             self.tally.retries += 1;
         }
         self.brief.counters.begun();
+    }
+
+    /// Takes back what [`count_attempt`](Self::count_attempt) counted, since nobody was called.
+    pub(super) fn uncount_attempt(&mut self, attempt: Attempt) {
+        self.tally.attempts = self.tally.attempts.saturating_sub(1);
+        if attempt.number > 1 {
+            self.tally.retries = self.tally.retries.saturating_sub(1);
+        }
     }
 
     /// Asks for spare places, or sets a timer for when somebody will have run long enough.
