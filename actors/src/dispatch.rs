@@ -171,6 +171,13 @@ impl<P: Pattern> RunBuilder<P> {
         let Self { system, pattern, within, limits, run, key } = self;
         let within = limits.wall_clock.map_or(within, |wall_clock| wall_clock.min(within));
         let node = system.node().clone();
+        if node.is_halted() {
+            let why = "the node was stopped in an emergency; open another".to_owned();
+            return Err(failed(
+                run.unwrap_or_else(|| node.new_run()),
+                FailureKind::Rejected { why },
+            ));
+        }
         let resumed = run.is_some();
         let run = run.unwrap_or_else(|| node.new_run());
         // A run may be resumed as often as it takes, but not while it still goes on.

@@ -6,7 +6,7 @@ use std::{
     mem,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::{Context, Waker},
 };
@@ -69,6 +69,8 @@ pub(crate) struct Kernel {
     /// Who stamps the events of this node.
     coordinator: protocol::ActorId,
     actors: AtomicU64,
+    /// Stopped in an emergency.
+    halted: AtomicBool,
     pub(crate) dead: DeadLetters,
 }
 
@@ -94,6 +96,7 @@ impl Kernel {
             registry: Registry::default(),
             bus: Bus::default(),
             actors: AtomicU64::new(1),
+            halted: AtomicBool::new(false),
             dead: DeadLetters::default(),
         })
     }
@@ -128,6 +131,15 @@ impl Kernel {
 
     pub(crate) fn next_actor(&self) -> ActorId {
         ActorId::new(self.actors.fetch_add(1, Ordering::Relaxed), self.number)
+    }
+
+    /// From here on whoever is born ends at once.
+    pub(crate) fn halt(&self) {
+        self.halted.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn is_halted(&self) -> bool {
+        self.halted.load(Ordering::SeqCst)
     }
 
     /// How many messages a host handles at once, of `most`: a simulation lets others run between any two.
@@ -243,5 +255,9 @@ impl Executor for Shelf {
 
     fn abort_all(&self) {
         self.clear();
+    }
+
+    fn alive(&self) -> usize {
+        self.tasks.lock().len()
     }
 }

@@ -23,6 +23,7 @@ pub mod child;
 pub mod clock;
 pub mod context;
 pub mod dead_letters;
+pub mod emergency;
 mod ending;
 pub mod engine;
 pub mod events;

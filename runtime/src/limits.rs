@@ -181,6 +181,12 @@ pub const EVENT_IDS_MAX: usize = 4_096;
 /// The data of one event, in bytes, about.
 pub const EVENT_DATA_BYTES_MAX: usize = 64 << 10;
 
+/// How long an emergency stop waits for quiet before it tells what still lives.
+pub const EMERGENCY_WAIT: Duration = Duration::from_secs(3);
+
+/// Bytes of who ordered an emergency stop, and of why; what is longer is cut.
+pub const EMERGENCY_TEXT_BYTES_MAX: usize = 4_096;
+
 /// How long a cancelled actor waits for those below it before it leaves them behind.
 pub const QUIESCENCE_WAIT: Duration = Duration::from_secs(1);
 
@@ -234,3 +240,6 @@ pub const GRAPH_REASON_CHARS_MAX: usize = 100;
 
 /// Levels of a tree that its drawing moves to the right; deeper ones stand below one another.
 pub const GRAPH_LEVELS_SHOWN: usize = 32;
+
+// Those who do not come out of a step are left behind by those above them before the emergency stop gives them up.
+const _: () = assert!(QUIESCENCE_WAIT.as_millis() < EMERGENCY_WAIT.as_millis());

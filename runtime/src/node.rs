@@ -355,6 +355,11 @@ impl Node {
         Sleep::until(&self.0.kernel.timers, self.now() + delay)
     }
 
+    /// Takes no new roots; returns those there are.
+    pub(crate) fn close_door(&self) -> Vec<ChildRef> {
+        self.0.roots.lock().take().unwrap_or_default()
+    }
+
     /// The kernel, for whoever turns its timers.
     pub(crate) fn kernel(&self) -> &Arc<Kernel> {
         &self.0.kernel
@@ -379,7 +384,7 @@ impl Node {
     /// Dropping the future leaves the node half stopped; drop the node then.
     pub async fn stop(&self, deadline: Duration) -> Result<Stopped, JournalError> {
         let kernel = &self.0.kernel;
-        let roots = self.0.roots.lock().take().unwrap_or_default();
+        let roots = self.close_door();
         let wind_down = async {
             for root in roots.iter().rev() {
                 root.stop();

@@ -66,6 +66,10 @@ pub(crate) fn serve<A: Actor>(mut life: Life<A>) -> impl Future<Output = ()> + S
             }
             return;
         }
+        if slot.kernel.is_halted() {
+            slot.bury(&ExitReason::Cancelled);
+            return;
+        }
         loop {
             let incarnation = slot.begin();
             if incarnation > 1 {

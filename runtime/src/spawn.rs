@@ -174,6 +174,9 @@ pub(crate) fn prepare<A: Actor>(
         let slot = Slot::<A::Msg>::new(Arc::clone(kernel), id, name, mailbox);
         slot.below(parent.map(|(id, _)| id), budget).played_by::<A>()
     });
+    if kernel.is_halted() {
+        slot.order_cancel(None);
+    }
     let addr = Addr(Arc::clone(&slot));
     let (child, host) = (addr.child(), Arc::clone(&kernel.host));
     let ties = Ties { household: Household(kept), report, shutdown };

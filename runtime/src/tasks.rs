@@ -61,6 +61,8 @@ pub trait Executor: Send + Sync + 'static {
     fn stop(&self) -> BoxFuture<'_, ()>;
     /// Drops every task but those that outlive the stop; so too what is started later.
     fn abort_all(&self);
+    /// How many tasks that a stop waits for have not ended.
+    fn alive(&self) -> usize;
 }
 
 /// Owns every task of one node on tokio.
@@ -85,7 +87,7 @@ struct List {
 }
 
 /// Which tasks are dropped as soon as they are found.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 enum Aborts {
     #[default]
     None,
@@ -139,7 +141,8 @@ impl Tasks {
 
     fn abort(&self, which: Aborts) {
         let mut list = self.running.list.lock();
-        list.aborts = which;
+        // What was once told to go does not come back because of a gentler stop.
+        list.aborts = list.aborts.max(which);
         let unwanted: Vec<AbortHandle> = list
             .tasks
             .values()
@@ -299,6 +302,10 @@ impl Executor for Tasks {
 
     fn abort_all(&self) {
         Self::abort_all(self);
+    }
+
+    fn alive(&self) -> usize {
+        self.count(TaskKind::Work)
     }
 }
 

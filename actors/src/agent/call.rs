@@ -37,6 +37,9 @@ pub trait Behaviour<I, O>: Send + Sync + 'static {
     /// Dropping the future cancels the work, with every process that belongs to it.
     fn call(&self, input: I, context: CallContext) -> BoxFuture<'static, Result<O, AgentError>>;
 
+    /// The instance has ended, or starts anew: what is kept between calls goes. Nothing by default.
+    fn rest(&self) {}
+
     /// Whether calls beyond what it does at a time wait in a line of its own; otherwise its slot holds them back.
     fn keeps_line(&self) -> bool {
         false

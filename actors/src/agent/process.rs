@@ -82,6 +82,13 @@ impl<I: Serialize + Send + 'static> Behaviour<I, Value> for ProcessAgent {
         let settings = Arc::clone(&self.0);
         async move { settings.answer(input, &context).await }.boxed()
     }
+
+    fn rest(&self) {
+        // A call that holds it is dropped with its slot, and ends the program itself.
+        if let Ok(mut kept) = self.0.kept.try_lock() {
+            kept.instance = None;
+        }
+    }
 }
 
 impl Settings {

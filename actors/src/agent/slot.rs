@@ -77,7 +77,7 @@ pub enum Msg<I, O> {
 }
 
 /// The slot's state.
-pub struct Slot<I, O> {
+pub struct Slot<I: 'static, O: 'static> {
     agent: Arc<dyn Behaviour<I, O>>,
     concurrency: usize,
     name: Arc<str>,
@@ -105,7 +105,7 @@ struct Running<O> {
     reply: Reply<Result<O, AgentError>>,
 }
 
-impl<I, O> Slot<I, O> {
+impl<I: 'static, O: 'static> Slot<I, O> {
     /// A slot that gives `agent` at most `concurrency` pieces of work and as many direct calls at a time.
     pub fn new(agent: Arc<dyn Behaviour<I, O>>, concurrency: u32) -> Self {
         let concurrency = usize::try_from(concurrency.max(1)).unwrap_or(usize::MAX);
@@ -335,6 +335,12 @@ impl<I: Send + 'static, O: Send + 'static> Slot<I, O> {
     }
 }
 
+impl<I: 'static, O: 'static> Drop for Slot<I, O> {
+    fn drop(&mut self) {
+        self.agent.rest();
+    }
+}
+
 impl<I, O> fmt::Debug for Work<I, O> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "Work({:?}, {}, attempt {})", self.lease, self.task, self.attempt)
@@ -354,7 +360,7 @@ impl<I, O> fmt::Debug for Msg<I, O> {
     }
 }
 
-impl<I, O> fmt::Debug for Slot<I, O> {
+impl<I: 'static, O: 'static> fmt::Debug for Slot<I, O> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             out,

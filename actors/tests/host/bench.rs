@@ -137,6 +137,11 @@ impl Pipe {
         Self { path, lines }
     }
 
+    /// Makes room for another pipe.
+    pub(crate) fn remove(self) {
+        std::fs::remove_file(self.path).unwrap();
+    }
+
     /// Waits for a line.
     pub(crate) fn line(&self) -> String {
         self.lines.recv_timeout(PATIENCE).unwrap()

@@ -1,9 +1,15 @@
 //! Nothing of a program outlives its call: however the call, the program, the launcher or the host ends.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
+use runtime::node::Node;
 use rustix::process::{Pid, Signal, kill_process};
-use synod_actors::agent::{AgentError, Behaviour, Program, Reads};
+use serde_json::Value;
+use synod_actors::{
+    agent::{AgentError, Behaviour, Program, Reads, call::Part},
+    pattern::map_reduce::map_reduce,
+    system::AgentSystem,
+};
 
 use crate::bench::{Bench, Pipe, Test, context, request_loop};
 
@@ -18,6 +24,7 @@ pub(crate) const TABLE: &[Test] = &[
     ("life::killing_the_launcher_kills_the_program", loses_launcher),
     ("life::dropping_a_process_agent_ends_its_program", drops_process),
     ("life::dropping_the_call_of_a_process_agent_kills_its_program", drops_process_call),
+    ("life::an_emergency_stop_kills_the_programs_of_agents_that_work_and_that_wait", emergency),
 ];
 
 /// Starts two descendants that leave the session, one of them an orphan, and says so through the pipe.
@@ -25,6 +32,9 @@ const FAMILY: &str = "exec 3>pipe
     setsid sleep 1000 &
     (setsid sh -c 'trap \"\" TERM; echo orphan >&3; sleep 1000' &)
     echo parent >&3";
+
+const ANSWERS: &str = r#"echo "{\"id\":$id,\"result\":1}""#;
+const SOON: Duration = Duration::from_secs(20);
 
 fn family(then: &str) -> String {
     format!("{FAMILY}\n{then}")
@@ -146,4 +156,33 @@ fn drops_process_call(bench: &Bench) {
     assert_eq!(lines, ["asked", "orphan", "parent"]);
     running.abort();
     pipe.end();
+}
+
+fn emergency(bench: &Bench) {
+    // One that works, with its grandchildren, and one that waits for its next request.
+    for (body, lines) in [("echo asked >&3; sleep 1000", 3), (ANSWERS, 2)] {
+        let pipe = bench.pipe();
+        let script = format!("{FAMILY}; {}", request_loop(body));
+        let agent = Arc::new(bench.process_of(Program::new(["sh", "-c", &script])));
+        let _runtime = bench.runtime.enter();
+        let (node, privilege) = Node::builder().open_privileged().unwrap();
+        let system = AgentSystem::start(node.clone());
+        let agent = system.agent_of::<Part, Value>("process", agent).start().unwrap();
+        let (asked, part) = (agent.clone(), bench.part());
+        let answer = bench.runtime.spawn(async move { asked.ask(part, SOON).await });
+        (0..lines).for_each(|_| drop(pipe.line()));
+        if lines == 2 {
+            assert_eq!(bench.runtime.block_on(answer).unwrap(), Ok(serde_json::json!(1)));
+        }
+        let halted = node.emergency_stop(&privilege, "a test", "they spend too much").unwrap();
+        let halted = bench.runtime.block_on(halted);
+        assert!(halted.is_quiet(), "{halted:?}");
+        // Though the handle of the agent is still held.
+        pipe.end();
+        pipe.remove();
+        let refused =
+            bench.runtime.block_on(system.run(map_reduce([bench.part()], &agent)).start());
+        let refused = refused.map(drop).unwrap_err();
+        assert!(refused.to_string().contains("stopped in an emergency"), "{refused}");
+    }
 }

@@ -41,6 +41,8 @@ event_kinds! {
     AgentRestarted = "agent_restarted",
     /// An optional agent is not there, so its tasks are left out.
     AgentSkipped = "agent_skipped",
+    /// The node was stopped in an emergency.
+    EmergencyStop = "emergency_stop",
     /// A document of shared state changed.
     StateChanged = event::STATE_CHANGED,
     /// Somebody asks for synchronisation at once.

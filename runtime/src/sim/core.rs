@@ -332,6 +332,15 @@ impl Core {
         drop_all(tasks);
     }
 
+    /// How many tasks run in the node that its stop waits for.
+    pub(crate) fn alive(&self, place: Place) -> usize {
+        let waits = |task: &&Task| match task.kind {
+            Kind::Task(kind) => task.place == place && kind.fate() == Fate::Wait,
+            Kind::Life | Kind::Link | Kind::Client => false,
+        };
+        self.state.lock().tasks.iter().flatten().filter(waits).count()
+    }
+
     /// Ready when no task runs in the node that its stop waits for.
     pub(crate) fn poll_ended(&self, place: Place, cx: &Context<'_>) -> Poll<()> {
         let mut state = self.state.lock();

@@ -182,6 +182,10 @@ impl Executor for Ground {
     fn abort_all(&self) {
         self.core.abort(self.place, true, |kind| kind.fate() != Fate::Outlive);
     }
+
+    fn alive(&self) -> usize {
+        self.core.alive(self.place)
+    }
 }
 
 impl Lab for Ground {

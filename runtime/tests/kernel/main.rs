@@ -11,6 +11,8 @@ mod cancels;
 #[cfg(test)]
 mod dead_letters;
 #[cfg(test)]
+mod emergency;
+#[cfg(test)]
 mod ends;
 #[cfg(test)]
 mod events;
