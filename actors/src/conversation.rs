@@ -1,5 +1,4 @@
-//! Conversations: agents and actors that tell and ask each other, and speak to all, in the words of
-//! [`Coordination`](protocol::payload::coordination::Coordination).
+//! Conversations: agents and actors that tell and ask each other, and speak to all, in the words of [`Coordination`].
 //!
 //! A [`Talk`] describes one; it is opened on a node, below an actor, or by an agent in a call. The `table` is the actor at which
 //! the [`Member`]s sit; each speaks through a [`Voice`]. An actor hears messages, an agent is called, a [`Seat`] is read.
