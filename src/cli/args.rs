@@ -313,6 +313,18 @@ mod tests {
     }
 
     #[test]
+    fn a_resumed_run_takes_other_limits_and_nothing_else() {
+        let parse = |set: &str| Cli::try_parse_from(["synod", "resume", "last", "--set", set]);
+        let Ok(Cli { command: Command::Resume(resume) }) = parse("limit.messages=5") else {
+            panic!("not a resume");
+        };
+        assert_eq!(resume.limits, [Set("limit.messages=5".to_owned())]);
+        for wrong in ["agents.ruff.count=2", "limit.messages", "main=x"] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
     fn wrong_options_are_refused() {
         for line in [
             &["--report", "out.pdf"][..],
