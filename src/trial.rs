@@ -243,7 +243,11 @@ fn live(world: &World, job: &Arc<Job>, mocks: &Arc<Mocks>) -> Arc<Seen> {
     world.may_duplicate(|message: &slot::Msg<Part, Value>| match message {
         slot::Msg::Cancel(lease) => Some(slot::Msg::Cancel(*lease)),
         slot::Msg::TimedOut(lease) => Some(slot::Msg::TimedOut(*lease)),
-        slot::Msg::Work(_) | slot::Msg::Call(..) | slot::Msg::Done(..) | slot::Msg::Turn => None,
+        slot::Msg::Work(_)
+        | slot::Msg::Call(..)
+        | slot::Msg::Look
+        | slot::Msg::Done(..)
+        | slot::Msg::Turn => None,
     });
     world.client("the caller", call(world.clone(), Arc::clone(job), present, Arc::clone(&seen)));
     seen

@@ -143,5 +143,8 @@ pub const SPECULATION_PLACES: u32 = 16;
 /// The time in which a run's first record has to be durable.
 pub const ACCEPT_WAIT: Duration = Duration::from_secs(5);
 
+/// How soon an agent's call is ended that whoever asked has given up.
+pub const GIVEN_UP_LOOK: Duration = Duration::from_millis(100);
+
 const _: () = assert!(SPLIT_RECORD_BYTES < DATUM_BYTES_MAX);
 const _: () = assert!(FAILED_RECORD_BYTES + 4 * ERROR_BYTES_MAX < DATUM_BYTES_MAX);

@@ -22,7 +22,7 @@ use runtime::{
     breaker::Permit,
     budget::Budget,
     clock::Moment,
-    context::{Cx, Task},
+    context::{Cx, Task, Timer},
     events::EventKind,
     graph::ObservableState,
     telemetry::metrics::Histogram,
@@ -36,7 +36,7 @@ use super::{
     gate::{Closed, Gate, Report, verdict},
 };
 use crate::{
-    limits::CALLS_QUEUED_MAX,
+    limits::{CALLS_QUEUED_MAX, GIVEN_UP_LOOK},
     roster::{Health, LeaseId},
 };
 
@@ -70,6 +70,8 @@ pub enum Msg<I, O> {
     TimedOut(LeaseId),
     /// A direct call.
     Call(I, Reply<Result<O, AgentError>>),
+    /// Direct calls may have been given up.
+    Look,
     /// The agent is done with a call.
     Done(u64, Result<Result<O, AgentError>, TaskError>),
     /// The rate limit may let the next call through now.
@@ -94,6 +96,8 @@ pub struct Slot<I: 'static, O: 'static> {
     report: Option<Report>,
     /// Whether it waits for its turn under the rate limit.
     limited: bool,
+    /// When it is next looked whether direct calls were given up; only while there are some.
+    look: Option<Timer>,
 }
 
 struct Running<O> {
@@ -122,6 +126,7 @@ impl<I: 'static, O: 'static> Slot<I, O> {
             gate: Gate::default(),
             report: None,
             limited: false,
+            look: None,
         }
     }
 
@@ -191,6 +196,11 @@ impl<I: Send + 'static, O: Send + 'static> Actor for Slot<I, O> {
                     self.next_call(cx);
                 }
             }
+            Msg::Look => {
+                self.look = None;
+                self.drop_unwanted(cx);
+                self.look_again(cx);
+            }
             Msg::Done(call, outcome) => self.done(call, outcome, cx),
         }
     }
@@ -221,6 +231,7 @@ impl<I: Send + 'static, O: Send + 'static> Slot<I, O> {
         self.leased += usize::from(lease.is_some());
         let running = Running { lease, permit, timed_out: false, task, cancelled, reply };
         self.running.insert(call, running);
+        self.look_again(cx);
     }
 
     /// Begins what was handed over, as far as there is room; an agent that keeps a line itself gets all of it.
@@ -265,6 +276,18 @@ impl<I: Send + 'static, O: Send + 'static> Slot<I, O> {
             running.timed_out |= timed_out;
             running.cancelled.set();
             cx.cancel(&running.task);
+        }
+    }
+
+    /// Sees to it that a direct call ends soon after its asker has, though nobody else calls.
+    fn look_again(&mut self, cx: &mut Cx<Self>) {
+        match (&self.look, self.running.len() > self.leased) {
+            (None, true) => self.look = Some(cx.after(GIVEN_UP_LOOK, Msg::Look)),
+            (Some(timer), false) => {
+                cx.cancel_timer(timer);
+                self.look = None;
+            }
+            (None, false) | (Some(_), true) => {}
         }
     }
 
@@ -316,6 +339,7 @@ impl<I: Send + 'static, O: Send + 'static> Slot<I, O> {
     ) {
         let Some(running) = self.running.remove(&call) else { return };
         self.leased -= usize::from(running.lease.is_some());
+        self.look_again(cx);
         let (answer, panic) = match outcome {
             Ok(Err(AgentError::Panicked { message })) | Err(TaskError::Panicked(message)) => {
                 (Err(AgentError::Panicked { message: message.clone() }), Some(message))
@@ -355,6 +379,7 @@ impl<I, O> fmt::Debug for Msg<I, O> {
             Self::TimedOut(lease) => write!(out, "TimedOut({lease:?})"),
             Self::Turn => out.write_str("Turn"),
             Self::Call(..) => out.write_str("Call"),
+            Self::Look => out.write_str("Look"),
             Self::Done(call, _) => write!(out, "Done({call})"),
         }
     }

@@ -28,7 +28,7 @@ pub(crate) const TABLE: &[Test] = &[
 ];
 
 /// Starts two descendants that leave the session, one of them an orphan, and says so through the pipe.
-const FAMILY: &str = "exec 3>pipe
+pub(crate) const FAMILY: &str = "exec 3>pipe
     setsid sleep 1000 &
     (setsid sh -c 'trap \"\" TERM; echo orphan >&3; sleep 1000' &)
     echo parent >&3";

@@ -7,6 +7,8 @@ use synod_actors::agent::Launcher;
 #[cfg(test)]
 mod bench;
 #[cfg(test)]
+mod cancel;
+#[cfg(test)]
 mod command;
 #[cfg(test)]
 mod life;
@@ -19,7 +21,10 @@ fn main() -> ExitCode {
         Err(served) => return served,
     };
     #[cfg(test)]
-    return bench::run(&launcher, [command::TABLE, life::TABLE, process::TABLE].concat());
+    return bench::run(
+        &launcher,
+        [cancel::TABLE, command::TABLE, life::TABLE, process::TABLE].concat(),
+    );
     #[cfg(not(test))]
     unreachable!("{launcher:?} is only for tests")
 }

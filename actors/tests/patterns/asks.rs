@@ -89,7 +89,8 @@ async fn an_agent_sleeps_and_reads_time_and_dice_of_its_node() {
     });
     let agent = agent.start().unwrap();
     let time = async {
-        while system.node().pending_timers() < 2 {
+        // The ask's deadline, the slot's look at it, the sleep.
+        while system.node().pending_timers() < 3 {
             tokio::task::yield_now().await;
         }
         clock.advance(MINUTE);

@@ -122,7 +122,9 @@ where
     }
 
     fn is_wanted(&self) -> bool {
-        self.open.lock().is_some()
+        let Asker { slot, incarnation, .. } = &self.asker;
+        // Whoever asked in an incarnation that has ended hears no answer.
+        self.open.lock().is_some() && slot.is_in(*incarnation)
     }
 
     fn asker(&self) -> Option<Arc<str>> {

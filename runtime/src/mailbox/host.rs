@@ -53,6 +53,12 @@ impl<M> Slot<M> {
         self.lanes.lock().live = false;
     }
 
+    /// Whether this incarnation serves the address.
+    pub(crate) fn is_in(&self, incarnation: u32) -> bool {
+        let lanes = self.lanes.lock();
+        lanes.live && lanes.incarnation == incarnation
+    }
+
     /// Moves what `intake` lets in into `control` and `batch`; pending when there is neither and nobody nudged.
     ///
     /// Ready with whether the host is parked ahead: the lanes are empty, and whoever fills them wakes it. Unless it

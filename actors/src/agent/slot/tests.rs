@@ -178,6 +178,19 @@ fn a_direct_call_that_was_given_up_does_not_hang_in_the_way_of_the_next() {
 }
 
 #[test]
+fn a_direct_call_that_was_given_up_ends_soon_though_nobody_else_calls() {
+    let mut pair = Pair::new(1);
+    pair.ask(Ask::Call(0, Duration::from_secs(1)));
+    pair.slot.advance(GIVEN_UP_LOOK);
+    assert_eq!(pair.seen.dropped(), 0, "its asker waits");
+    pair.asker.advance(Duration::from_secs(1));
+    pair.slot.advance(GIVEN_UP_LOOK);
+    pair.slot.advance(GIVEN_UP_LOOK);
+    assert_eq!((pair.seen.dropped(), pair.slot.running.len()), (1, 0));
+    assert!(pair.slot.look.is_none(), "nobody looks where nothing runs");
+}
+
+#[test]
 fn work_handed_over_ahead_waits_for_its_turn_and_can_be_cancelled_there() {
     let mut pair = Pair::new(1);
     pair.ask(Ask::Work(1, 0, LONG));
