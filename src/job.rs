@@ -146,12 +146,14 @@ pub enum JobError {
         reasons: String,
     },
     /// No file is left.
-    #[error("there is nothing to do: of the {files} files of {} none is taken by an agent; look at `path`, `diff` and `accepts`", path.display())]
+    #[error("there is nothing to do: of the {files} files of {} none is taken by an agent{skipped}; look at `path` and `accepts`", path.display())]
     Nothing {
         /// What was looked at.
         path: PathBuf,
-        /// The files there.
+        /// The files there that can be reviewed.
         files: usize,
+        /// The first that cannot, each with its reason; empty if there are none.
+        skipped: String,
     },
     /// An agent's command line is not possible.
     #[error("agent `{agent}`: {source}")]
@@ -231,8 +233,10 @@ impl Job {
         let source = source::list(&source::Options { path: path.clone(), diff })?;
         cast.commits = source.commits.clone().or(cast.commits);
         let files = Files::new(source);
-        if !agents.iter().any(|agent| files.has_work_for(agent)) {
-            return Err(JobError::Nothing { path, files: files.list().len() });
+        // commits that change nothing to review are common, and are reviewed as such
+        if cast.commits.is_none() && !agents.iter().any(|agent| files.has_work_for(agent)) {
+            let skipped = files.skipped_in_short();
+            return Err(JobError::Nothing { path, files: files.list().len(), skipped });
         }
         Ok(Self {
             cast,
@@ -313,6 +317,10 @@ impl Job {
         agents.map(share).collect()
     }
 
+    fn has_work(&self) -> bool {
+        self.agents.iter().any(|agent| self.files.has_work_for(agent))
+    }
+
     fn options(&self) -> Options {
         let Pattern {
             name, workers, assign, retry, speculate, on_partial_failure, timeout, ..
@@ -322,6 +330,8 @@ impl Job {
             name: name.to_string(),
             assignment: match (workers, assign) {
                 (Workers::AllOf(_), _) => Assignment::AllOf,
+                // in a diff with nothing to review, the one part may be nobody's
+                _ if !self.has_work() => Assignment::AllOf,
                 (Workers::AnyOf(_), Assign::RoundRobin) => Assignment::AnyOf(Strategy::RoundRobin),
                 (Workers::AnyOf(_), Assign::CapabilityMatch) => {
                     Assignment::AnyOf(Strategy::CapabilityMatch)

@@ -34,7 +34,7 @@ pub const FAILURES_TOLD: usize = 10;
 /// Findings that the summary shows.
 pub const FINDINGS_SHOWN: usize = 20;
 
-/// Failed parts, and skipped files a reason, that the summary shows.
+/// Failed parts, and skipped files a reason, that the summary shows; skipped files that an error names.
 pub const NAMES_SHOWN: usize = 10;
 
 /// The time that a run has to end by itself after SIGTERM, where none is given.

@@ -4,7 +4,7 @@
 //!
 //! # Invariants
 //! - [`Fold::join`] is associative, commutative and idempotent, and [`Fold::default`] is its neutral element.
-//! - What several agents say of one line is one finding that names them all.
+//! - What several agents say of one line is one finding that names them all; what one agent says of two columns is two.
 //! - Equal sets of reviews give equal reports, byte for byte.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,7 +17,7 @@ use crate::limits::{COMPLEX_FILES_MAX, PLACES_MAX};
 /// Everything that was said so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Fold {
-    findings: BTreeMap<Place, Finding>,
+    findings: BTreeMap<Place, BTreeMap<u32, Finding>>,
     metrics: BTreeMap<String, FileMetrics>,
     skipped: BTreeSet<Skipped>,
 }
@@ -74,7 +74,10 @@ pub struct Totals {
     pub complexity_max: u32,
 }
 
-/// What makes two findings the same: they say the same of the same line.
+/// What several agents' findings have in common that are one: they say the same of the same line.
+///
+/// The columns stay apart in the fold, since one agent may say the same twice of a line. Other tools count columns
+/// otherwise or not at all, so only at the end are the columns of several agents put together.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Place {
     file: String,
@@ -99,9 +102,10 @@ impl Fold {
         self.add(other.into_review());
     }
 
-    /// Everything as one review, merged and sorted; adding it to a fold adds the same.
+    /// Everything as one review, sorted, with the columns apart; adding it to a fold adds the same.
     pub fn into_review(self) -> Review {
-        let mut findings: Vec<_> = self.findings.into_values().collect();
+        let columns = self.findings.into_values().flat_map(BTreeMap::into_values);
+        let mut findings: Vec<_> = columns.collect();
         findings.sort();
         let metrics = self.metrics.into_values().collect();
         Review { findings, metrics, skipped: self.skipped.into_iter().collect() }
@@ -109,7 +113,11 @@ impl Fold {
 
     /// What is said in the end.
     pub fn report(&self) -> Report {
-        let Review { findings, metrics, skipped } = self.clone().into_review();
+        let mut whole = self.clone();
+        let places = std::mem::take(&mut whole.findings).into_values();
+        let mut findings: Vec<_> = places.flat_map(across_columns).collect();
+        findings.sort();
+        let Review { metrics, skipped, .. } = whole.into_review();
         Report {
             suggestions: suggestions(&findings),
             metrics: summarise(metrics),
@@ -121,10 +129,12 @@ impl Fold {
     fn add_finding(&mut self, finding: Finding) {
         let place =
             Place { file: finding.file.clone(), line: finding.line, topic: topic(&finding) };
-        match self.findings.remove(&place) {
-            None => drop(self.findings.insert(place, finding)),
-            Some(known) => drop(self.findings.insert(place, unite(known, finding))),
-        }
+        let columns = self.findings.entry(place).or_default();
+        let finding = match columns.remove(&finding.column) {
+            None => finding,
+            Some(known) => unite(known, finding),
+        };
+        columns.insert(finding.column, finding);
     }
 
     fn add_metrics(&mut self, metrics: FileMetrics) {
@@ -133,6 +143,22 @@ impl Fold {
             .and_modify(|known| known.join(&metrics))
             .or_insert(metrics);
     }
+}
+
+/// The findings of one place: each column joins the first finding that none of its agents has said yet.
+fn across_columns(columns: BTreeMap<u32, Finding>) -> Vec<Finding> {
+    let mut united: Vec<Finding> = Vec::new();
+    for finding in columns.into_values() {
+        let others = |known: &Finding| {
+            let unnamed = known.agents.is_empty() && finding.agents.is_empty();
+            !unnamed && known.agents.is_disjoint(&finding.agents)
+        };
+        match united.iter_mut().find(|known| others(known)) {
+            Some(known) => *known = unite(known.clone(), finding),
+            None => united.push(finding),
+        }
+    }
+    united
 }
 
 /// One finding for two of the same place: the worse speaks, and both their agents are named.

@@ -18,6 +18,7 @@ use review::{
 use serde_json::{Value, json};
 
 use super::reviewing::TESTS;
+use crate::limits::NAMES_SHOWN;
 use crate::runfile::{Agent, Assign, MapReduce as Pattern, SplitBy, Workers};
 
 /// What [`Part::kind`] is for the one part that agents with `whole = true` get.
@@ -52,6 +53,20 @@ impl Files {
     /// What is not looked at, each with its reason.
     pub fn skipped(&self) -> &[Skipped] {
         &self.source.skipped
+    }
+
+    /// How many files are not looked at, and the first of them with their reasons, to end a sentence; empty if there are none.
+    pub(super) fn skipped_in_short(&self) -> String {
+        let skipped = self.skipped();
+        if skipped.is_empty() {
+            return String::new();
+        }
+        let shown = skipped.iter().take(NAMES_SHOWN);
+        let mut shown: Vec<_> = shown.map(|one| format!("{}: {}", one.file, one.reason)).collect();
+        if let Some(more @ 1..) = skipped.len().checked_sub(NAMES_SHOWN) {
+            shown.push(format!("and {more} more"));
+        }
+        format!(", and {} cannot be reviewed ({})", skipped.len(), shown.join("; "))
     }
 
     /// Tells whether a finding is in what is looked at: in a diff, whether it touches a changed line of a changed file.
@@ -233,6 +248,10 @@ impl Map<Part> for Split {
             let files: Vec<&FileFact> =
                 files.filter_map(|(at, _)| self.files.list().get(*at)).collect();
             pieces.push(self.piece(id, &files));
+        }
+        // a split has a part, even one that nobody takes
+        if pieces.is_empty() {
+            pieces.push(self.whole_piece(0));
         }
         Ok(pieces)
     }

@@ -70,6 +70,55 @@ fn nothing_to_do_is_an_error_before_anything_is_started() {
 }
 
 #[test]
+fn one_file_that_cannot_be_reviewed_is_an_error_with_its_reason() {
+    let place = Place::new(&[("closed.md", "recieve end\n")]);
+    fs::write(place.path("tree/binary.md"), b"recieve\0end").unwrap();
+    sparse(&place.path("tree/large.md"), 200 << 20);
+    let closed = place.path("tree/closed.md");
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o000)).unwrap();
+    place.run_file(&[TYPOS], "");
+    for (file, reason) in [
+        ("binary.md", "is binary: it holds a NUL byte"),
+        ("large.md", "has 209715200 bytes"),
+        ("closed.md", "cannot be read"),
+    ] {
+        if file == "closed.md" && may_read(&closed) {
+            continue;
+        }
+        let set = format!("map_reduce.review.split.path=tree/{file}");
+        let ended = place.run(&["run", "run.toml", "--set", &set]);
+        assert_eq!(ended.code, 2, "{ended:?}");
+        let told = format!("1 cannot be reviewed ({file}: {reason}");
+        assert!(ended.err.contains(&told), "{ended:?}");
+    }
+    assert_eq!(place.kept(), [""; 0]);
+}
+
+#[test]
+fn a_diff_with_nothing_to_review_has_no_findings() {
+    let place = Place::new(&[("a.md", "recieve end\n"), ("b.rs", "fn a() {}\n")]);
+    place.git(&["init", "-q"]);
+    place.git(&["add", "-A"]);
+    place.git(&["commit", "-q", "-m", "first"]);
+    fs::remove_file(place.path("tree/a.md")).unwrap();
+    place.git(&["commit", "-q", "-a", "-m", "a deletion"]);
+    fs::write(place.path("tree/b.rs"), "fn b() {}\n").unwrap();
+    place.git(&["commit", "-q", "-a", "-m", "a file that nobody takes"]);
+    let agent = format!("{}, accepts = \"*.md\"", TYPOS.1);
+    place.run_file(&[("typos", &agent)], "");
+    let text = fs::read_to_string(place.path("run.toml")).unwrap();
+    for workers in ["all_of", "any_of"] {
+        fs::write(place.path("run.toml"), text.replace("all_of", workers)).unwrap();
+        for range in ["HEAD..HEAD", "HEAD~2..HEAD~1", "HEAD~1..HEAD"] {
+            let set = format!("map_reduce.review.split.diff={range}");
+            let (code, document) = place.run_json(&["--set", &set]);
+            assert_eq!((code, document["outcome"].as_str()), (0, Some("completed")), "{document}");
+            assert_eq!(findings(&document), [""; 0], "{range}");
+        }
+    }
+}
+
+#[test]
 fn odd_files_are_named_and_the_others_reviewed() {
     let place = Place::new(&[("good.md", "recieve end\n"), ("closed.md", "recieve end\n")]);
     fs::write(place.path("tree/binary.md"), b"recieve\0end").unwrap();

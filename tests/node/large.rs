@@ -183,7 +183,9 @@ fn finished(output: &Output) -> (Value, BTreeSet<String>) {
 }
 
 fn set(findings: &[Finding]) -> BTreeSet<String> {
-    let place = |one: &Finding| (one.file.clone(), one.line, one.rule.clone(), one.message.clone());
+    let place = |one: &Finding| {
+        (one.file.clone(), one.line, one.column, one.rule.clone(), one.message.clone())
+    };
     let places: BTreeSet<_> = findings.iter().map(place).collect();
     assert_eq!(places.len(), findings.len(), "something is reported twice");
     findings.iter().map(|finding| serde_json::to_string(finding).unwrap()).collect()

@@ -46,6 +46,24 @@ fn two_words_on_one_line_are_two_findings() {
 }
 
 #[test]
+fn the_same_twice_on_one_line_is_two_findings_whoever_else_says_it() {
+    let at = |column, agent| finding("a.rs", 1, "rust.unwrap", "panics", agent).span(column, 1);
+    let found = |findings: &[Finding]| -> Vec<(u32, Vec<String>)> {
+        let found = fold(findings).report().findings.into_iter();
+        found.map(|finding| (finding.column, finding.agents.into_iter().collect())).collect()
+    };
+    let by = |agents: &[&str]| agents.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let twice = [at(5, "rust"), at(20, "rust")];
+    assert_eq!(found(&twice), [(5, by(&["rust"])), (20, by(&["rust"]))]);
+    let both = [twice.as_slice(), &[at(6, "clippy"), at(21, "clippy")]].concat();
+    assert_eq!(found(&both), [(5, by(&["clippy", "rust"])), (20, by(&["clippy", "rust"]))]);
+    let same = [twice.as_slice(), &[at(20, "clippy")]].concat();
+    assert_eq!(found(&same), [(5, by(&["rust"])), (20, by(&["clippy", "rust"]))]);
+    let unknown = [twice.as_slice(), &[at(0, "clippy")]].concat();
+    assert_eq!(found(&unknown), [(0, by(&["clippy", "rust"])), (20, by(&["rust"]))]);
+}
+
+#[test]
 fn findings_are_ranked_by_severity_file_and_line() {
     let mut worst = finding("z.rs", 9, "secrets.aws", "key", "secrets");
     worst.severity = Severity::Error;
