@@ -230,7 +230,12 @@ impl Job {
             None => pattern.split.diff.clone(),
         };
         let path = PathBuf::from(&pattern.split.path);
-        let source = source::list(&source::Options { path: path.clone(), diff })?;
+        let mut source = source::list(&source::Options { path: path.clone(), diff })?;
+        let program =
+            |agent: &&Agent| matches!(agent.kind, AgentKind::Command(_) | AgentKind::Process(_));
+        if !source.files.is_empty() && agents.iter().any(program) {
+            source.check_out()?;
+        }
         cast.commits = source.commits.clone().or(cast.commits);
         let files = Files::new(source);
         // commits that change nothing to review are common, and are reviewed as such
@@ -252,6 +257,11 @@ impl Job {
     /// What the run is called in listings.
     pub fn name(&self) -> &str {
         self.pattern.name.as_str()
+    }
+
+    /// The range of revisions whose changes are looked at.
+    pub fn range(&self) -> Option<&str> {
+        self.pattern.split.diff.as_deref()
     }
 
     /// What the run may use besides time.

@@ -6,6 +6,8 @@ pub const FILE_BYTES_MAX: u64 = 2 * 1024 * 1024;
 pub const FILES_MAX: usize = 200_000;
 /// Bytes of all files of one source.
 pub const SOURCE_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
+/// Bytes of all files of a commit that are written for the programs that look at a diff.
+pub const CHECKOUT_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 /// Directory levels below the root of a source.
 pub const DIRECTORY_DEPTH_MAX: usize = 128;
 /// Bytes at the start of a file in which a NUL byte tells that it is binary.

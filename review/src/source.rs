@@ -4,7 +4,7 @@
 //!
 //! # Invariants
 //! - Files are sorted by path, and paths are relative to [`Source::root`], with `/`.
-//! - What is not listed is in [`Source::skipped`] with its reason, but for what `.gitignore` and a leading dot hide.
+//! - What is not listed is in [`Source::skipped`] with its reason, but for what `.gitignore` hides and version control's own folders.
 //! - A file over a limit, a link and a device are never opened.
 
 mod diff;
@@ -39,6 +39,8 @@ pub struct Options {
 pub struct Source {
     /// The folder that all paths are relative to; in a diff a temporary one, which goes with this value.
     pub root: PathBuf,
+    /// The folder that was asked for; in a diff the one in the repository.
+    pub origin: PathBuf,
     /// The files, sorted by path.
     pub files: Vec<FileFact>,
     /// What was left out, and why.
@@ -46,7 +48,19 @@ pub struct Source {
     /// The commits of a diff.
     pub commits: Option<Commits>,
     /// Holds the files of a diff.
-    _files_of_diff: Option<TempDir>,
+    files_of_diff: Option<TempDir>,
+}
+
+impl Source {
+    /// In a diff, writes the other files of the commit beside the changed ones, for programs that need them; else nothing.
+    ///
+    /// What is over a limit is left out and named in [`skipped`](Self::skipped). Blocks on `git` and the file system.
+    ///
+    /// # Errors
+    /// [`SourceError::Git`] and [`SourceError::Materialise`].
+    pub fn check_out(&mut self) -> Result<(), SourceError> {
+        diff::check_out(self)
+    }
 }
 
 /// The two commits of a diff.
@@ -280,7 +294,8 @@ impl<'a> Gather<'a> {
         self.skipped.sort();
         let (mut files, imports): (Vec<_>, Vec<_>) = self.files.into_iter().unzip();
         imports::link(&mut files, &imports);
-        Source { root, files, skipped: self.skipped, commits: None, _files_of_diff: None }
+        let origin = root.clone();
+        Source { root, origin, files, skipped: self.skipped, commits: None, files_of_diff: None }
     }
 }
 

@@ -32,6 +32,8 @@ pub struct Finished {
     pub file: String,
     /// What was looked at.
     pub root: PathBuf,
+    /// The revisions whose changes were looked at.
+    pub range: Option<String>,
     /// How many files.
     pub files: usize,
     /// Its journal.
@@ -174,12 +176,17 @@ impl Finished {
         });
         let skipped = self.skipped_agents.iter();
         Extras {
-            title: format!("Review of {}", self.root.display()),
+            title: self.title(),
             summary: self.facts(),
             failed: failed.collect(),
             skipped_agents: skipped.map(|one| (one.agent.clone(), one.reason.clone())).collect(),
             waterfall: self.picture.clone(),
         }
+    }
+
+    fn title(&self) -> String {
+        let range = self.range.as_ref().map(|range| format!(", {range}"));
+        format!("Review of {}{}", self.root.display(), range.unwrap_or_default())
     }
 
     fn facts(&self) -> Vec<String> {
@@ -209,7 +216,7 @@ impl Finished {
     }
 
     fn summary(&self) -> String {
-        let mut text = format!("Review of {}\n", clean(&self.root.display().to_string()));
+        let mut text = clean(&self.title()) + "\n";
         if let Some(failure) = &self.failure {
             writeln!(text, "\nThe run did not complete: {}", clean(&failure.to_string())).ok();
         }

@@ -45,6 +45,11 @@ impl Files {
         &self.root
     }
 
+    /// The folder that was asked for: the root, but in a diff the one in the repository.
+    pub fn origin(&self) -> &Path {
+        &self.source.origin
+    }
+
     /// What is looked at, sorted by path.
     pub fn list(&self) -> &[FileFact] {
         &self.source.files

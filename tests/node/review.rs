@@ -105,6 +105,32 @@ fn a_diff_is_reviewed_where_it_changed_something() {
 }
 
 #[test]
+fn a_program_that_looks_at_a_diff_finds_the_whole_commit_and_the_report_names_the_repository() {
+    let place = Place::new(&[("a.md", "one\n"), ("tool.conf", "rule\n"), ("other.md", "x\n")]);
+    place.git(&["init", "--quiet"]);
+    place.git(&["add", "."]);
+    place.git(&["commit", "--quiet", "-m", "one"]);
+    fs::write(place.path("tree/a.md"), "one\ntwo\n").unwrap();
+    place.git(&["commit", "--quiet", "-a", "-m", "two"]);
+    fs::write(place.path("tree/tool.conf"), "another rule\n").unwrap();
+    let script = r#"for f in a.md other.md; do echo "$f:1: $(cat tool.conf)"; echo "$f:2: $(cat tool.conf)"; done"#;
+    let agent = format!(
+        "command = [\"sh\", \"-c\", {script:?}], reads = \"lines\", whole = true, accepts = \"*.md\""
+    );
+    place.run_file(&[("tool", &agent)], "");
+    let range = ["--set", "map_reduce.review.split.diff=HEAD~1..HEAD"];
+    let (code, document) = place.run_json(&range);
+    assert_eq!(code, 0, "{document}");
+    assert_eq!(findings(&document), ["a.md:2 tool"], "only the line that changed");
+    assert_eq!(document["report"]["findings"][0]["message"], "rule", "as it was committed");
+    let tree = fs::canonicalize(place.path("tree")).unwrap();
+    assert_eq!(document["root"], tree.to_str().unwrap());
+    let ended = place.run(&[&["run", "run.toml"], &range[..]].concat());
+    let title = format!("Review of {}, HEAD~1..HEAD", tree.display());
+    assert!(ended.out.contains(&title), "{ended:?}");
+}
+
+#[test]
 fn every_command_says_what_it_is_for() {
     let place = Place::new(&[]);
     let checks: [(&[&str], &str); 7] = [

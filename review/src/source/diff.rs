@@ -4,7 +4,8 @@ use std::path::{Component, Path};
 
 use super::git::{self, GitError};
 use super::{Commits, Gather, Measured, Source, SourceError, reason_to_skip, too_large};
-use crate::limits::{FILE_BYTES_MAX, REVISION_BYTES_MAX};
+use crate::Skipped;
+use crate::limits::{CHECKOUT_BYTES_MAX, FILE_BYTES_MAX, FILES_MAX, REVISION_BYTES_MAX};
 
 /// Bytes of files that are asked of one `git` command.
 const BATCH_BYTES_MAX: u64 = 32 * 1024 * 1024;
@@ -12,23 +13,83 @@ const BATCH_BYTES_MAX: u64 = 32 * 1024 * 1024;
 /// Lists the files of `A..B` below a folder of a repository.
 pub(super) fn list(path: &Path, range: &str) -> Result<Source, SourceError> {
     let missing = |source| SourceError::Missing { path: path.to_owned(), source };
-    let folder = path.canonicalize().map_err(missing)?;
-    if !folder.is_dir() {
-        return Err(SourceError::NoRepository { path: path.to_owned() });
-    }
+    let whole = path.canonicalize().map_err(missing)?;
+    let (folder, only) = match (whole.is_dir(), whole.parent(), whole.file_name()) {
+        (false, Some(parent), Some(name)) => (parent.to_owned(), Some(name.as_encoded_bytes())),
+        _ => (whole.clone(), None),
+    };
     let commits = resolve(path, &folder, range)?;
     let mut changes = changes(&folder, &commits).map_err(SourceError::Git)?;
+    changes.retain(|change| only.is_none_or(|name| change.path == name));
     let mut gather = Gather::new(path);
     let files = keep_plain(&mut gather, &folder, &mut changes)?;
     let temporary = tempfile::Builder::new()
         .prefix("review-")
         .tempdir()
         .map_err(|source| SourceError::Materialise { path: std::env::temp_dir(), source })?;
+    let prefix =
+        git::run(&folder, &["rev-parse", "--show-prefix"], &[]).map_err(SourceError::Git)?;
+    let root = temporary.path().join(String::from_utf8_lossy(&prefix).trim_end_matches('\n'));
+    std::fs::create_dir_all(&root)
+        .map_err(|source| SourceError::Materialise { path: root.clone(), source })?;
     for batch in batches(files) {
-        materialise(&mut gather, &folder, temporary.path(), batch)?;
+        materialise(&mut gather, &folder, &root, batch)?;
     }
-    let root = temporary.path().to_owned();
-    Ok(Source { commits: Some(commits), _files_of_diff: Some(temporary), ..gather.finish(root) })
+    let source = gather.finish(root);
+    Ok(Source { origin: folder, commits: Some(commits), files_of_diff: Some(temporary), ..source })
+}
+
+/// Writes all plain files of the second commit, so that programs find what they need besides the changed files.
+///
+/// Links are left out, since they may lead anywhere.
+pub(super) fn check_out(source: &mut Source) -> Result<(), SourceError> {
+    let (Some(commits), Some(temporary)) = (&source.commits, &source.files_of_diff) else {
+        return Ok(());
+    };
+    let arguments = ["ls-tree", "-r", "-z", "-l", "--full-tree", &commits.to];
+    let listing = git::run(&source.origin, &arguments, &[]).map_err(SourceError::Git)?;
+    let (files, large): (Vec<_>, Vec<_>) =
+        parse_tree(&listing).partition(|file| file.bytes <= BATCH_BYTES_MAX);
+    let bytes: u64 = files.iter().map(|file| file.bytes).sum();
+    if files.len() > FILES_MAX || bytes > CHECKOUT_BYTES_MAX {
+        let reason = format!(
+            "the commit has {} files of {bytes} bytes, over the limit of {FILES_MAX} files and {CHECKOUT_BYTES_MAX} bytes: programs see only those that changed",
+            files.len()
+        );
+        source.skipped.push(Skipped { file: ".".to_owned(), reason });
+        source.skipped.sort();
+        return Ok(());
+    }
+    for batch in batches(files) {
+        let output = contents(&source.origin, &batch)?;
+        let mut rest = output.as_slice();
+        for file in batch {
+            write(temporary.path(), &file, next_content(&mut rest, &file)?)?;
+        }
+    }
+    source.skipped.extend(large.into_iter().map(|file| {
+        let reason = format!("has {} bytes: programs do not see it", file.bytes);
+        Skipped { file: file.path, reason }
+    }));
+    source.skipped.sort();
+    Ok(())
+}
+
+/// Reads `mode SP type SP blob SP size TAB path NUL`, again and again; only plain files whose path leads nowhere else.
+fn parse_tree(listing: &[u8]) -> impl Iterator<Item = Plain> {
+    listing.split(|byte| *byte == 0).filter_map(|entry| {
+        let (facts, path) = std::str::from_utf8(entry).ok()?.split_once('\t')?;
+        let mut words = facts.split_ascii_whitespace();
+        let (mode, blob, size) = (words.next()?, words.nth(1)?, words.next()?);
+        let plain = mode.starts_with("100") && is_inside(path);
+        plain.then_some(Plain {
+            path: path.to_owned(),
+            blob: blob.to_owned(),
+            bytes: size.parse().ok()?,
+            executable: mode == "100755",
+            lines: Vec::new(),
+        })
+    })
 }
 
 /// Finds the two commits that a range names.
@@ -86,12 +147,14 @@ fn split(range: &str) -> Result<(&str, &str, bool), SourceError> {
     Ok((head("HEAD", from), head("HEAD", to), merge_base))
 }
 
-/// A file that was added or modified.
+/// A file that was added, modified or renamed, or that was something else before.
 #[derive(Debug)]
 struct Change {
     path: Vec<u8>,
     mode: String,
     blob: String,
+    /// Patches that git prints for it: two, if it was something else before.
+    patches: usize,
     lines: Vec<(u32, u32)>,
 }
 
@@ -100,18 +163,13 @@ struct Plain {
     path: String,
     blob: String,
     bytes: u64,
+    executable: bool,
     lines: Vec<(u32, u32)>,
 }
 
 fn changes(folder: &Path, commits: &Commits) -> Result<Vec<Change>, GitError> {
-    let options = [
-        "--relative",
-        "--no-renames",
-        "--diff-filter=AM",
-        "--no-ext-diff",
-        "--no-textconv",
-        "--no-color",
-    ];
+    let options =
+        ["--relative", "-M", "--diff-filter=AMTR", "--no-ext-diff", "--no-textconv", "--no-color"];
     let diff = |how: &[&str]| {
         let arguments: Vec<&str> = ["diff"]
             .iter()
@@ -124,18 +182,21 @@ fn changes(folder: &Path, commits: &Commits) -> Result<Vec<Change>, GitError> {
     };
     let mut changes = parse_raw(&diff(&["--raw", "-z", "--no-abbrev"])?)?;
     // the patch names the same files in the same order, so that no quoted path has to be read
-    let sections = parse_patch(&diff(&["--patch", "--unified=0", "--submodule=short"])?);
-    if sections.len() != changes.len() {
-        let what = format!("{} files but {} patches", changes.len(), sections.len());
+    let mut sections = parse_patch(&diff(&["--patch", "--unified=0", "--submodule=short"])?);
+    let expected: usize = changes.iter().map(|change| change.patches).sum();
+    if sections.len() != expected {
+        let what = format!("{} patches where {expected} belong", sections.len());
         return Err(GitError::Garbled { command: "diff", what });
     }
-    for (change, lines) in changes.iter_mut().zip(sections) {
-        change.lines = lines;
+    let mut sections = sections.drain(..);
+    for change in &mut changes {
+        // of two, the first removes what was there before
+        change.lines = sections.by_ref().take(change.patches).last().unwrap_or_default();
     }
     Ok(changes)
 }
 
-/// Reads `:old-mode new-mode old-blob new-blob status NUL path NUL`, again and again.
+/// Reads `:old-mode new-mode old-blob new-blob status NUL path NUL`, again and again; a rename has the old path before.
 fn parse_raw(output: &[u8]) -> Result<Vec<Change>, GitError> {
     let mut fields = output.split(|byte| *byte == 0).filter(|field| !field.is_empty());
     let mut changes = Vec::new();
@@ -144,12 +205,17 @@ fn parse_raw(output: &[u8]) -> Result<Vec<Change>, GitError> {
         let mut words = text.split(' ');
         let garbled =
             || GitError::Garbled { command: "diff", what: text.chars().take(200).collect() };
-        let (Some(mode), Some(blob)) = (words.nth(1), words.nth(1)) else { return Err(garbled()) };
-        let path = fields.next().ok_or_else(garbled)?;
+        let (Some(mode), Some(blob), Some(status)) = (words.nth(1), words.nth(1), words.next())
+        else {
+            return Err(garbled());
+        };
+        let renamed = usize::from(status.starts_with('R'));
+        let path = fields.nth(renamed).ok_or_else(garbled)?;
         changes.push(Change {
             path: path.to_owned(),
             mode: mode.to_owned(),
             blob: blob.to_owned(),
+            patches: if status == "T" { 2 } else { 1 },
             lines: Vec::new(),
         });
     }
@@ -196,7 +262,9 @@ fn keep_plain(
         match reason {
             Some(reason) => gather.skip(shown, reason)?,
             None => {
-                plain.push(Plain { path: shown, blob: change.blob, bytes: 0, lines: change.lines });
+                let executable = change.mode == "100755";
+                let (blob, lines) = (change.blob, change.lines);
+                plain.push(Plain { path: shown, blob, bytes: 0, executable, lines });
             }
         }
     }
@@ -250,29 +318,52 @@ fn materialise(
     root: &Path,
     batch: Vec<Plain>,
 ) -> Result<(), SourceError> {
-    let wanted: String = batch.iter().map(|file| format!("{}\n", file.blob)).collect();
-    let output = git::run(folder, &["cat-file", "--batch=%(objectsize)"], wanted.as_bytes())
-        .map_err(SourceError::Git)?;
+    let output = contents(folder, &batch)?;
     let mut rest = output.as_slice();
     for file in batch {
-        let bytes = next_object(&mut rest).ok_or_else(|| {
-            SourceError::Git(GitError::Garbled {
-                command: "cat-file",
-                what: format!("no content of {}", file.path),
-            })
-        })?;
+        let bytes = next_content(&mut rest, &file)?;
         if let Some(reason) = reason_to_skip(bytes) {
             gather.skip(file.path, reason)?;
             continue;
         }
-        let path = root.join(&file.path);
-        let written = path
-            .parent()
-            .map_or(Ok(()), std::fs::create_dir_all)
-            .and_then(|()| std::fs::write(&path, bytes));
-        written.map_err(|source| SourceError::Materialise { path, source })?;
+        write(root, &file, bytes)?;
         gather.add(Measured::new(file.path, bytes, Some(file.lines)))?;
     }
+    Ok(())
+}
+
+/// The contents of some files, one after the other.
+fn contents(folder: &Path, batch: &[Plain]) -> Result<Vec<u8>, SourceError> {
+    let wanted: String = batch.iter().map(|file| format!("{}\n", file.blob)).collect();
+    git::run(folder, &["cat-file", "--batch=%(objectsize)"], wanted.as_bytes())
+        .map_err(SourceError::Git)
+}
+
+fn next_content<'a>(rest: &mut &'a [u8], file: &Plain) -> Result<&'a [u8], SourceError> {
+    next_object(rest).ok_or_else(|| {
+        let what = format!("no content of {}", file.path);
+        SourceError::Git(GitError::Garbled { command: "cat-file", what })
+    })
+}
+
+fn write(root: &Path, file: &Plain, bytes: &[u8]) -> Result<(), SourceError> {
+    let path = root.join(&file.path);
+    let written = path
+        .parent()
+        .map_or(Ok(()), std::fs::create_dir_all)
+        .and_then(|()| std::fs::write(&path, bytes))
+        .and_then(|()| if file.executable { make_executable(&path) } else { Ok(()) });
+    written.map_err(|source| SourceError::Materialise { path, source })
+}
+
+#[cfg(unix)]
+fn make_executable(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755))
+}
+
+#[cfg(not(unix))]
+fn make_executable(_: &Path) -> std::io::Result<()> {
     Ok(())
 }
 

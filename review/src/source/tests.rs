@@ -145,6 +145,45 @@ fn a_diff_of_a_folder_is_relative_to_it() {
 }
 
 #[test]
+fn a_diff_of_one_file_is_that_file_alone() {
+    let repository = repository();
+    let source = listed(&repository.path().join("s/a.rs"), Some("HEAD~1..HEAD")).unwrap();
+    assert_eq!(paths(&source), ["a.rs"]);
+    assert_eq!(source.origin, repository.path().join("s").canonicalize().unwrap());
+    assert!(
+        listed(&repository.path().join("e.rs"), Some("HEAD~1..HEAD")).unwrap().files.is_empty()
+    );
+}
+
+#[test]
+fn a_diff_has_the_changed_lines_of_renamed_files_and_files_that_were_links() {
+    let repository = repository();
+    git(repository.path(), &["mv", "s/a.rs", "s/z.rs"]);
+    std::fs::write(repository.path().join("s/z.rs"), "one\nTWO\nthree\nfour\nFIVE\n").unwrap();
+    std::fs::remove_file(repository.path().join("l")).unwrap();
+    std::fs::write(repository.path().join("l"), "plain\nnow\n").unwrap();
+    std::fs::write(repository.path().join("e.rs"), "same\nmore\n").unwrap();
+    commit(repository.path(), "third");
+    let source = listed(repository.path(), Some("HEAD~1..HEAD")).unwrap();
+    assert_eq!(paths(&source), ["e.rs", "l", "s/z.rs"]);
+    let changed: Vec<_> = source.files.iter().map(|file| file.changed.clone().unwrap()).collect();
+    assert_eq!(changed, [vec![(2, 2)], vec![(1, 2)], vec![(5, 5)]]);
+}
+
+#[test]
+fn the_whole_commit_is_written_for_programs_below_and_above_the_folder() {
+    let repository = repository();
+    let mut source = listed(&repository.path().join("s"), Some("HEAD~1..HEAD")).unwrap();
+    let above = source.root.parent().unwrap().to_owned();
+    assert!(!above.join("e.rs").exists());
+    source.check_out().unwrap();
+    assert_eq!(std::fs::read(above.join("e.rs")).unwrap(), b"same\n");
+    assert_eq!(std::fs::read(above.join("d.bin")).unwrap(), b"\0\0");
+    assert!(!above.join("l").exists(), "a link may lead anywhere");
+    assert_eq!((paths(&source), skipped(&source)), (vec!["a.rs"], vec![]));
+}
+
+#[test]
 fn a_diff_shows_the_files_of_the_commit_not_of_the_folder() {
     let repository = repository();
     std::fs::write(repository.path().join("s/a.rs"), "edited\n").unwrap();
