@@ -28,21 +28,22 @@ fn skipped(source: &Source) -> Vec<(&str, &str)> {
 }
 
 #[test]
-fn files_are_listed_in_order_without_what_is_ignored_or_hidden() {
+fn files_are_listed_in_order_without_what_is_ignored() {
     let folder = tree(&[
         (".gitignore", b"out/\n*.log\n"),
         ("b.rs", b"if a {}"),
         ("a/c.py", b"import d"),
         ("out/x.rs", b""),
         ("e.log", b""),
-        (".hidden/y.rs", b""),
+        (".ci/y.yml", b""),
+        (".hg/store.py", b""),
         (".env", b"A=b"),
     ]);
     let source = listed(folder.path(), None).unwrap();
-    assert_eq!(paths(&source), [".env", "a/c.py", "b.rs"]);
+    assert_eq!(paths(&source), [".ci/y.yml", ".env", ".gitignore", "a/c.py", "b.rs"]);
     assert_eq!(source.skipped, []);
     assert_eq!(
-        (source.files[2].kind.as_str(), source.files[2].bytes, source.files[2].complexity),
+        (source.files[4].kind.as_str(), source.files[4].bytes, source.files[4].complexity),
         ("rust", 7, 2)
     );
     assert!(source.files.iter().all(|file| file.changed.is_none()));
@@ -52,8 +53,26 @@ fn files_are_listed_in_order_without_what_is_ignored_or_hidden() {
 fn a_folder_that_git_ignores_is_reviewed_when_it_is_asked_for() {
     let folder =
         tree(&[(".gitignore", b"/target\n"), ("target/cache/p/src/a.rs", b""), ("b.rs", b"")]);
-    assert_eq!(paths(&listed(folder.path(), None).unwrap()), ["b.rs"]);
+    assert_eq!(paths(&listed(folder.path(), None).unwrap()), [".gitignore", "b.rs"]);
     assert_eq!(paths(&listed(&folder.path().join("target/cache/p"), None).unwrap()), ["src/a.rs"]);
+}
+
+#[test]
+fn what_git_tracks_is_reviewed_though_it_is_ignored_or_hidden() {
+    let folder = tree(&[
+        (".gitignore", b"out/\n"),
+        (".github/workflows/ci.yml", b"on: push\n"),
+        ("out/kept.rs", b"fn a() {}"),
+        ("out/gone.rs", b"fn a() {}"),
+    ]);
+    git(folder.path(), &["init", "-q"]);
+    git(folder.path(), &["add", "-f", "."]);
+    std::fs::write(folder.path().join("out/new.rs"), "").unwrap();
+    std::fs::remove_file(folder.path().join("out/gone.rs")).unwrap();
+    let source = listed(folder.path(), None).unwrap();
+    assert_eq!(paths(&source), [".github/workflows/ci.yml", ".gitignore", "out/kept.rs"]);
+    assert_eq!(skipped(&source), []);
+    assert_eq!(paths(&listed(&folder.path().join("out"), None).unwrap()), ["kept.rs", "new.rs"]);
 }
 
 #[test]

@@ -1,5 +1,6 @@
-//! The files below a folder, as `.gitignore` lets them be seen.
+//! The files below a folder, as `.gitignore` lets them be seen, and those that git tracks in spite of it.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,11 +8,12 @@ use std::sync::{Mutex, PoisonError};
 
 use ignore::{DirEntry, WalkBuilder};
 
+use super::git::{self, GitError};
 use super::{Gather, Measured, Source, SourceError, read};
 use crate::limits::{DIRECTORY_DEPTH_MAX, SOURCE_BYTES_MAX};
 
-/// Hidden files that are reviewed all the same, because they are where secrets lie.
-const HIDDEN_FILES: &[&str] = &[".env", ".npmrc", ".netrc", ".pypirc"];
+/// Where version control keeps what is its own.
+const VERSION_CONTROL: &[&str] = &[".git", ".hg", ".jj", ".svn"];
 
 /// Lists a folder or one file.
 pub(super) fn list(path: &Path, threads: NonZeroUsize) -> Result<Source, SourceError> {
@@ -49,10 +51,40 @@ fn folder(path: &Path, root: &Path, threads: NonZeroUsize) -> Result<Source, Sou
             Err(error) => gather.skip(place_of(&error, root), error_text(&error))?,
         }
     }
+    match tracked_though_ignored(root) {
+        Ok(tracked) => {
+            let known: BTreeSet<String> = files.iter().cloned().collect();
+            files.extend(tracked.into_iter().filter(|path| !known.contains(path)));
+        }
+        Err(error) => gather.skip(
+            ".",
+            format!("files that are tracked in spite of .gitignore are not known: {error}"),
+        )?,
+    }
     for file in all_measured(root, files, threads) {
         take(&mut gather, file)?;
     }
     Ok(gather.finish(root.to_owned()))
+}
+
+/// The files below a folder that `.gitignore` names but git tracks; none outside a repository.
+fn tracked_though_ignored(root: &Path) -> Result<Vec<String>, GitError> {
+    if !root.ancestors().any(|folder| folder.join(".git").exists()) {
+        return Ok(Vec::new());
+    }
+    let arguments = ["ls-files", "-z", "--cached", "--ignored", "--exclude-standard"];
+    let listed = git::run(root, &arguments, &[])?;
+    let paths = listed.split(|byte| *byte == 0).filter(|path| !path.is_empty());
+    let paths = paths.filter_map(|path| std::str::from_utf8(path).ok());
+    Ok(paths.filter(|path| is_below(root, path)).map(str::to_owned).collect())
+}
+
+/// Tells whether a path is there, is no folder and is reached through no link out of the root.
+fn is_below(root: &Path, path: &str) -> bool {
+    let full = root.join(path);
+    let parent = full.parent().and_then(|parent| parent.canonicalize().ok());
+    parent.is_some_and(|parent| parent.starts_with(root))
+        && full.symlink_metadata().is_ok_and(|metadata| !metadata.is_dir())
 }
 
 /// What is to be read of an entry; what is not is skipped with its reason.
@@ -129,10 +161,7 @@ fn take(gather: &mut Gather<'_>, file: Read) -> Result<(), SourceError> {
 }
 
 fn is_visible(entry: &DirEntry) -> bool {
-    let name = entry.file_name().to_string_lossy();
-    let secrets = HIDDEN_FILES.iter().any(|hidden| name.starts_with(hidden));
-    let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());
-    entry.depth() == 0 || !name.starts_with('.') || (secrets && !is_folder)
+    entry.depth() == 0 || !VERSION_CONTROL.iter().any(|own| entry.file_name() == *own)
 }
 
 /// A relative path with `/`, if it is valid UTF-8.
