@@ -42,14 +42,18 @@ fn a_run_that_was_killed_goes_on_where_it_was() {
     assert_eq!(findings(&undisturbed).len(), PARTS);
     drop(pipe);
     let dice = SeededRandom::new(20_251_122);
+    let mut killed = 0;
     for round in 0..10 {
         let lines = 1 + dice.below(PARTS as u64 - 1);
-        disturbed(&undisturbed, lines)
+        killed += disturbed(&undisturbed, lines)
+            .map(u32::from)
             .unwrap_or_else(|why| panic!("round {round}, killed at line {lines}: {why}"));
     }
+    assert!(killed >= 5, "only {killed} of 10 were killed before their end");
 }
 
-fn disturbed(undisturbed: &Value, lines: u64) -> Result<(), String> {
+/// Kills a run after so many lines and resumes it; false if it had ended before.
+fn disturbed(undisturbed: &Value, lines: u64) -> Result<bool, String> {
     let (place, pipe) = place();
     let running = place.start(&["run", "run.toml"]);
     for _ in 0..lines {
@@ -58,7 +62,7 @@ fn disturbed(undisturbed: &Value, lines: u64) -> Result<(), String> {
     running.signal(Signal::KILL);
     let ended = running.end();
     if ended.code == 0 {
-        return Ok(());
+        return Ok(false);
     }
     pipe.drain();
     let before = log(&place);
@@ -94,7 +98,7 @@ fn disturbed(undisturbed: &Value, lines: u64) -> Result<(), String> {
     if twice.len() > 2 || names.len() != work.len() || work.len() as u64 != units {
         return Err(format!("run twice: {twice:?}; recorded {} of {units}", work.len()));
     }
-    Ok(())
+    Ok(true)
 }
 
 #[test]

@@ -28,6 +28,8 @@ use synod_actors::{
     system::AgentSystem,
 };
 
+use crate::until;
+
 const MINUTE: Duration = Duration::from_secs(60);
 
 fn system() -> AgentSystem {
@@ -124,15 +126,6 @@ fn scribe_with(system: &AgentSystem, spawn: Spawn) -> (Addr<Msg>, Lines) {
     let heard = Arc::clone(&lines);
     let birth = move || Scribe { heard: Arc::clone(&heard), kept: Vec::new(), voice: None };
     (system.node().spawn(spawn, birth), lines)
-}
-
-async fn until(what: &str, holds: impl Fn() -> bool) {
-    let wait = async {
-        while !holds() {
-            tokio::task::yield_now().await;
-        }
-    };
-    assert!(tokio::time::timeout(Duration::from_secs(10), wait).await.is_ok(), "{what}");
 }
 
 /// An agent that answers with what it heard.

@@ -13,6 +13,8 @@ use runtime::{
 use serde_json::json;
 use synod_actors::{agent::CallContext, system::AgentSystem};
 
+use crate::until;
+
 const MINUTE: Duration = Duration::from_secs(60);
 
 type Heard = Arc<Mutex<Vec<u64>>>;
@@ -22,15 +24,6 @@ fn number(received: &Received) -> Option<u64> {
         Received::Event(event) => event.read().ok(),
         Received::Missed(_) => None,
     }
-}
-
-async fn until(what: &str, holds: impl Fn() -> bool) {
-    let wait = async {
-        while !holds() {
-            tokio::task::yield_now().await;
-        }
-    };
-    assert!(tokio::time::timeout(Duration::from_secs(10), wait).await.is_ok(), "{what}");
 }
 
 /// An agent that writes down each number that it is given, and fails at 13.

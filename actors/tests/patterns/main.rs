@@ -20,3 +20,14 @@ mod gates;
 mod map_reduce;
 mod resume;
 mod simulated;
+
+/// Waits until `holds`, and fails when it does not hold soon.
+async fn until(what: &str, holds: impl Fn() -> bool) {
+    let wait = async {
+        while !holds() {
+            tokio::task::yield_now().await;
+        }
+    };
+    let soon = std::time::Duration::from_secs(10);
+    assert!(tokio::time::timeout(soon, wait).await.is_ok(), "{what} does not hold");
+}

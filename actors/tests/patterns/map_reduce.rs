@@ -23,6 +23,8 @@ use synod_actors::{
     system::AgentSystem,
 };
 
+use crate::until;
+
 const MINUTE: Duration = Duration::from_secs(60);
 
 fn system() -> AgentSystem {
@@ -83,6 +85,16 @@ async fn one_poison_part_of_two_hundred_costs_itself_alone() {
     );
     assert!(failed.error.contains("no thirteen"), "{}", failed.error);
     assert_eq!((done.tally.done, done.tally.retries), (199, 2));
+    // Each attempt crashed another instance, and each was started again.
+    let restarts = || -> Vec<u32> {
+        let instances = system.graph().actors.into_iter();
+        instances
+            .filter(|actor| actor.name.starts_with("agent/careful/"))
+            .map(|a| a.restarts)
+            .collect()
+    };
+    until("three instances were restarted", || restarts().iter().sum::<u32>() == 3).await;
+    assert_eq!(restarts().into_iter().max(), Some(1), "{:?}", restarts());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -88,10 +88,11 @@ async fn it_drops_an_outbox_whose_journal_never_syncs_and_says_that_it_is_not_au
     assert_eq!(soon(actor.stopped()).await, ExitReason::Cancelled);
     assert_eq!(soon(target.stopped()).await, ExitReason::Cancelled);
     assert!(!log.has("an effect") && !log.has("queued"), "{:?}", log.lines());
-    let waits = tokio::spawn(halted);
-    until("it waits for its audit alone", || node.pending_timers() == 1).await;
-    clock.advance(EMERGENCY_WAIT);
-    let halted = soon(waits).await.unwrap();
+    let passes = async {
+        until("it waits for its audit alone", || node.pending_timers() == 1).await;
+        clock.advance(EMERGENCY_WAIT);
+    };
+    let (halted, ()) = soon(async { tokio::join!(halted, passes) }).await;
     assert!(halted.is_quiet(), "{halted:?}");
     assert_eq!((halted.took, halted.audit), (EMERGENCY_WAIT, Audit::Unknown));
     assert_eq!(journal.held(), 2, "the audit's record may become durable yet");
@@ -116,10 +117,11 @@ async fn whoever_hangs_is_named_and_nobody_waits_for_them_any_more() {
     let release = blocked(&root).await;
     let halted = node.emergency_stop(&privilege, "a test", "they hang").unwrap();
     assert_eq!(soon(child.stopped()).await, ExitReason::Cancelled);
-    let waits = tokio::spawn(halted);
-    until("it waits", || node.pending_timers() == 1).await;
-    clock.advance(EMERGENCY_WAIT);
-    let halted = soon(waits).await.unwrap();
+    let passes = async {
+        until("it waits", || node.pending_timers() == 1).await;
+        clock.advance(EMERGENCY_WAIT);
+    };
+    let (halted, ()) = soon(async { tokio::join!(halted, passes) }).await;
     assert_eq!(halted.alive, ["root".into()]);
     assert_eq!((halted.tasks, halted.is_quiet()), (1, false), "the one that blocks a thread");
     assert!(root.is_stopped(), "its address is closed");
