@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use actors::limits::{CANCELLED_REDUCE_WAIT, QUIESCENCE_WAIT};
 use runtime::limits::JOURNAL_RECORD_BYTES_MAX;
 
 /// The JSON of one agent's review of one part, in bytes; findings beyond it are counted, not kept.
@@ -42,6 +43,15 @@ pub const DRAIN_WAIT: &str = "10s";
 
 /// The time that a cancelled run has to end before the program ends without it.
 pub const CANCEL_WAIT: Duration = Duration::from_millis(1_400);
+
+/// The time within which the program ends after Ctrl-C, as it is promised.
+pub const CANCELLED_WAIT: Duration = Duration::from_secs(2);
+
+/// What of that is left for the result, if whoever reads it keeps up.
+pub const SHOW_WAIT: Duration = Duration::from_millis(250);
+
+/// The time that the last words of a program have where nobody reads them.
+pub const SAY_WAIT: Duration = Duration::from_millis(100);
 
 /// The time that `synod cancel` waits for the end of a run.
 pub const CANCEL_ANSWER_WAIT: Duration = Duration::from_secs(10);
@@ -107,5 +117,13 @@ pub const TERMINAL_COLUMNS_MAX: usize = 1_000;
 /// Lines of a terminal that are drawn on.
 pub const TERMINAL_ROWS_MAX: usize = 1_000;
 
+const _: () = assert!(
+    QUIESCENCE_WAIT.as_millis() + CANCELLED_REDUCE_WAIT.as_millis() < CANCEL_WAIT.as_millis()
+);
+const _: () = assert!(
+    CANCEL_WAIT.as_millis() + SHOW_WAIT.as_millis() + STOP_WAIT.as_millis()
+        < CANCELLED_WAIT.as_millis()
+);
+const _: () = assert!(SAY_WAIT.as_millis() <= SHOW_WAIT.as_millis());
 const _: () = assert!(ANSWER_BYTES_MAX < JOURNAL_RECORD_BYTES_MAX);
 const _: () = assert!(REQUEST_RECORD_BYTES < JOURNAL_RECORD_BYTES_MAX);

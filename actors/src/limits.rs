@@ -114,10 +114,13 @@ pub const ATTEMPT_TIMEOUT_DEFAULT: Duration = Duration::from_secs(300);
 pub const RUN_DEADLINE_DEFAULT: Duration = Duration::from_secs(3600);
 
 /// The time that cancelled attempts have to end before the run ends without them.
-pub const QUIESCENCE_WAIT: Duration = Duration::from_secs(1);
+pub const QUIESCENCE_WAIT: Duration = Duration::from_millis(400);
 
 /// The time that the results of a run which ended early have to be put together.
 pub const PARTIAL_REDUCE_WAIT: Duration = Duration::from_secs(2);
+
+/// The time that those of a cancelled run have, for which somebody waits.
+pub const CANCELLED_REDUCE_WAIT: Duration = Duration::from_millis(900);
 
 /// Retries of one run that wait at the roster at a time; further ones wait in the run.
 pub const RETRIES_ASKED_MAX: usize = 64;
@@ -146,5 +149,6 @@ pub const ACCEPT_WAIT: Duration = Duration::from_secs(5);
 /// How soon an agent's call is ended that whoever asked has given up.
 pub const GIVEN_UP_LOOK: Duration = Duration::from_millis(100);
 
+const _: () = assert!(CANCELLED_REDUCE_WAIT.as_millis() <= PARTIAL_REDUCE_WAIT.as_millis());
 const _: () = assert!(SPLIT_RECORD_BYTES < DATUM_BYTES_MAX);
 const _: () = assert!(FAILED_RECORD_BYTES + 4 * ERROR_BYTES_MAX < DATUM_BYTES_MAX);

@@ -104,7 +104,7 @@ pub struct Resume {
 }
 
 /// How the result of a run is shown.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct View {
     /// Prints one JSON document on standard output and nothing else
     #[arg(long, conflicts_with = "report")]

@@ -3,9 +3,11 @@
 //! # Invariants
 //! - The folder of runs is its owner's alone (mode 0700), whatever the umask is.
 //! - A run that did not end is never removed.
+//! - A journal has its name only when the run's request is in it. Until then it has another, which no command looks at, and whoever
+//!   makes it has the folder locked: what is found while nobody has it locked is what killed processes left behind.
 
 use std::{
-    fs::{self, DirBuilder, Permissions},
+    fs::{self, DirBuilder, File, Permissions, TryLockError},
     io,
     os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::{Path, PathBuf},
@@ -73,6 +75,62 @@ impl Folder {
         self.0.join(format!("{run}.redb"))
     }
 
+    /// Gives the file in which a run's journal is made.
+    pub fn unfinished(&self, run: RunId) -> PathBuf {
+        self.0.join(format!("{run}.new"))
+    }
+
+    /// Keeps others from sweeping away what is being made for a run, until what it gives is dropped.
+    ///
+    /// Waits while another process sweeps, which takes a moment.
+    ///
+    /// # Errors
+    /// [`FolderError::Io`] when the folder cannot be locked.
+    pub fn begin(&self) -> Result<File, FolderError> {
+        let lock = || -> io::Result<File> {
+            let folder = File::open(&self.0)?;
+            folder.lock_shared()?;
+            Ok(folder)
+        };
+        lock().map_err(|source| FolderError::Io { path: self.0.clone(), source })
+    }
+
+    /// Gives a run's journal its name, durably, once the run's request is durable in it.
+    ///
+    /// # Errors
+    /// [`FolderError::Io`] when it cannot be renamed.
+    pub fn finish(&self, run: RunId) -> Result<(), FolderError> {
+        let rename = || -> io::Result<()> {
+            fs::rename(self.unfinished(run), self.journal(run))?;
+            File::open(&self.0)?.sync_all()
+        };
+        rename().map_err(|source| FolderError::Io { path: self.0.clone(), source })
+    }
+
+    /// Removes what killed processes left behind: journals without a request, and sockets that nobody serves.
+    ///
+    /// Does nothing while another process begins a run; the next sweep comes soon enough.
+    pub fn sweep(&self) {
+        let sweep = || -> io::Result<()> {
+            let folder = File::open(&self.0)?;
+            match folder.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Ok(()),
+                Err(TryLockError::Error(error)) => return Err(error),
+            }
+            for entry in fs::read_dir(&self.0)? {
+                let path = entry?.path();
+                if is_left_behind(&path) {
+                    remove(&path);
+                }
+            }
+            Ok(())
+        };
+        if let Err(error) = sweep() {
+            tracing::debug!(path = %self.0.display(), %error, "the folder of runs is not swept");
+        }
+    }
+
     /// Gives the socket of a run.
     pub fn socket(&self, run: RunId) -> PathBuf {
         self.0.join(format!("{run}.sock"))
@@ -123,22 +181,33 @@ impl Folder {
         for run in self.runs()?.into_iter().skip(RUNS_KEPT) {
             let ended = history::is_ended(&self.journal(run), run);
             if ended && !control::is_running(&self.socket(run)) {
-                self.remove(run);
+                remove(&self.socket(run));
+                remove(&self.journal(run));
             }
         }
         Ok(())
     }
+}
 
-    fn remove(&self, run: RunId) {
-        for path in [self.socket(run), self.journal(run)] {
-            match fs::remove_file(&path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    tracing::warn!(path = %path.display(), %error, "an old run cannot be removed");
-                }
-                Ok(()) | Err(_) => {}
-            }
+fn remove(path: &Path) {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            tracing::warn!(path = %path.display(), %error, "what is left of a run cannot be removed");
         }
+        Ok(()) | Err(_) => {}
     }
+}
+
+/// Tells whether a file is of a run that a killed process began; the folder is locked, so that nobody makes one now.
+fn is_left_behind(path: &Path) -> bool {
+    let is_run = path.file_stem().and_then(|stem| stem.to_str()?.parse::<RunId>().ok()).is_some();
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    is_run
+        && match extension {
+            Some("new") => true,
+            Some("sock") => !control::is_running(path),
+            Some(_) | None => false,
+        }
 }
 
 /// The user's own place, as the XDG base directory specification has it.
@@ -191,5 +260,26 @@ mod tests {
         assert!(folder.runs().unwrap().is_empty());
         folder.prune().unwrap();
         assert!(folder.0.join("notes.redb").exists());
+    }
+
+    #[test]
+    fn what_killed_processes_left_behind_is_no_run_and_is_swept_away() {
+        let (_place, folder) = folder_with(&[1]);
+        let (begun, left, kept) = (RunId::from_u128(2), RunId::from_u128(3), RunId::from_u128(1));
+        fs::write(folder.unfinished(begun), "").unwrap();
+        fs::write(folder.0.join("notes.new"), "").unwrap();
+        drop(std::os::unix::net::UnixListener::bind(folder.socket(left)).unwrap());
+        let _served = std::os::unix::net::UnixListener::bind(folder.socket(kept)).unwrap();
+        assert_eq!(folder.find("last").unwrap(), kept);
+
+        let beginning = folder.begin().unwrap();
+        folder.sweep();
+        assert!(folder.unfinished(begun).exists(), "somebody begins a run");
+        drop(beginning);
+
+        folder.sweep();
+        assert!(!folder.unfinished(begun).exists() && !folder.socket(left).exists());
+        assert!(folder.socket(kept).exists() && folder.0.join("notes.new").exists());
+        assert_eq!(folder.runs().unwrap(), [kept]);
     }
 }

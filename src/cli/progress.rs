@@ -25,6 +25,8 @@ pub struct Progress {
     agents: BTreeMap<String, Count>,
     shares: Option<BTreeMap<String, u64>>,
     told: usize,
+    /// The first failures, as they were told.
+    failures: Vec<String>,
     last_line: Moment,
     changed: bool,
 }
@@ -88,6 +90,7 @@ impl Progress {
             agents: BTreeMap::new(),
             shares: None,
             told: 0,
+            failures: Vec::new(),
             last_line: now,
             changed: false,
         }
@@ -152,7 +155,9 @@ impl Progress {
     fn tell_failure(&mut self, agent: &str, part: &str, error: &str) {
         self.told += 1;
         if self.told <= FAILURES_TOLD {
-            self.screen.tell(&format!("failed: {agent}: {part}: {error}"));
+            let line = format!("failed: {agent}: {part}: {error}");
+            self.screen.tell(&line);
+            self.failures.push(line);
         } else if self.told == FAILURES_TOLD + 1 {
             self.screen.tell("failed: more; the report names all");
         }
@@ -163,6 +168,17 @@ impl Progress {
         let agents = self.agents.iter().map(|(agent, count)| format!("{agent}: {}", count.words()));
         let agents: Vec<String> = agents.collect();
         vec![format!("{} pieces of work: {}", self.units, self.total.words()), agents.join("; ")]
+    }
+
+    /// All that is known of the run, in lines: how far it is, then its first failures.
+    pub fn known(&self) -> Vec<String> {
+        let mut known: Vec<String> =
+            self.lines().into_iter().filter(|line| !line.is_empty()).collect();
+        known.extend(self.failures.iter().cloned());
+        if self.told > FAILURES_TOLD {
+            known.push(format!("and {} more failures", self.told - FAILURES_TOLD));
+        }
+        known
     }
 
     /// Draws the bars, or tells a line if the last one is long ago.

@@ -1,6 +1,6 @@
 //! The result of a run, as text, as one JSON document, or as a report in a file.
 
-use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf};
+use std::{borrow::Cow, collections::BTreeMap, fmt::Write as _, path::PathBuf};
 
 use actors::pattern::{FailedPart, FailureKind, Tally};
 use protocol::RunId;
@@ -68,8 +68,8 @@ struct Document<'a> {
     exit_code: u8,
     failure: Option<Why<'a>>,
     millis: u64,
-    root: &'a std::path::Path,
-    journal: &'a std::path::Path,
+    root: Cow<'a, str>,
+    journal: Cow<'a, str>,
     tally: &'a Tally,
     failed_parts: &'a [FailedPart],
     skipped_agents: &'a [SkippedAgent],
@@ -154,8 +154,8 @@ impl Finished {
             exit_code: exit.code(),
             failure: self.failure.as_ref().map(|kind| Why { message: kind.to_string(), kind }),
             millis: self.millis,
-            root: &self.root,
-            journal: &self.journal,
+            root: self.root.to_string_lossy(),
+            journal: self.journal.to_string_lossy(),
             tally: &self.tally,
             failed_parts: &self.failed,
             skipped_agents: &self.skipped_agents,

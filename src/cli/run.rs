@@ -17,49 +17,47 @@ use actors::{
     agent::Launcher,
     pattern::{FailureKind, Outcome, RunError, Tally},
 };
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::PrometheusHandle;
 use protocol::RunId;
 use review::merge::Report;
 use runtime::{
-    clock::{Clock, Random, SystemClock, SystemRandom},
-    engine::{
-        journal::Journal,
-        local::{OpenJournalError, RedbJournal},
-    },
+    clock::SystemClock,
+    engine::journal::Journal,
     events::{Filter, Subscription},
     tasks::{TaskKind, on_thread},
-    telemetry::metrics::{COMMUNICATION, CONSENSUS, Metrics},
 };
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{
     args::{ReportFormat, Resume, Run, View},
-    control::Control,
     exit::Exit,
     folder::Folder,
-    history::{self, HistoryError, Request},
+    history,
     logs::Screen,
-    output::{Failure, tell},
+    opening::{Opened, not_opened, open},
+    output::{Failure, clean, tell},
     picture,
     progress::{Progress, Waiting},
     result::Finished,
+    signals::Signals,
     watch,
 };
 use crate::{
     job::{Cast, Job, catalogue},
-    limits::{CANCEL_WAIT, DISPLAY_EVENTS, DRAW_EVERY, METRIC_SECONDS, STOP_WAIT},
+    limits::{CANCEL_WAIT, DISPLAY_EVENTS, DRAW_EVERY, SAY_WAIT, STOP_WAIT},
     node::Node,
     runfile::{Problems, Resolved, RunRequest, limits::FILE_BYTES_MAX},
 };
 
 /// What a run is started from.
-struct Start {
-    request: RunRequest,
+pub(super) struct Start {
+    pub(super) request: RunRequest,
     resolved: Resolved,
+    /// The working directory, which paths are relative to.
+    pub(super) directory: PathBuf,
     /// The run that is taken up again, and who took part in it.
-    resumed: Option<(RunId, Cast)>,
-    folder: Folder,
-    view: View,
+    pub(super) resumed: Option<(RunId, Cast)>,
+    pub(super) folder: Folder,
+    pub(super) view: View,
     launcher: Launcher,
     screen: Screen,
 }
@@ -70,6 +68,7 @@ struct Start {
 /// [`Failure`] when the run could not begin, or its report could not be written.
 pub fn run(options: Run, launcher: &Launcher, screen: &Screen) -> Result<Exit, Failure> {
     watch::check(&options.view)?;
+    let directory = working_directory()?;
     let request = RunRequest {
         name: options.file.display().to_string(),
         text: read_file(&options.file)?,
@@ -82,6 +81,7 @@ pub fn run(options: Run, launcher: &Launcher, screen: &Screen) -> Result<Exit, F
     let start = Start {
         request,
         resolved,
+        directory,
         resumed: None,
         folder,
         view: options.view,
@@ -100,7 +100,7 @@ pub fn resume(options: Resume, launcher: &Launcher, screen: &Screen) -> Result<E
     let folder =
         Folder::open(options.data.folder.as_deref()).map_err(|error| Failure::failed(&error))?;
     let run = folder.find(&options.run).map_err(|error| Failure::usage(&error))?;
-    let journal = history::open(&folder.journal(run)).map_err(|error| Failure::failed(&error))?;
+    let journal = history::open(&folder.journal(run)).map_err(|error| not_opened(run, &error))?;
     let request = history::request(&journal, run).map_err(|error| Failure::failed(&error))?;
     drop(journal);
     let mut view = options.view;
@@ -118,6 +118,7 @@ pub fn resume(options: Resume, launcher: &Launcher, screen: &Screen) -> Result<E
     let start = Start {
         request: request.request,
         resolved,
+        directory: request.directory,
         resumed: Some((run, request.cast)),
         folder,
         view,
@@ -125,6 +126,22 @@ pub fn resume(options: Resume, launcher: &Launcher, screen: &Screen) -> Result<E
         screen: screen.clone(),
     };
     block_on(start)
+}
+
+/// The working directory, if the request of a run can hold it.
+fn working_directory() -> Result<PathBuf, Failure> {
+    let directory = std::env::current_dir();
+    let directory = directory.map_err(|error| {
+        Failure::words(Exit::Usage, format!("cannot tell the working directory: {error}"))
+    })?;
+    if directory.to_str().is_none() {
+        let words = format!(
+            "the name of the working directory {} is not UTF-8, so the run could not be taken up again in it; run it from another",
+            directory.display()
+        );
+        return Err(Failure::words(Exit::Usage, words));
+    }
+    Ok(directory)
 }
 
 /// Reads a run file.
@@ -176,13 +193,11 @@ async fn drive(start: Start) -> Result<Exit, Failure> {
         Ended::Outcome(outcome, signal) => {
             finished.take(*outcome, signal);
             finished.millis = opened.node.kernel().now().as_nanos() / 1_000_000;
-            finished.picture = picture(&start.view, &opened);
             finished.metrics = opened.metrics.as_ref().map(PrometheusHandle::render);
-            finished.show(&start.view)?
+            show(finished, &start.view, &opened.node, &mut signals).await?
         }
-        Ended::Abandoned(exit) => {
-            let run = opened.run;
-            tell(&format!("the run did not end in time; take it up again: synod resume {run}\n"));
+        Ended::Abandoned(exit, known) => {
+            say(abandoned(opened.run, &known)).await;
             return Ok(exit);
         }
     };
@@ -215,95 +230,6 @@ async fn prepare(start: &Start, signals: &mut Signals) -> Result<Job, Failure> {
     prepared.map_err(|error| Failure::usage(&error))
 }
 
-/// A run's node, journal and socket.
-struct Opened {
-    run: RunId,
-    node: Node,
-    control: Control,
-    journal_path: PathBuf,
-    metrics: Option<PrometheusHandle>,
-}
-
-async fn open(start: &Start, job: &Job, clock: Arc<SystemClock>) -> Result<Opened, Failure> {
-    if start.resumed.is_none() {
-        start.folder.prune().map_err(|error| Failure::failed(&error))?;
-    }
-    let millis = clock.unix_nanos() / 1_000_000;
-    let run = match &start.resumed {
-        Some((run, _)) => *run,
-        None => {
-            RunId::from_parts(u64::try_from(millis).unwrap_or(0), SystemRandom::new().next_u128())
-        }
-    };
-    let journal_path = start.folder.journal(run);
-    let path = journal_path.clone();
-    let journal = on_thread(move || RedbJournal::open(&path)).await;
-    let journal = journal
-        .map_err(|error| Failure::words(Exit::Failed, format!("opening the journal {error}")))?;
-    let journal: Arc<dyn Journal> = match journal {
-        Ok(journal) => Arc::new(journal),
-        Err(OpenJournalError::Locked { .. }) => return Err(running_elsewhere(run)),
-        Err(error) => return Err(Failure::failed(&error)),
-    };
-    if start.resumed.is_none() {
-        write_request(&*journal, run, millis, start, job)
-            .await
-            .map_err(|error| Failure::failed(&error))?;
-    }
-    let socket = start.folder.socket(run);
-    let control = Control::open(&socket).map_err(|error| {
-        let words =
-            format!("cannot open {}, which `synod cancel` needs: {error}", socket.display());
-        Failure::words(Exit::Failed, words)
-    })?;
-    let recorder = PrometheusBuilder::new().set_buckets(&METRIC_SECONDS);
-    let recorder = recorder.map_err(|error| Failure::failed(&error))?.build_recorder();
-    let metrics = start.view.metrics.then(|| recorder.handle());
-    let mut builder = Node::builder().clock(clock).journal(journal);
-    if metrics.is_some() {
-        builder = builder.metrics(Metrics::new(Arc::new(recorder)));
-    }
-    let node = Node::of(builder.open().map_err(|error| Failure::failed(&error))?);
-    seed_metrics(node.kernel().metrics());
-    Ok(Opened { run, node, control, journal_path, metrics })
-}
-
-fn running_elsewhere(run: RunId) -> Failure {
-    let words = format!("run {run} is running in another process; `synod show {run}` looks at it");
-    Failure::words(Exit::Usage, words)
-}
-
-/// Registers the metrics that nothing of this kind of run counts, so that a scrape always finds them.
-fn seed_metrics(metrics: &Metrics) {
-    drop(metrics.histogram(
-        COMMUNICATION,
-        &[("source", "coordinator"), ("destination", "agent"), ("message_type", "task")],
-    ));
-    drop(metrics.histogram(CONSENSUS, &[("topic", "none"), ("participants", "0")]));
-}
-
-async fn write_request(
-    journal: &dyn Journal,
-    run: RunId,
-    at: i64,
-    start: &Start,
-    job: &Job,
-) -> Result<(), HistoryError> {
-    let directory = std::env::current_dir().map_err(|error| HistoryError::Record {
-        run,
-        why: format!("the working directory: {error}"),
-    })?;
-    let request = Request {
-        run,
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        at,
-        directory,
-        request: start.request.clone(),
-        cast: job.cast.clone(),
-    };
-    history::write(journal, &request).await
-}
-
 impl Opened {
     fn finished(&self, start: &Start, job: &Job) -> Finished {
         Finished {
@@ -327,10 +253,49 @@ impl Opened {
     }
 }
 
+/// Shows the result on a thread of its own, since whoever reads it may be slow; a signal ends that.
+async fn show(
+    mut finished: Finished,
+    view: &View,
+    node: &Node,
+    signals: &mut Signals,
+) -> Result<Exit, Failure> {
+    let (view, run) = (view.clone(), finished.run);
+    let journal = Arc::clone(node.kernel().journal());
+    let shown = on_thread(move || {
+        finished.picture = picture(&view, &*journal, run);
+        finished.show(&view)
+    });
+    tokio::select! {
+        biased;
+        shown = shown => shown
+            .map_err(|error| Failure::words(Exit::Failed, format!("showing the result {error}")))?,
+        exit = signals.next() => {
+            let words = "not all of the result was read; the run is kept: synod show";
+            say(format!("{words} {run}\n")).await;
+            Ok(exit)
+        }
+    }
+}
+
+/// Tells something at the end of the program, which whoever does not read it must not hold up.
+async fn say(words: String) {
+    let told = on_thread(move || tell(&words));
+    if let Ok(Err(error)) = tokio::time::timeout(SAY_WAIT, told).await {
+        tracing::debug!(%error, "not told");
+    }
+}
+
+/// What is known of a run that did not end in time.
+fn abandoned(run: RunId, known: &[String]) -> String {
+    let known: String = known.iter().map(|line| clean(line) + "\n").collect();
+    format!("the run did not end in time; take it up again: synod resume {run}\n{known}")
+}
+
 /// Draws the run, if its report can show that.
-fn picture(view: &View, opened: &Opened) -> Option<String> {
+fn picture(view: &View, journal: &dyn Journal, run: RunId) -> Option<String> {
     view.report.as_ref().filter(|report| report.format == ReportFormat::Html)?;
-    match history::read(&**opened.node.kernel().journal(), opened.run) {
+    match history::read(journal, run) {
         Ok(history) => picture::svg(&history.work),
         Err(error) => {
             tracing::warn!(%error, "the run cannot be drawn");
@@ -343,8 +308,19 @@ fn picture(view: &View, opened: &Opened) -> Option<String> {
 enum Ended {
     /// With an outcome, perhaps after a signal.
     Outcome(Box<Outcome<Report>>, Option<Exit>),
-    /// Without one, because the user would not wait.
-    Abandoned(Exit),
+    /// Without one, because the user would not wait; with what is known in lines.
+    Abandoned(Exit, Vec<String>),
+}
+
+impl Ended {
+    /// Takes the progress away, and keeps what it knows where that is all that is known.
+    fn with(mut self, progress: Progress) -> Self {
+        if let Self::Abandoned(_, known) = &mut self {
+            *known = progress.known();
+        }
+        progress.end();
+        self
+    }
 }
 
 /// Starts the run, shows how far it is, and listens to whoever wants it cancelled.
@@ -389,7 +365,9 @@ async fn conduct(
                 clients.push(client);
                 (Exit::Cancelled, false)
             }
-            () = &mut give_up => break Ended::Abandoned(cancelled.unwrap_or(Exit::TimedOut)),
+            () = &mut give_up => {
+                break Ended::Abandoned(cancelled.unwrap_or(Exit::TimedOut), Vec::new());
+            }
             _ = draw.tick() => {
                 take_all(&mut events, &mut progress);
                 match &mut watching {
@@ -400,7 +378,7 @@ async fn conduct(
             }
         };
         if by_signal && signalled {
-            break Ended::Abandoned(exit);
+            break Ended::Abandoned(exit, Vec::new());
         }
         signalled |= by_signal;
         if by_signal && exit == Exit::Terminated && cancelled.is_none() {
@@ -418,8 +396,7 @@ async fn conduct(
         canceller.cancel();
     };
     take_all(&mut events, &mut progress);
-    progress.end();
-    Ok(ended)
+    Ok(ended.with(progress))
 }
 
 /// What the live graph of the run is headed by.
@@ -449,29 +426,6 @@ fn shares(job: &Job, kernel: &runtime::node::Node, run: RunId) -> BTreeMap<Strin
 fn take_all(events: &mut Subscription, progress: &mut Progress) {
     while let Some(received) = events.try_next() {
         progress.take(&received);
-    }
-}
-
-/// The signals that end a run.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-        })
-    }
-
-    /// Waits for the next signal.
-    async fn next(&mut self) -> Exit {
-        tokio::select! {
-            _ = self.interrupt.recv() => Exit::Cancelled,
-            _ = self.terminate.recv() => Exit::Terminated,
-        }
     }
 }
 

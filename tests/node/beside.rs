@@ -1,8 +1,13 @@
 //! What other processes of the program see and do beside a run.
 
+use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _};
+
 use rustix::process::Signal;
 
-use super::{cancel::hanging, place::Place};
+use super::{
+    cancel::hanging,
+    place::{Place, Running},
+};
 
 #[test]
 fn a_running_run_is_listed_shown_and_cancelled_from_beside() {
@@ -43,6 +48,42 @@ fn the_run_of_a_dead_process_is_interrupted_and_cannot_be_cancelled() {
     );
     let shown = place.run(&["show", "last"]);
     assert!(shown.out.contains("interrupted; take it up again"), "{}", shown.out);
+}
+
+#[test]
+fn a_run_killed_at_its_very_start_hides_no_other_and_leaves_nothing_behind() {
+    let place = Place::new(&[("a.md", "fine\n")]);
+    place.run_file(&[("typos", "builtin = \"review.typos\"")], "");
+    for _ in 0..10 {
+        let before = place.kept();
+        let running = place.start(&["run", "run.toml"]);
+        while place.kept().iter().all(|name| before.contains(name)) {
+            std::thread::yield_now();
+        }
+        running.signal(Signal::KILL);
+        running.end();
+        let listed = place.run(&["runs", "--json"]).json();
+        let problems: Vec<_> =
+            listed.as_array().unwrap().iter().filter(|run| run.get("problem").is_some()).collect();
+        assert!(problems.is_empty(), "{problems:?}");
+    }
+    assert_eq!(place.run(&["run", "run.toml"]).code, 0);
+    let kept = place.kept();
+    assert!(kept.iter().all(|name| name.ends_with(".redb")), "{kept:?}");
+}
+
+#[test]
+fn a_run_from_a_directory_whose_name_is_no_text_is_refused_before_any_file_is_made() {
+    let place = Place::new(&[("a.md", "fine\n")]);
+    place.run_file(&[("typos", "builtin = \"review.typos\"")], "");
+    let directory = place.path("x").with_file_name(OsStr::from_bytes(b"d\xff"));
+    std::fs::create_dir(&directory).unwrap();
+    let run_file = place.path("run.toml");
+    let mut command = place.synod(&["run", run_file.to_str().unwrap()]);
+    let ended = Running::new(command.current_dir(directory).spawn().unwrap()).end();
+    assert_eq!(ended.code, 2, "{ended:?}");
+    assert!(ended.err.contains("is not UTF-8") && ended.err.contains("run it from another"));
+    assert!(!place.path("data").exists());
 }
 
 #[test]

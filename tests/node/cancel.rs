@@ -1,6 +1,6 @@
 //! Runs that are ended by a signal.
 
-use std::{fs, time::Duration};
+use std::{fs, io::Read as _, time::Duration};
 
 use rustix::process::Signal;
 use synod::runtime::clock::{Clock, SystemClock};
@@ -98,6 +98,7 @@ fn a_second_signal_ends_the_program_at_once() {
     let ended = running.end();
     assert!([130, 143].contains(&ended.code), "{ended:?}");
     assert!(ended.err.contains("did not end in time"), "{ended:?}");
+    assert!(ended.err.contains("2 pieces of work: 1 done, 1 running"), "{ended:?}");
     assert_eq!(pipe.drain(), [""; 0], "no program is left");
 }
 
@@ -123,4 +124,28 @@ fn the_deadline_ends_a_run_with_what_it_has() {
     let document = ended.json();
     assert_eq!(document["outcome"], "timed_out");
     assert_eq!(findings(&document), ["a.txt:1 slow"]);
+}
+
+#[test]
+fn a_signal_ends_the_program_while_nobody_reads_its_result() {
+    let place = Place::new(&[("a.md", &"line\n".repeat(2_000))]);
+    let script = "seq 2000 | while read n; do echo $1:$n: error: found number $n; done";
+    let agent = format!(
+        "command = [\"sh\", \"-c\", {script:?}, \"wordy\", \"{{files}}\"], reads = \"lines\""
+    );
+    place.run_file(&[("wordy", &agent)], "");
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        let (mut read, write) = std::io::pipe().unwrap();
+        let mut command = place.synod(&["run", "run.toml", "--json"]);
+        let running = Running::new(command.stdout(write).spawn().unwrap());
+        drop(command);
+        // The first byte of far more than a pipe holds.
+        read.read_exact(&mut [0]).unwrap();
+        running.signal(signal);
+        let ended = running.end();
+        assert_eq!(ended.code, code, "{ended:?}");
+        assert!(ended.err.contains("not all of the result was read"), "{ended:?}");
+        let shown = place.run(&["show", "last", "--json"]).json();
+        assert_eq!(shown["outcome"], "completed", "{shown}");
+    }
 }

@@ -49,9 +49,9 @@ use crate::{
     assign::{AgentKey, Need, SlotId, Strategy},
     guard::guarded,
     limits::{
-        DATUM_BYTES_MAX, ERROR_BYTES_MAX, FAILED_RECORD_BYTES, HELD_RETRY_WAIT,
-        PARTIAL_REDUCE_WAIT, PARTS_MAX, QUIESCENCE_WAIT, RETRIES_ASKED_MAX, SPECULATION_PLACES,
-        SPLIT_RECORD_BYTES, STRAGGLER_TIME_MIN, UNITS_MAX,
+        CANCELLED_REDUCE_WAIT, DATUM_BYTES_MAX, ERROR_BYTES_MAX, FAILED_RECORD_BYTES,
+        HELD_RETRY_WAIT, PARTIAL_REDUCE_WAIT, PARTS_MAX, QUIESCENCE_WAIT, RETRIES_ASKED_MAX,
+        SPECULATION_PLACES, SPLIT_RECORD_BYTES, STRAGGLER_TIME_MIN, UNITS_MAX,
     },
     pattern::{Completed, FailedPart, FailureKind, Outcome, RunError, Tally},
     roster::{self, Demand, DemandId, Grant, Lease, LeaseId},

@@ -89,8 +89,10 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
         let results: Vec<_> = std::mem::take(&mut self.kept).into_values().collect();
         let missing: Vec<FailedPart> = self.failures.values().cloned().collect();
         let early = self.ending.as_ref().map(ToString::to_string);
-        if early.is_some() {
-            cx.after(PARTIAL_REDUCE_WAIT, Msg::Deadline);
+        if let Some(kind) = &self.ending {
+            let is_cancelled = matches!(kind, FailureKind::Cancelled { .. });
+            let wait = if is_cancelled { CANCELLED_REDUCE_WAIT } else { PARTIAL_REDUCE_WAIT };
+            cx.after(wait, Msg::Deadline);
         }
         let work = move || put_together(reducer, &results, &missing, early.as_deref());
         self.reducing = Some(cx.perform_blocking(work, Msg::Reduced));

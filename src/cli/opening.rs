@@ -1,0 +1,136 @@
+//! Opens what a run needs: its journal, its socket and a node; [`run`](super::run) calls it.
+//!
+//! # Invariants
+//! - The journal of a new run is made under another name, and gets its own once the run's request is durable in it: a process that
+//!   is killed before leaves nothing that looks like a run.
+
+use std::{path::PathBuf, sync::Arc};
+
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use protocol::RunId;
+use runtime::{
+    clock::{Clock, Random, SystemClock, SystemRandom},
+    engine::{
+        journal::Journal,
+        local::{OpenJournalError, RedbJournal},
+    },
+    tasks::on_thread,
+    telemetry::metrics::{COMMUNICATION, CONSENSUS, Metrics},
+};
+
+use super::{
+    control::Control,
+    exit::Exit,
+    history::{self, HistoryError, Request},
+    output::Failure,
+    run::Start,
+};
+use crate::{job::Job, limits::METRIC_SECONDS, node::Node};
+
+/// A run's node, journal and socket.
+pub(super) struct Opened {
+    pub(super) run: RunId,
+    pub(super) node: Node,
+    pub(super) control: Control,
+    pub(super) journal_path: PathBuf,
+    pub(super) metrics: Option<PrometheusHandle>,
+}
+
+/// Opens what the run needs, and tidies the folder of runs before.
+///
+/// # Errors
+/// [`Failure`] when a file cannot be made or opened, or another process runs the run.
+pub(super) async fn open(
+    start: &Start,
+    job: &Job,
+    clock: Arc<SystemClock>,
+) -> Result<Opened, Failure> {
+    start.folder.sweep();
+    let beginning = start.folder.begin().map_err(|error| Failure::failed(&error))?;
+    let (run, journal) = match &start.resumed {
+        Some((run, _)) => (*run, open_journal(*run, start.folder.journal(*run)).await?),
+        None => begin(start, job, &clock).await?,
+    };
+    let socket = start.folder.socket(run);
+    let control = Control::open(&socket).map_err(|error| {
+        let words =
+            format!("cannot open {}, which `synod cancel` needs: {error}", socket.display());
+        Failure::words(Exit::Failed, words)
+    })?;
+    drop(beginning);
+    let recorder = PrometheusBuilder::new().set_buckets(&METRIC_SECONDS);
+    let recorder = recorder.map_err(|error| Failure::failed(&error))?.build_recorder();
+    let metrics = start.view.metrics.then(|| recorder.handle());
+    let mut builder = Node::builder().clock(clock).journal(journal);
+    if metrics.is_some() {
+        builder = builder.metrics(Metrics::new(Arc::new(recorder)));
+    }
+    let node = Node::of(builder.open().map_err(|error| Failure::failed(&error))?);
+    seed_metrics(node.kernel().metrics());
+    let journal_path = start.folder.journal(run);
+    Ok(Opened { run, node, control, journal_path, metrics })
+}
+
+/// Makes the journal of a new run, with its request.
+async fn begin(
+    start: &Start,
+    job: &Job,
+    clock: &SystemClock,
+) -> Result<(RunId, Arc<dyn Journal>), Failure> {
+    start.folder.prune().map_err(|error| Failure::failed(&error))?;
+    let at = clock.unix_nanos() / 1_000_000;
+    let run = RunId::from_parts(u64::try_from(at).unwrap_or(0), SystemRandom::new().next_u128());
+    let journal = open_journal(run, start.folder.unfinished(run)).await?;
+    let request = Request {
+        run,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        at,
+        directory: start.directory.clone(),
+        request: start.request.clone(),
+        cast: job.cast.clone(),
+    };
+    history::write(&*journal, &request).await.map_err(|error| Failure::failed(&error))?;
+    start.folder.finish(run).map_err(|error| Failure::failed(&error))?;
+    Ok((run, journal))
+}
+
+async fn open_journal(run: RunId, path: PathBuf) -> Result<Arc<dyn Journal>, Failure> {
+    let journal = on_thread(move || RedbJournal::open(&path)).await;
+    let journal = journal
+        .map_err(|error| Failure::words(Exit::Failed, format!("opening the journal {error}")))?;
+    Ok(Arc::new(journal.map_err(|error| not_opened(run, &error.into()))?))
+}
+
+/// Says why the journal of a run that is to be run cannot be opened.
+pub(super) fn not_opened(run: RunId, error: &HistoryError) -> Failure {
+    if !matches!(error, HistoryError::Open(OpenJournalError::Locked { .. })) {
+        return Failure::failed(error);
+    }
+    let words = format!("run {run} is running in another process; `synod show {run}` looks at it");
+    Failure::words(Exit::Usage, words)
+}
+
+/// Registers the metrics that nothing of this kind of run counts, so that a scrape always finds them.
+fn seed_metrics(metrics: &Metrics) {
+    drop(metrics.histogram(
+        COMMUNICATION,
+        &[("source", "coordinator"), ("destination", "agent"), ("message_type", "task")],
+    ));
+    drop(metrics.histogram(CONSENSUS, &[("topic", "none"), ("participants", "0")]));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_journal_that_another_process_has_open_is_a_run_that_is_running() {
+        let run = RunId::from_u128(7);
+        let locked = OpenJournalError::Locked { path: "7.redb".into() };
+        let failure = not_opened(run, &locked.into());
+        assert_eq!(failure.exit, Exit::Usage);
+        assert!(failure.message.contains("is running in another process"), "{failure:?}");
+        let missing = OpenJournalError::Missing { path: "7.redb".into() };
+        assert_eq!(not_opened(run, &missing.into()).exit, Exit::Failed);
+    }
+}
