@@ -1,8 +1,8 @@
 //! A job: what a run file asks for, with its files listed and its programs found; ready to become a run.
 //!
 //! The command line makes it from a resolved run file, starts its agents on a node and runs its [`MapReduce`].
-//! [`files`] lists and splits, [`agents`] does parts, [`reviewing`] those of built-in reviewers, [`answer`] reads what agents
-//! say, [`merge`] puts it together.
+//! [`cast`] says who takes part, [`files`] lists and splits, [`agents`] does parts, [`reviewing`] those of built-in reviewers,
+//! [`answer`] reads what agents say, [`merge`] puts it together; [`stand_ins`] takes the place of agents in tests.
 //!
 //! # Invariants
 //! - Nothing was started when a job cannot be prepared.
@@ -11,32 +11,38 @@
 
 mod agents;
 mod answer;
+mod cast;
+mod error;
 mod files;
 mod merge;
 mod reviewing;
+mod stand_ins;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use actors::{
-    agent::{AgentError, Behaviour, Launcher, Part, handle::StartError, probe},
+    agent::{AgentError, Launcher, Part},
     assign::Strategy,
     pattern::map_reduce::{Assignment, Branch, MapReduce, OnPartialFailure as OnFailure, Options},
 };
-use review::source::{self, Commits, SourceError};
+use review::source;
 use runtime::budget::Limits;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use agents::{BuiltIn, built_in};
+pub use cast::{Cast, SkippedAgent};
+pub use error::JobError;
 pub use files::Files;
 pub use merge::Merge;
 pub use reviewing::answer_of;
+pub use stand_ins::StandIns;
+use stand_ins::Themselves;
 
 use crate::{
     node::Node,
     runfile::{
-        Agent, AgentKind, Argument, Assign, Catalogue, MapReduce as Pattern, OnPartialFailure,
-        Resolved, Workers,
+        Agent, AgentKind, Assign, Catalogue, MapReduce as Pattern, OnPartialFailure, Resolved,
+        Workers,
     },
 };
 
@@ -63,117 +69,6 @@ pub struct Job {
     launcher: Launcher,
 }
 
-/// Who takes part in a run, and on what.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Cast {
-    /// The agents, in the order of the pattern.
-    pub agents: Vec<String>,
-    /// The agents that do not take part, each with its reason.
-    pub skipped: Vec<SkippedAgent>,
-    /// The commits of a diff.
-    pub commits: Option<Commits>,
-}
-
-/// Who stands in for the agents of a job: in tests, where nothing outside is called, and where answers are recorded.
-pub trait StandIns: Send + Sync {
-    /// Does the work of `agent` in its place; `None` leaves it to the agent itself.
-    fn in_place_of(&self, agent: &Agent) -> Option<Arc<dyn Behaviour<Part, Value>>>;
-
-    /// Stands between `agent`, which is a program, and whoever reads its answers.
-    fn beside(
-        &self,
-        agent: &Agent,
-        program: Arc<dyn Behaviour<Part, Value>>,
-    ) -> Arc<dyn Behaviour<Part, Value>>;
-}
-
-/// Every agent does its own work.
-struct Themselves;
-
-impl StandIns for Themselves {
-    fn in_place_of(&self, _: &Agent) -> Option<Arc<dyn Behaviour<Part, Value>>> {
-        None
-    }
-
-    fn beside(
-        &self,
-        _: &Agent,
-        program: Arc<dyn Behaviour<Part, Value>>,
-    ) -> Arc<dyn Behaviour<Part, Value>> {
-        program
-    }
-}
-
-/// An agent that does not take part.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SkippedAgent {
-    /// Its name in the run file.
-    pub agent: String,
-    /// Why, and what to do to have it.
-    pub reason: String,
-}
-
-/// Why a job cannot be prepared or started.
-#[derive(Debug, thiserror::Error)]
-pub enum JobError {
-    /// The files cannot be listed.
-    #[error(transparent)]
-    Source(#[from] SourceError),
-    /// A program is missing.
-    #[error(
-        "agent `{agent}`: program `{program}` was not found; install it, or set `agents.{agent}.optional = true`"
-    )]
-    NoProgram {
-        /// The agent.
-        agent: String,
-        /// Its program.
-        program: String,
-    },
-    /// The agents that the run began with are not those of now.
-    #[error("agent `{agent}` took part in this run and cannot now: {reason}")]
-    Changed {
-        /// The agent.
-        agent: String,
-        /// Why.
-        reason: String,
-    },
-    /// No agent is left.
-    #[error("no agent of `{pattern}` can take part: {reasons}")]
-    Nobody {
-        /// The pattern.
-        pattern: String,
-        /// Why, for each agent.
-        reasons: String,
-    },
-    /// No file is left.
-    #[error("there is nothing to do: of the {files} files of {} none is taken by an agent{skipped}; look at `path` and `accepts`", path.display())]
-    Nothing {
-        /// What was looked at.
-        path: PathBuf,
-        /// The files there that can be reviewed.
-        files: usize,
-        /// The first that cannot, each with its reason; empty if there are none.
-        skipped: String,
-    },
-    /// An agent's command line is not possible.
-    #[error("agent `{agent}`: {source}")]
-    Agent {
-        /// The agent.
-        agent: String,
-        /// Why.
-        source: AgentError,
-    },
-    /// The program that runs this job has no such agent or pattern; a checked run file never names one.
-    #[error("this program has no `{name}`")]
-    Unknown {
-        /// The name.
-        name: String,
-    },
-    /// An agent could not start.
-    #[error(transparent)]
-    Start(#[from] StartError),
-}
-
 impl Job {
     /// Finds out who takes part and lists the files; blocks on the file system, and on `git` for a diff.
     ///
@@ -188,8 +83,8 @@ impl Job {
     ) -> Result<Self, JobError> {
         let (_, agents) = workers(resolved)?;
         let cast = match before {
-            Some(cast) => as_before(&agents, cast)?,
-            None => cast(&agents, &|_| false)?,
+            Some(cast) => cast::as_before(&agents, cast)?,
+            None => cast::cast(&agents, &|_| false)?,
         };
         Self::with(resolved, launcher, cast)
     }
@@ -204,7 +99,7 @@ impl Job {
         mocked: &dyn Fn(&Agent) -> bool,
     ) -> Result<Self, JobError> {
         let (_, agents) = workers(resolved)?;
-        let cast = cast(&agents, mocked)?;
+        let cast = cast::cast(&agents, mocked)?;
         Self::with(resolved, launcher, cast)
     }
 
@@ -368,69 +263,6 @@ fn workers(resolved: &Resolved) -> Result<(&Pattern, Vec<&Agent>), JobError> {
     let pattern = resolved.map_reduce(name).ok_or_else(|| unknown(name))?;
     let agent = |worker| resolved.agent(worker).ok_or_else(|| unknown(worker));
     Ok((pattern, pattern.workers.names().iter().map(agent).collect::<Result<_, _>>()?))
-}
-
-/// Says who can take part now.
-fn cast(agents: &[&Agent], mocked: &dyn Fn(&Agent) -> bool) -> Result<Cast, JobError> {
-    let mut cast = Cast::default();
-    for agent in agents {
-        let name = agent.name.to_string();
-        match reason_to_skip(agent).filter(|_| !mocked(agent)) {
-            None => cast.agents.push(name),
-            Some(Absence::Missing(program)) if !agent.optional => {
-                return Err(JobError::NoProgram { agent: name, program });
-            }
-            Some(absence) => {
-                cast.skipped.push(SkippedAgent { reason: absence.reason(&name), agent: name });
-            }
-        }
-    }
-    Ok(cast)
-}
-
-/// Takes the cast of a run that is resumed, if all of it can still take part.
-fn as_before(agents: &[&Agent], before: &Cast) -> Result<Cast, JobError> {
-    for name in &before.agents {
-        let changed = |reason| JobError::Changed { agent: name.clone(), reason };
-        let agent = agents.iter().find(|agent| agent.name.as_str() == name);
-        let agent = agent.ok_or_else(|| changed("it is not in the run file".to_owned()))?;
-        if let Some(absence) = reason_to_skip(agent) {
-            return Err(changed(absence.reason(name)));
-        }
-    }
-    Ok(before.clone())
-}
-
-/// Why an agent does not take part.
-enum Absence {
-    Untrusted,
-    Missing(String),
-}
-
-impl Absence {
-    fn reason(&self, agent: &str) -> String {
-        match self {
-            Self::Untrusted => format!(
-                "it runs the code that it looks at; `--set agents.{agent}.trusted=true` lets it"
-            ),
-            Self::Missing(program) => format!("program `{program}` was not found; install it"),
-        }
-    }
-}
-
-fn reason_to_skip(agent: &Agent) -> Option<Absence> {
-    if !agent.trusted {
-        return Some(Absence::Untrusted);
-    }
-    let program = match &agent.kind {
-        AgentKind::Builtin(_) | AgentKind::Actor(_) => return None,
-        AgentKind::Command(command) => match command.argv.first() {
-            Some(Argument::Text(program)) => program,
-            Some(Argument::Files) | None => return None,
-        },
-        AgentKind::Process(process) => process.argv.first()?,
-    };
-    probe(program).is_none().then(|| Absence::Missing(program.clone()))
 }
 
 #[cfg(test)]

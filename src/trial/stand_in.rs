@@ -99,14 +99,6 @@ impl StandIns for InWorld {
         let (mocks, seen) = (Arc::clone(&self.mocks), Arc::clone(&self.seen));
         Some(Arc::new(StandIn { role, mocks, seen }))
     }
-
-    fn beside(
-        &self,
-        _: &Agent,
-        program: Arc<dyn Behaviour<Part, Value>>,
-    ) -> Arc<dyn Behaviour<Part, Value>> {
-        program
-    }
 }
 
 /// Stands in for one agent.

@@ -1,0 +1,91 @@
+//! Who takes part in a run: found out when it begins, kept with it, and checked when it is taken up again.
+
+use actors::agent::probe;
+use review::source::Commits;
+use serde::{Deserialize, Serialize};
+
+use super::JobError;
+use crate::runfile::{Agent, AgentKind, Argument};
+
+/// Who takes part in a run, and on what.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cast {
+    /// The agents, in the order of the pattern.
+    pub agents: Vec<String>,
+    /// The agents that do not take part, each with its reason.
+    pub skipped: Vec<SkippedAgent>,
+    /// The commits of a diff.
+    pub commits: Option<Commits>,
+}
+
+/// An agent that does not take part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SkippedAgent {
+    /// Its name in the run file.
+    pub agent: String,
+    /// Why, and what to do to have it.
+    pub reason: String,
+}
+
+/// Says who can take part now.
+pub(super) fn cast(agents: &[&Agent], mocked: &dyn Fn(&Agent) -> bool) -> Result<Cast, JobError> {
+    let mut cast = Cast::default();
+    for agent in agents {
+        let name = agent.name.to_string();
+        match reason_to_skip(agent).filter(|_| !mocked(agent)) {
+            None => cast.agents.push(name),
+            Some(Absence::Missing(program)) if !agent.optional => {
+                return Err(JobError::NoProgram { agent: name, program });
+            }
+            Some(absence) => {
+                cast.skipped.push(SkippedAgent { reason: absence.reason(&name), agent: name });
+            }
+        }
+    }
+    Ok(cast)
+}
+
+/// Takes the cast of a run that is resumed, if all of it can still take part.
+pub(super) fn as_before(agents: &[&Agent], before: &Cast) -> Result<Cast, JobError> {
+    for name in &before.agents {
+        let changed = |reason| JobError::Changed { agent: name.clone(), reason };
+        let agent = agents.iter().find(|agent| agent.name.as_str() == name);
+        let agent = agent.ok_or_else(|| changed("it is not in the run file".to_owned()))?;
+        if let Some(absence) = reason_to_skip(agent) {
+            return Err(changed(absence.reason(name)));
+        }
+    }
+    Ok(before.clone())
+}
+
+/// Why an agent does not take part.
+enum Absence {
+    Untrusted,
+    Missing(String),
+}
+
+impl Absence {
+    fn reason(&self, agent: &str) -> String {
+        match self {
+            Self::Untrusted => format!(
+                "it runs the code that it looks at; `--set agents.{agent}.trusted=true` lets it"
+            ),
+            Self::Missing(program) => format!("program `{program}` was not found; install it"),
+        }
+    }
+}
+
+fn reason_to_skip(agent: &Agent) -> Option<Absence> {
+    if !agent.trusted {
+        return Some(Absence::Untrusted);
+    }
+    let program = match &agent.kind {
+        AgentKind::Builtin(_) | AgentKind::Actor(_) => return None,
+        AgentKind::Command(command) => match command.argv.first() {
+            Some(Argument::Text(program)) => program,
+            Some(Argument::Files) | None => return None,
+        },
+        AgentKind::Process(process) => process.argv.first()?,
+    };
+    probe(program).is_none().then(|| Absence::Missing(program.clone()))
+}

@@ -1,0 +1,67 @@
+//! Why a job cannot be prepared or started: each says what, where and what to do.
+
+use std::path::PathBuf;
+
+use actors::agent::{AgentError, handle::StartError};
+use review::source::SourceError;
+
+/// Why a job cannot be prepared or started.
+#[derive(Debug, thiserror::Error)]
+pub enum JobError {
+    /// The files cannot be listed.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// A program is missing.
+    #[error(
+        "agent `{agent}`: program `{program}` was not found; install it, or set `agents.{agent}.optional = true`"
+    )]
+    NoProgram {
+        /// The agent.
+        agent: String,
+        /// Its program.
+        program: String,
+    },
+    /// The agents that the run began with are not those of now.
+    #[error("agent `{agent}` took part in this run and cannot now: {reason}")]
+    Changed {
+        /// The agent.
+        agent: String,
+        /// Why.
+        reason: String,
+    },
+    /// No agent is left.
+    #[error("no agent of `{pattern}` can take part: {reasons}")]
+    Nobody {
+        /// The pattern.
+        pattern: String,
+        /// Why, for each agent.
+        reasons: String,
+    },
+    /// No file is left.
+    #[error("there is nothing to do: of the {files} files of {} none is taken by an agent{skipped}; look at `path` and `accepts`", path.display())]
+    Nothing {
+        /// What was looked at.
+        path: PathBuf,
+        /// The files there that can be reviewed.
+        files: usize,
+        /// The first that cannot, each with its reason; empty if there are none.
+        skipped: String,
+    },
+    /// An agent's command line is not possible.
+    #[error("agent `{agent}`: {source}")]
+    Agent {
+        /// The agent.
+        agent: String,
+        /// Why.
+        source: AgentError,
+    },
+    /// The program that runs this job has no such agent or pattern; a checked run file never names one.
+    #[error("this program has no `{name}`")]
+    Unknown {
+        /// The name.
+        name: String,
+    },
+    /// An agent could not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+}
