@@ -54,16 +54,7 @@ fn sigterm_under_load_lets_the_run_end_and_the_program_with_0() {
     let files: Vec<(&str, &str)> =
         files.iter().map(|(name, text)| (name.as_str(), *text)).collect();
     let place = Place::new(&files);
-    let pipe = place.pipe("begun");
-    let script = format!(
-        "echo $1 > {}; until test -e {}; do sleep 0.01; done; echo $1:1: error: found",
-        pipe.path().display(),
-        place.path("go").display()
-    );
-    let agent = format!(
-        "command = [\"sh\", \"-c\", {script:?}, \"slow\", \"{{files}}\"], reads = \"lines\", count = 4"
-    );
-    place.run_file(&[("slow", &agent)], "");
+    let pipe = place.run_file_of_slow_agents(4);
     let running = place.start(&["run", "run.toml", "--json", "--drain", "60s"]);
     (0..4).for_each(|_| drop(pipe.line()));
     running.signal(Signal::TERM);

@@ -98,6 +98,22 @@ impl Place {
         Pipe::open(self.path(name))
     }
 
+    /// Writes a run file whose only agent, in as many instances, tells the pipe of each file and holds on to it until there is a
+    /// file `go`; it then finds something in its first line.
+    pub(crate) fn run_file_of_slow_agents(&self, count: usize) -> Pipe {
+        let pipe = self.pipe("begun");
+        let script = format!(
+            "echo $1 > {}; until test -e {}; do sleep 0.01; done; echo $1:1: error: found",
+            pipe.path().display(),
+            self.path("go").display()
+        );
+        let agent = format!(
+            "command = [\"sh\", \"-c\", {script:?}, \"slow\", \"{{files}}\"], reads = \"lines\", count = {count}"
+        );
+        self.run_file(&[("slow", &agent)], "");
+        pipe
+    }
+
     /// The names of what is kept of runs.
     pub(crate) fn kept(&self) -> Vec<String> {
         let Ok(entries) = fs::read_dir(self.path("data/runs")) else { return Vec::new() };

@@ -93,16 +93,7 @@ impl Terminal {
 /// A run whose two parts hold on until there is a file `go`, drawn on a terminal.
 fn watched(columns: u16, rows: u16) -> (Place, Pipe, Running, Terminal) {
     let place = Place::new(&[("a.txt", "one\n"), ("b.txt", "two\n")]);
-    let pipe = place.pipe("begun");
-    let script = format!(
-        "echo $1 > {}; until test -e {}; do sleep 0.01; done; echo $1:1: error: found",
-        pipe.path().display(),
-        place.path("go").display()
-    );
-    let agent = format!(
-        "command = [\"sh\", \"-c\", {script:?}, \"slow\", \"{{files}}\"], reads = \"lines\", count = 2"
-    );
-    place.run_file(&[("slow", &agent)], "");
+    let pipe = place.run_file_of_slow_agents(2);
     let (terminal, theirs) = Terminal::open(columns, rows);
     let mut command = place.synod(&["run", "run.toml", "--watch", "--json"]);
     command.env("NO_COLOR", "1").stderr(Stdio::from(theirs));

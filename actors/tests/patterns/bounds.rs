@@ -15,6 +15,7 @@ use runtime::{
     node::{Node, Stopped},
 };
 use synod_actors::{
+    agent::AgentBuilder,
     pattern::{
         FailureKind, RunError,
         map_reduce::{Options, Retries, map_reduce, sum},
@@ -28,6 +29,17 @@ fn system() -> AgentSystem {
     AgentSystem::start(Node::in_memory().unwrap())
 }
 
+/// An agent that gives back what it is given, and how often it was called.
+fn counting(system: &AgentSystem) -> (AgentBuilder<u64, u64>, Arc<AtomicU32>) {
+    let calls = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&calls);
+    let agent = system.agent("counts", move |n: u64, _| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        async move { Ok::<_, String>(n) }
+    });
+    (agent, calls)
+}
+
 fn once() -> Options {
     Options { retries: Retries::NEVER, ..Options::default() }
 }
@@ -35,12 +47,7 @@ fn once() -> Options {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_run_never_calls_its_agents_more_often_than_its_budget_allows() {
     let system = system();
-    let calls = Arc::new(AtomicU32::new(0));
-    let counted = Arc::clone(&calls);
-    let agent = system.agent("counts", move |n: u64, _| {
-        counted.fetch_add(1, Ordering::SeqCst);
-        async move { Ok::<_, String>(n) }
-    });
+    let (agent, calls) = counting(&system);
     let agent = agent.count(3).concurrency(4).start().unwrap();
     let limits = Limits { messages: Some(5), ..Limits::default() };
     let run = map_reduce(0..100, &agent).reduce(sum());
@@ -59,12 +66,7 @@ async fn a_run_never_calls_its_agents_more_often_than_its_budget_allows() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_run_taken_up_again_goes_on_with_what_is_left_of_its_budget() {
     let system = system();
-    let calls = Arc::new(AtomicU32::new(0));
-    let counted = Arc::clone(&calls);
-    let agent = system.agent("counts", move |n: u64, _| {
-        counted.fetch_add(1, Ordering::SeqCst);
-        async move { Ok::<_, String>(n) }
-    });
+    let (agent, calls) = counting(&system);
     let agent = agent.start().unwrap();
     let id = RunId::from_u128(9);
     let run = |messages| {

@@ -13,7 +13,7 @@ use synod_runtime::{
     tasks::TaskKind,
 };
 
-use super::support::{Log, Puppet, ask, blocked, handled, puppet, soon, tell, until};
+use super::support::{Log, Puppet, blocked, child_of, puppet, soon, tell, until};
 
 /// An actor with as many children, each with a level less; the leaves spend without end.
 struct Branch {
@@ -73,14 +73,7 @@ async fn ten_thousand_actors_four_levels_deep_are_quiet_and_spend_nothing() {
 async fn a_cancel_reaches_those_below_an_actor_that_is_stuck_in_a_step() {
     let (node, log) = (Node::in_memory().unwrap(), Log::default());
     let root = puppet(&node, "root", &log);
-    let child = ask(&root, |puppet, cx, to| {
-        let log = puppet.log.clone();
-        let child = cx.spawn(Spawn::named("child"), move || Puppet::new(&log));
-        cx.reply(to, child);
-    });
-    let child = child.await.unwrap();
-    // Else its first step might stand behind the one that blocks a thread.
-    handled(&child).await;
+    let child = child_of(&root).await;
     let release = blocked(&root).await;
     root.cancel();
     assert_eq!(soon(child.stopped()).await, ExitReason::Cancelled);

@@ -22,7 +22,7 @@ use synod_runtime::{
 };
 
 use crate::support::{
-    HandJournal, Log, Puppet, act, ask, blocked, handled, note, puppet, soon, tell, until,
+    HandJournal, Log, Puppet, act, blocked, child_of, handled, note, puppet, soon, tell, until,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -102,13 +102,7 @@ async fn it_drops_an_outbox_whose_journal_never_syncs_and_says_that_it_is_not_au
 async fn whoever_hangs_is_named_and_nobody_waits_for_them_any_more() {
     let ((node, privilege, clock), log) = (still(), Log::default());
     let root = puppet(&node, "root", &log);
-    let child = ask(&root, |puppet, cx, to| {
-        let log = puppet.log.clone();
-        let child = cx.spawn(Spawn::named("child"), move || Puppet::new(&log));
-        cx.reply(to, child);
-    });
-    let child = child.await.unwrap();
-    handled(&child).await;
+    let child = child_of(&root).await;
     let (go, gate) = std::sync::mpsc::channel::<()>();
     node.run_blocking(TaskKind::Work, move || {
         gate.recv().ok();

@@ -118,6 +118,19 @@ pub(crate) fn puppet(node: &Node, name: &str, log: &Log) -> Addr<Do> {
     node.spawn(Spawn::named(name), move || Puppet::new(&log))
 }
 
+/// A child of `parent` called `child`, which has done its first step.
+pub(crate) async fn child_of(parent: &Addr<Do>) -> Addr<Do> {
+    let child = ask(parent, |puppet, cx, to| {
+        let log = puppet.log.clone();
+        let child = cx.spawn(Spawn::named("child"), move || Puppet::new(&log));
+        cx.reply(to, child);
+    });
+    let child = child.await.unwrap();
+    // Else that step might stand behind one of the parent's that blocks a thread.
+    handled(&child).await;
+    child
+}
+
 /// Tells `puppet` what to do, without waiting.
 pub(crate) fn tell(
     puppet: &Addr<Do>,
