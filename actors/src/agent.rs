@@ -28,4 +28,4 @@ pub use handle::{Agent, AgentBuilder, StartError};
 pub use launcher::Launcher;
 pub use output::Reads;
 pub use process::ProcessAgent;
-pub use program::{Program, ProgramLimits, probe};
+pub use program::{NoProgram, Program, ProgramLimits, probe};

@@ -1,6 +1,6 @@
 //! Who takes part in a run: found out when it begins, kept with it, and checked when it is taken up again.
 
-use actors::agent::probe;
+use actors::agent::{NoProgram, probe};
 use review::source::Commits;
 use serde::{Deserialize, Serialize};
 
@@ -34,8 +34,8 @@ pub(super) fn cast(agents: &[&Agent], mocked: &dyn Fn(&Agent) -> bool) -> Result
         let name = agent.name.to_string();
         match reason_to_skip(agent).filter(|_| !mocked(agent)) {
             None => cast.agents.push(name),
-            Some(Absence::Missing(program)) if !agent.optional => {
-                return Err(JobError::NoProgram { agent: name, program });
+            Some(Absence::NoProgram(source)) if !agent.optional => {
+                return Err(JobError::NoProgram { agent: name, source });
             }
             Some(absence) => {
                 cast.skipped.push(SkippedAgent { reason: absence.reason(&name), agent: name });
@@ -61,7 +61,7 @@ pub(super) fn as_before(agents: &[&Agent], before: &Cast) -> Result<Cast, JobErr
 /// Why an agent does not take part.
 enum Absence {
     Untrusted,
-    Missing(String),
+    NoProgram(NoProgram),
 }
 
 impl Absence {
@@ -70,7 +70,7 @@ impl Absence {
             Self::Untrusted => format!(
                 "it runs the code that it looks at; `--set agents.{agent}.trusted=true` lets it"
             ),
-            Self::Missing(program) => format!("program `{program}` was not found; install it"),
+            Self::NoProgram(why) => why.to_string(),
         }
     }
 }
@@ -87,5 +87,5 @@ fn reason_to_skip(agent: &Agent) -> Option<Absence> {
         },
         AgentKind::Process(process) => process.argv.first()?,
     };
-    probe(program).is_none().then(|| Absence::Missing(program.clone()))
+    probe(program).err().map(Absence::NoProgram)
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use actors::agent::{AgentError, handle::StartError};
+use actors::agent::{AgentError, NoProgram, handle::StartError};
 use review::source::SourceError;
 
 /// Why a job cannot be prepared or started.
@@ -11,15 +11,13 @@ pub enum JobError {
     /// The files cannot be listed.
     #[error(transparent)]
     Source(#[from] SourceError),
-    /// A program is missing.
-    #[error(
-        "agent `{agent}`: program `{program}` was not found; install it, or set `agents.{agent}.optional = true`"
-    )]
+    /// A program cannot be started.
+    #[error("agent `{agent}`: {source}, or set `agents.{agent}.optional = true`")]
     NoProgram {
         /// The agent.
         agent: String,
-        /// Its program.
-        program: String,
+        /// Why.
+        source: NoProgram,
     },
     /// The agents that the run began with are not those of now.
     #[error("agent `{agent}` took part in this run and cannot now: {reason}")]

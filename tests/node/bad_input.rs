@@ -232,6 +232,23 @@ fn a_missing_program_is_an_error_or_a_notice() {
 }
 
 #[test]
+fn a_program_that_is_not_executable_is_told_as_such() {
+    let place = Place::new(&[("a.md", "fine\n")]);
+    let program = place.path("lint.sh");
+    fs::write(&program, "#!/bin/sh\n").unwrap();
+    let agent = format!("command = [{program:?}, \"{{files}}\"], reads = \"lines\"");
+    place.run_file(&[("lint", &agent), TYPOS], "");
+    let told =
+        format!("program {0} is not executable; make it so: chmod +x {0}", program.display());
+    let ended = place.run(&["run", "run.toml"]);
+    assert_eq!(ended.code, 2, "{ended:?}");
+    assert!(ended.err.contains("agent `lint`") && ended.err.contains(&told), "{ended:?}");
+    let ended = place.run(&["run", "run.toml", "--set", "agents.lint.optional=true"]);
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert!(ended.err.contains(&told), "skipped for the same reason: {ended:?}");
+}
+
+#[test]
 fn an_agent_that_is_not_trusted_is_skipped_until_it_is() {
     let place = Place::new(&[("a.md", "fine\n")]);
     let agent = "command = [\"echo\", \"a.md:1: note: built\"], reads = \"lines\", trusted = false, whole = true";

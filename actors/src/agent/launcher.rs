@@ -84,7 +84,7 @@ impl Launcher {
     /// Starts a program; it runs until it ends, or until the [`Running`] is dropped.
     ///
     /// # Errors
-    /// `NotFound` for the program, `Refused` for its directory, `Lost` when the system starts no more processes.
+    /// `NotFound` and `Refused` for the program, `Refused` for its directory, `Lost` when the system starts no more processes.
     pub(super) fn start(&self, launch: Launch<'_>) -> Result<Running, AgentError> {
         let order = launch.order()?;
         let program = launch.program.find()?;

@@ -9,7 +9,7 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use rustix::fs::{Access, access};
@@ -68,9 +68,12 @@ impl Program {
     /// Finds the program's file.
     ///
     /// # Errors
-    /// `NotFound` when it is not installed.
+    /// `NotFound` when it is not installed, `Refused` when its file is not executable.
     pub fn find(&self) -> Result<PathBuf, AgentError> {
-        probe(self.name()).ok_or_else(|| AgentError::NotFound { program: self.name().to_owned() })
+        probe(self.name()).map_err(|error| match error {
+            NoProgram::NotFound(program) => AgentError::NotFound { program },
+            NoProgram::NotExecutable(_) => AgentError::Refused { reason: error.to_string() },
+        })
     }
 
     /// Gives the variables that the program may see, with the values of this process.
@@ -139,20 +142,39 @@ fn lower(resource: Resource, limit: u64) -> io::Result<()> {
     Ok(setrlimit(resource, Rlimit { current: under(limit, maximum), maximum })?)
 }
 
-/// Finds a program: a name without a slash on `PATH`, any other as a path from the current directory.
-pub fn probe(program: &str) -> Option<PathBuf> {
-    if program.contains('/') {
-        return std::path::absolute(program).ok().filter(|path| is_executable(path));
-    }
-    let search = std::env::var_os("PATH")?;
-    std::env::split_paths(&search)
-        .filter(|folder| folder.is_absolute() && !program.is_empty())
-        .map(|folder| folder.join(program))
-        .find(|path| is_executable(path))
+/// Why there is no program to start.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoProgram {
+    /// No file has its name.
+    #[error("program `{0}` was not found; install it")]
+    NotFound(String),
+    /// A file has its name, and this user may not run it.
+    #[error("program {} is not executable; make it so: chmod +x {}", .0.display(), .0.display())]
+    NotExecutable(PathBuf),
 }
 
-fn is_executable(path: &Path) -> bool {
-    path.is_file() && access(path, Access::EXEC_OK).is_ok()
+/// Finds a program: a name without a slash on `PATH`, any other as a path from the current directory.
+///
+/// # Errors
+/// [`NoProgram`]; of several files that are not executable, the first is named.
+pub fn probe(program: &str) -> Result<PathBuf, NoProgram> {
+    let files: Vec<PathBuf> = candidates(program).filter(|path| path.is_file()).collect();
+    if let Some(found) = files.iter().find(|path| access(*path, Access::EXEC_OK).is_ok()) {
+        return Ok(found.clone());
+    }
+    let not_executable = files.into_iter().next().map(NoProgram::NotExecutable);
+    Err(not_executable.unwrap_or_else(|| NoProgram::NotFound(program.to_owned())))
+}
+
+/// Where a program may be, the best place first.
+fn candidates(program: &str) -> impl Iterator<Item = PathBuf> {
+    let is_path = program.contains('/');
+    let given = is_path.then(|| std::path::absolute(program).ok()).flatten();
+    let is_name = !is_path && !program.is_empty();
+    let search = is_name.then(|| std::env::var_os("PATH")).flatten().unwrap_or_default();
+    let folders: Vec<PathBuf> =
+        std::env::split_paths(&search).filter(|folder| folder.is_absolute()).collect();
+    given.into_iter().chain(folders.into_iter().map(move |folder| folder.join(program)))
 }
 
 #[cfg(test)]
@@ -163,14 +185,21 @@ mod tests {
     fn a_program_is_found_by_name_and_by_path_and_a_missing_one_is_named() {
         let shell = probe("sh").unwrap();
         assert!(shell.is_absolute());
-        assert_eq!(probe(shell.to_str().unwrap()), Some(shell));
-        let plain = tempfile::NamedTempFile::new().unwrap();
-        let plain = plain.path().to_str().unwrap();
-        for missing in ["", "no-such-program", plain, "/", "./no-such-program"] {
-            assert_eq!(probe(missing), None, "{missing}");
+        assert_eq!(probe(shell.to_str().unwrap()), Ok(shell));
+        for missing in ["", "no-such-program", "/", "./no-such-program"] {
+            assert_eq!(probe(missing), Err(NoProgram::NotFound(missing.to_owned())));
         }
         let error = Program::new(["no-such-program"]).find().unwrap_err();
         assert_eq!(error, AgentError::NotFound { program: "no-such-program".to_owned() });
+    }
+
+    #[test]
+    fn a_file_that_is_not_executable_is_named_with_what_to_do() {
+        let plain = tempfile::NamedTempFile::new().unwrap();
+        let path = plain.path().to_str().unwrap();
+        assert_eq!(probe(path), Err(NoProgram::NotExecutable(plain.path().to_owned())));
+        let error = Program::new([path]).find().unwrap_err().to_string();
+        assert!(error.contains(&format!("chmod +x {path}")), "{error}");
     }
 
     #[test]
