@@ -68,12 +68,11 @@ impl Belongings {
         self.owned().waits.push(Arc::downgrade(wait), |wait| wait.strong_count() > 0);
     }
 
-    /// Polls `work` once in place and, if it is not ready, runs it as a task that ends with this incarnation.
-    pub(crate) fn run(
+    /// Polls `work` once in place and, if it is not ready, runs it as a task that ends with this incarnation of `owner`.
+    pub(crate) fn run<M: Send + 'static>(
         &mut self,
-        kernel: &Kernel,
+        owner: &Arc<Slot<M>>,
         handle: AbortHandle,
-        owner: Waker,
         work: impl Future<Output = ()> + Send + 'static,
     ) {
         let mut work = Box::pin(work);
@@ -81,14 +80,14 @@ impl Belongings {
         if ready || self.ending {
             return;
         }
-        let running = Arc::new(Running(owner));
+        let running = Arc::new(Running(Waker::from(Arc::clone(owner))));
         let task = (handle, Arc::downgrade(&running));
         self.owned().tasks.push(task, |(_, task)| task.strong_count() > 0);
         let task = async move {
             let _running = running;
             work.await;
         };
-        kernel.executor.spawn(TaskKind::Work, Box::pin(task));
+        owner.kernel.executor.spawn(TaskKind::Work, Box::pin(task));
     }
 
     /// Whether there is nothing whose end would have to be waited for.

@@ -15,6 +15,7 @@ use crate::{
     ask::Reply,
     clock::Moment,
     graph::{ActorNode, ObservableState},
+    kernel::Kernel,
     mailbox::{Slot, Tally, Watcher},
 };
 
@@ -100,6 +101,8 @@ pub(crate) trait Child: Send + Sync {
     fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
     fn id(&self) -> ActorId;
     fn name(&self) -> &str;
+    /// The node's kernel.
+    fn kernel(&self) -> &Arc<Kernel>;
     fn ended(&self) -> Option<ExitReason>;
     fn tally(&self) -> Tally;
     fn order_stop(&self);
@@ -134,6 +137,10 @@ impl<M: Send + 'static> Child for Slot<M> {
 
     fn name(&self) -> &str {
         &self.name
+    }
+
+    fn kernel(&self) -> &Arc<Kernel> {
+        &self.kernel
     }
 
     fn ended(&self) -> Option<ExitReason> {

@@ -6,9 +6,9 @@
 //! - No effect is performed before the records ahead of it are durable.
 //! - Answers, timers, notices and results of tasks come back as messages of the incarnation that asked, or not at all.
 
-use std::{fmt, future::Future, sync::Arc, task::Waker, time::Duration};
+use std::{fmt, future::Future, sync::Arc, time::Duration};
 
-use futures_util::future::AbortHandle;
+use futures_util::{FutureExt, future::AbortHandle};
 use parking_lot::Mutex;
 use protocol::{RunId, Value};
 use serde::Serialize;
@@ -213,12 +213,11 @@ impl<A: Actor> Cx<A> {
         let (handle, registration) = AbortHandle::new_pair();
         let (slot, incarnation, owned) = (Arc::clone(&self.slot), self.incarnation, handle.clone());
         self.act(move |belongings| {
-            let (kernel, owner) = (Arc::clone(&slot.kernel), Waker::from(Arc::clone(&slot)));
-            let outcome = work::guarded(work, registration);
-            belongings.run(&kernel, owned, owner, async move {
-                let outcome = outcome.await;
-                slot.deliver_made(incarnation, Stale::Task, || into_message(outcome));
+            let told = Arc::clone(&slot);
+            let work = work::guarded(work, registration).map(move |outcome| {
+                told.deliver_made(incarnation, Stale::Task, || into_message(outcome));
             });
+            belongings.run(&slot, owned, work);
         });
         Task(handle)
     }

@@ -20,15 +20,17 @@ pub enum TaskError {
 }
 
 /// `work` with its panics caught and its cancellation told.
-pub(crate) async fn guarded<T>(
+///
+/// Made of combinators: an async block keeps what it awaits twice, so each one around it would double what a task takes.
+pub(crate) fn guarded<T>(
     work: impl Future<Output = T>,
     registration: AbortRegistration,
-) -> Result<T, TaskError> {
-    match Abortable::new(AssertUnwindSafe(work).catch_unwind(), registration).await {
+) -> impl Future<Output = Result<T, TaskError>> {
+    Abortable::new(AssertUnwindSafe(work).catch_unwind(), registration).map(|ended| match ended {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(panic)) => Err(TaskError::Panicked(panic_text(&*panic))),
         Err(_aborted) => Err(TaskError::Cancelled),
-    }
+    })
 }
 
 /// `work` as a closure for a thread of its own, and the future that waits for it; it is not begun if nobody waits any more.

@@ -11,12 +11,12 @@ use std::{
     collections::BTreeMap,
     fmt,
     future::{Future, poll_fn},
-    pin::{Pin, pin},
+    pin::Pin,
     sync::Arc,
-    task::Poll,
     time::Duration,
 };
 
+use futures_util::future::Either;
 use parking_lot::Mutex;
 use protocol::{EventId, Refusal};
 
@@ -24,10 +24,12 @@ use crate::{
     actor::{Actor, ActorId},
     address::{Addr, Delivery, PlaceInLine},
     ask::{Answer, AskError, Reply, TaskAsk, Waiter},
+    child::Child,
     clock::Moment,
     context::{AskTarget, Cx},
     events::{Draft, Filter, PublishError, Received, Subscription},
     kernel::Kernel,
+    mailbox::Slot,
     spawn::{self, Place, Spawn},
     timers::Sleep,
     waits::{self, Edge, Holder},
@@ -36,17 +38,16 @@ use crate::{
 /// Time, dice and asks for async work.
 #[derive(Clone)]
 pub struct WorkCx {
-    kernel: Arc<Kernel>,
-    from: ActorId,
-    name: Arc<str>,
+    /// The actor whose work it is.
+    owner: Arc<dyn Child>,
     handler: Option<Arc<Handler>>,
 }
 
 impl<A: Actor> Cx<A> {
     /// What the async work of this actor may use.
     pub fn work_cx(&self) -> WorkCx {
-        let (kernel, name) = (Arc::clone(&self.slot.kernel), Arc::clone(&self.slot.name));
-        WorkCx { kernel, from: self.slot.id, name, handler: None }
+        let owner = Arc::<Slot<A::Msg>>::clone(&self.slot);
+        WorkCx { owner, handler: None }
     }
 
     /// The same for work that answers questions of this actor, as number `handler` of at most `handlers` at a time.
@@ -62,14 +63,18 @@ impl<A: Actor> Cx<A> {
 }
 
 impl WorkCx {
+    fn kernel(&self) -> &Arc<Kernel> {
+        self.owner.kernel()
+    }
+
     /// The present moment of the node's clock.
     pub fn now(&self) -> Moment {
-        self.kernel.now()
+        self.kernel().now()
     }
 
     /// One throw of the node's dice.
     pub fn random(&self) -> u64 {
-        self.kernel.random.next_u64()
+        self.kernel().random.next_u64()
     }
 
     /// Waits for `delay` by the node's clock.
@@ -77,7 +82,7 @@ impl WorkCx {
     /// # Cancel safety
     /// Dropping the future changes nothing.
     pub fn sleep(&self, delay: Duration) -> impl Future<Output = ()> + Send + use<> {
-        let (kernel, handler) = (Arc::clone(&self.kernel), self.handler.clone());
+        let (kernel, handler) = (Arc::clone(self.kernel()), self.handler.clone());
         async move {
             let _asleep = handler.map(Asleep::new);
             Sleep::until(&kernel.timers, kernel.now() + delay).await;
@@ -104,14 +109,14 @@ impl WorkCx {
     {
         let (target, cx) = (target.clone(), self.clone());
         async move {
-            let ask = TaskAsk::open(&cx.kernel, within);
+            let ask = TaskAsk::open(cx.kernel(), within);
             let mut waiter = Waiter(Arc::clone(&ask));
             let open = cx.handler.map(|handler| OpenAsk::new(handler, &ask));
             let reply = match &open {
                 Some(open) => Reply::new(Arc::new(open.answer(ask))),
                 None => Reply::new(ask),
             };
-            let mut line = match target.deliver_question(question, reply, cx.from) {
+            let mut line = match target.deliver_question(question, reply, cx.owner.id()) {
                 Delivery::Refused(why, question) => {
                     drop(question);
                     return Err(why);
@@ -149,15 +154,16 @@ impl WorkCx {
         spawn: Spawn,
         birth: impl FnMut() -> B + Send + 'static,
     ) -> Addr<B::Msg> {
-        let place = Place { parent: Some((self.from, &self.name)), ..Place::default() };
-        let (addr, launch) = spawn::prepare(&self.kernel, place, spawn, Box::new(birth));
+        let parent = Some((self.owner.id(), self.owner.name()));
+        let place = Place { parent, ..Place::default() };
+        let (addr, launch) = spawn::prepare(self.kernel(), place, spawn, Box::new(birth));
         launch();
         addr
     }
 
     /// Wall-clock time in Unix nanoseconds, for people and for the wire; never for order.
     pub fn unix_nanos(&self) -> i64 {
-        self.kernel.clock.unix_nanos()
+        self.kernel().clock.unix_nanos()
     }
 
     /// Subscribes to the events that pass `filter`, published from now on, until what is returned is dropped.
@@ -168,8 +174,8 @@ impl WorkCx {
     /// [`Code::Overloaded`](protocol::Code::Overloaded) when the node has
     /// [`EVENT_SUBSCRIPTIONS_MAX`](crate::limits::EVENT_SUBSCRIPTIONS_MAX) subscriptions.
     pub fn subscribe(&self, filter: Filter) -> Result<Events, Refusal> {
-        let filter = filter.receiver_named(&*self.name);
-        let subscription = self.kernel.bus.subscribe(filter)?;
+        let filter = filter.receiver_named(self.owner.name());
+        let subscription = self.kernel().bus.subscribe(filter)?;
         Ok(Events { subscription, handler: self.handler.clone() })
     }
 
@@ -178,7 +184,7 @@ impl WorkCx {
     /// # Errors
     /// [`PublishError`] when the event is not valid; it then reaches nobody.
     pub fn publish(&self, draft: Draft) -> Result<EventId, PublishError> {
-        self.kernel.publish_draft(draft, &self.name)
+        self.kernel().publish_draft(draft, self.owner.name())
     }
 
     /// Says that this handler has taken the question behind `reply`: nobody else of the actor can answer it.
@@ -192,22 +198,22 @@ impl WorkCx {
     ///
     /// # Cancel safety
     /// Dropping the future drops the work.
-    pub async fn run<W: Future>(self, work: W) -> W::Output {
-        let mut work = pin!(work);
-        poll_fn(|cx| {
+    pub fn run<W: Future>(&self, work: W) -> impl Future<Output = W::Output> + use<W> {
+        let Some(handler) = self.handler.clone() else { return Either::Left(work) };
+        let mut work = Box::pin(work);
+        Either::Right(poll_fn(move |cx| {
             let polled = work.as_mut().poll(cx);
-            if let (Poll::Pending, Some(handler)) = (&polled, &self.handler) {
+            if polled.is_pending() {
                 handler.rest();
             }
             polled
-        })
-        .await
+        }))
     }
 }
 
 impl fmt::Debug for WorkCx {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "WorkCx({})", self.from)
+        write!(out, "WorkCx({})", self.owner.id())
     }
 }
 

@@ -50,8 +50,9 @@ impl Gate {
     }
 
     /// Lets a call begin.
-    pub(crate) fn admit(&self, now: Moment) -> Result<Option<Permit>, Closed> {
+    pub(crate) fn admit(&self, now: impl FnOnce() -> Moment) -> Result<Option<Permit>, Closed> {
         let Some(parts) = &self.0 else { return Ok(None) };
+        let now = now();
         // A call that its breaker holds back takes nothing of the limit.
         let held = |after: Duration, failures: Option<u32>| {
             let often =
@@ -79,13 +80,13 @@ impl Gate {
     /// Takes how a call ended (`None`: that says nothing of the agent); tells what the roster has to know of it.
     pub(crate) fn ended(
         &self,
-        permit: Option<Permit>,
+        permit: Permit,
         ok: Option<bool>,
         now: Moment,
         dice: impl FnOnce() -> u64,
     ) -> Option<Health> {
         let (breaker, probes) = self.0.as_ref()?.breaker.as_ref()?;
-        let (permit, mut breaker) = (permit?, breaker.lock());
+        let mut breaker = breaker.lock();
         let before = breaker.state(now);
         match ok {
             Some(ok) => breaker.ended(permit, ok, now, if ok { 0 } else { dice() }),

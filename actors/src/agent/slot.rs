@@ -9,12 +9,13 @@
 //! - Work that nobody waits for any more is not begun.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{HashMap, VecDeque},
     fmt,
     sync::Arc,
     time::Duration,
 };
 
+use foldhash::fast::FixedState;
 use protocol::TaskId;
 use runtime::{
     actor::Actor,
@@ -85,7 +86,8 @@ pub struct Slot<I: 'static, O: 'static> {
     name: Arc<str>,
     latency: Histogram,
     next: u64,
-    running: BTreeMap<u64, Running<O>>,
+    /// By a hash that is the same in every process: whoever goes through it does so in the same order.
+    running: HashMap<u64, Running<O>, FixedState>,
     /// How much of what runs has a lease.
     leased: usize,
     /// Work handed over ahead of its turn.
@@ -119,7 +121,7 @@ impl<I: 'static, O: 'static> Slot<I, O> {
             name: "".into(),
             latency: Histogram::noop(),
             next: 0,
-            running: BTreeMap::new(),
+            running: HashMap::default(),
             leased: 0,
             ahead: VecDeque::new(),
             calls: VecDeque::new(),
@@ -241,7 +243,7 @@ impl<I: Send + 'static, O: Send + 'static> Slot<I, O> {
             if !work.reply.is_wanted() {
                 continue;
             }
-            let permit = match self.gate.admit(cx.now()) {
+            let permit = match self.gate.admit(|| cx.now()) {
                 Ok(permit) => permit,
                 Err(Closed::Held(why)) => {
                     cx.reply(work.reply, Err(why));
@@ -304,7 +306,7 @@ impl<I: Send + 'static, O: Send + 'static> Slot<I, O> {
     fn next_call(&mut self, cx: &mut Cx<Self>) {
         while self.running.len() - self.leased < self.concurrency {
             let Some((input, reply)) = self.calls.pop_front() else { return };
-            let permit = match self.gate.admit(cx.now()) {
+            let permit = match self.gate.admit(|| cx.now()) {
                 Ok(permit) => permit,
                 Err(Closed::Held(why)) => {
                     cx.reply(reply, Err(why));
@@ -322,6 +324,7 @@ impl<I: Send + 'static, O: Send + 'static> Slot<I, O> {
 
     /// Tells the gate how a call ended, and the roster what follows from it, before anyone gives the place back.
     fn judge(&self, permit: Option<Permit>, ok: Option<bool>, cx: &mut Cx<Self>) {
+        let Some(permit) = permit else { return };
         let health = self.gate.ended(permit, ok, cx.now(), || cx.random());
         let (Some(health), Some(report)) = (health, &self.report) else { return };
         if let Health::Resting { .. } = health {

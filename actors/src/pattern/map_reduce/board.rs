@@ -7,10 +7,11 @@
 //! - A result is accepted for a unit that is not final, and makes it final.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{HashMap, VecDeque},
     time::Duration,
 };
 
+use foldhash::fast::FixedState;
 use runtime::clock::Moment;
 use serde::{Deserialize, Serialize};
 
@@ -82,7 +83,8 @@ pub(super) struct Board {
     units: Vec<Unit>,
     /// Units that wait for their first place, by lane.
     waiting: Vec<VecDeque<UnitId>>,
-    running: BTreeMap<LeaseId, (UnitId, SlotId)>,
+    /// By a hash that is the same in every process: whoever goes through it does so in the same order.
+    running: HashMap<LeaseId, (UnitId, SlotId), FixedState>,
     sample: VecDeque<Duration>,
     pub(super) done: u64,
     pub(super) failed: u64,
@@ -91,8 +93,10 @@ pub(super) struct Board {
 impl Board {
     /// A board of units as (piece, branch, lane), all waiting.
     pub(super) fn new(units: impl IntoIterator<Item = (u32, u32, u32)>, lanes: usize) -> Self {
+        let units = units.into_iter();
         let mut board = Self { waiting: vec![VecDeque::new(); lanes], ..Self::default() };
-        for ((piece, branch, lane), id) in units.into_iter().zip(0..) {
+        board.units.reserve_exact(units.size_hint().0);
+        for ((piece, branch, lane), id) in units.zip(0..) {
             board.units.push(Unit {
                 piece,
                 branch,

@@ -14,11 +14,12 @@ mod splitting;
 mod telling;
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, HashMap, VecDeque},
     sync::Arc,
     time::Duration,
 };
 
+use foldhash::fast::FixedState;
 use protocol::{RunId, TaskId, Value};
 use runtime::{
     actor::Actor,
@@ -116,7 +117,7 @@ pub(crate) struct Coordinator<P, O, R: Reduce<O>> {
     unnamed: Arc<str>,
     /// Whether a place may be used again at once: nobody else waits for places.
     keeps_places: bool,
-    lane_of_lease: BTreeMap<LeaseId, u32>,
+    lane_of_lease: HashMap<LeaseId, u32, FixedState>,
     /// What the journal says was spent; `None` where nothing of that is limited.
     spent: Option<Cost>,
 }
@@ -180,7 +181,7 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
             retrying: VecDeque::new(),
             unnamed: "".into(),
             keeps_places: false,
-            lane_of_lease: BTreeMap::new(),
+            lane_of_lease: HashMap::default(),
             spent,
         }
     }

@@ -7,7 +7,7 @@
 use std::{
     array,
     collections::HashMap,
-    future, mem,
+    future,
     sync::atomic::{AtomicUsize, Ordering},
 };
 
@@ -33,7 +33,62 @@ pub struct MemoryJournal {
 
 const SHARDS: usize = 16;
 
-type Shard = HashMap<RunId, Vec<Vec<u8>>>;
+/// Up to where a page is filled; a record larger than that has one of its own.
+const MEMORY_PAGE_BYTES: usize = 64 << 10;
+
+type Shard = HashMap<RunId, Stream>;
+
+/// The records of one run, end to end: a record takes its bytes and no allocation of its own.
+#[derive(Debug, Default)]
+struct Stream {
+    pages: Vec<Page>,
+}
+
+/// Some records in a row.
+#[derive(Debug)]
+struct Page {
+    /// The position of the first.
+    first: Sequence,
+    /// Where each ends in `bytes`.
+    ends: Vec<usize>,
+    bytes: Vec<u8>,
+}
+
+impl Stream {
+    fn next(&self) -> Sequence {
+        self.pages.last().map_or(0, |page| page.first + page.ends.len() as Sequence)
+    }
+
+    fn push(&mut self, record: &[u8]) {
+        let next = self.next();
+        let room = |page: &&mut Page| page.bytes.len() + record.len() <= MEMORY_PAGE_BYTES;
+        let page = match self.pages.last_mut().filter(room) {
+            Some(page) => page,
+            None => self.pages.push_mut(Page { first: next, ends: Vec::new(), bytes: Vec::new() }),
+        };
+        page.bytes.extend_from_slice(record);
+        page.ends.push(page.bytes.len());
+    }
+
+    /// The records from a position on.
+    fn from(&self, from: Sequence) -> impl Iterator<Item = &[u8]> {
+        let at = self.pages.partition_point(|page| page.first <= from).saturating_sub(1);
+        let pages = self.pages.iter().skip(at);
+        let skipped = from.saturating_sub(self.pages.get(at).map_or(0, |page| page.first));
+        pages.flat_map(Page::records).skip(usize::try_from(skipped).unwrap_or(usize::MAX))
+    }
+
+    fn held_bytes(&self) -> usize {
+        self.pages.iter().flat_map(Page::records).map(held_bytes).sum()
+    }
+}
+
+impl Page {
+    fn records(&self) -> impl Iterator<Item = &[u8]> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).filter_map(|(start, end)| self.bytes.get(start..*end))
+    }
+}
 
 impl MemoryJournal {
     /// Makes an empty journal that holds [`JOURNAL_MEMORY_BYTES_MAX`] bytes.
@@ -50,27 +105,25 @@ impl MemoryJournal {
     /// Forgets all records of `run` and returns whether there were any.
     pub fn forget(&self, run: RunId) -> bool {
         let forgotten = self.shard(run).lock().remove(&run);
-        let bytes = forgotten.iter().flatten().map(|record| held_bytes(record)).sum();
+        let bytes = forgotten.iter().map(Stream::held_bytes).sum();
         self.bytes.fetch_sub(bytes, Ordering::Relaxed);
         forgotten.is_some()
     }
 
-    fn keep(&self, append: &mut Append) -> Result<Sequence, JournalError> {
-        let bytes = append.checked_bytes()? + append.records.len() * size_of::<Vec<u8>>();
-        let (run, expected, end) = (append.run, append.expected, append.next());
+    fn keep(&self, append: &Append) -> Result<Sequence, JournalError> {
+        let bytes = append.checked_bytes()? + append.records.len() * RECORD_HANDLE_BYTES;
+        let (run, expected) = (append.run, append.expected);
         let mut shard = self.shard(run).lock();
-        let kept = shard.get_mut(&run);
-        let next = length(kept.as_deref());
+        let next = shard.get(&run).map_or(0, Stream::next);
         if next != expected {
             return Err(JournalError::Conflict { run, expected, next });
         }
         self.reserve(run, bytes)?;
-        if let Some(kept) = kept {
-            kept.append(&mut append.records);
-        } else if !append.records.is_empty() {
-            shard.insert(run, mem::take(&mut append.records));
+        if !append.records.is_empty() {
+            let kept = shard.entry(run).or_default();
+            append.records.iter().for_each(|record| kept.push(record));
         }
-        Ok(end)
+        Ok(append.next())
     }
 
     fn reserve(&self, run: RunId, bytes: usize) -> Result<(), JournalError> {
@@ -95,19 +148,19 @@ impl Default for MemoryJournal {
 }
 
 impl Journal for MemoryJournal {
-    fn append(&self, mut append: Append) {
-        let outcome = self.keep(&mut append);
+    fn append(&self, append: Append) {
+        let outcome = self.keep(&append);
         append.acknowledge.appended(outcome);
     }
 
     fn read(&self, run: RunId, from: Sequence, limit: usize) -> Result<Vec<Vec<u8>>, JournalError> {
-        let from = usize::try_from(from).unwrap_or(usize::MAX);
         let shard = self.shard(run).lock();
-        page(shard.get(&run).into_iter().flatten().skip(from).cloned().map(Ok), limit)
+        let records = shard.get(&run).into_iter().flat_map(|kept| kept.from(from));
+        page(records.map(|record| Ok(record.to_vec())), limit)
     }
 
     fn next(&self, run: RunId) -> Result<Sequence, JournalError> {
-        Ok(length(self.shard(run).lock().get(&run)))
+        Ok(self.shard(run).lock().get(&run).map_or(0, Stream::next))
     }
 
     fn runs(&self, after: Option<RunId>, limit: usize) -> Result<Vec<RunId>, JournalError> {
@@ -125,12 +178,11 @@ impl Journal for MemoryJournal {
     }
 }
 
-fn length(records: Option<&Vec<Vec<u8>>>) -> Sequence {
-    records.map_or(0, |records| records.len() as Sequence)
-}
+/// What a record takes beside its bytes.
+const RECORD_HANDLE_BYTES: usize = size_of::<usize>();
 
 fn held_bytes(record: &[u8]) -> usize {
-    record.len() + size_of::<Vec<u8>>()
+    record.len() + RECORD_HANDLE_BYTES
 }
 
 #[cfg(test)]
@@ -169,6 +221,21 @@ mod tests {
         assert!(journal.forget(RunId::from_u128(2)));
         assert!(!journal.forget(RunId::from_u128(2)));
         assert_eq!(append(RUN, 1), Some(Ok(2)));
+    }
+
+    #[test]
+    fn records_of_many_pages_are_read_from_any_position() {
+        let journal = MemoryJournal::new();
+        let record = |at: usize| vec![at.to_le_bytes()[0]; MEMORY_PAGE_BYTES / 3 + at];
+        for at in 0..20 {
+            let (append, appended) = Append::awaited(RUN, at as Sequence, vec![record(at)]);
+            journal.append(append);
+            assert_eq!(appended.now_or_never(), Some(Ok(at as Sequence + 1)));
+        }
+        for from in 0..22 {
+            let rest: Vec<_> = (from..20).map(record).collect();
+            assert_eq!(journal.read(RUN, from as Sequence, 20), Ok(rest), "from {from}");
+        }
     }
 
     #[test]

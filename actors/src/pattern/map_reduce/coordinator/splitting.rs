@@ -107,10 +107,10 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
 
     /// Every unit as (part, branch, lane), in the order of the split; the same at each resume.
     pub(super) fn units(&mut self) -> Result<Vec<(u32, u32, u32)>, String> {
-        let mut units = Vec::new();
-        let mut lanes = Lanes::default();
+        let mut units = Vec::with_capacity(self.pieces.len());
+        let (mut lanes, mut takers) = (Lanes::default(), Vec::new());
         for (piece, part) in self.pieces.iter().zip(0_u32..) {
-            let mut takers: Vec<u32> = Vec::new();
+            takers.clear();
             for (branch, id) in self.branches.iter().zip(0..) {
                 if takes(branch, piece)? {
                     takers.push(id);
@@ -118,19 +118,21 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
             }
             match self.options.assignment {
                 Assignment::AllOf => {
-                    for branch in takers {
-                        let need =
-                            Need { agents: self.agent_keys(&[branch]), capabilities: Vec::new() };
-                        units.push((part, branch, lanes.find(need)));
+                    for branch in &takers {
+                        let taker = std::slice::from_ref(branch);
+                        units.push((
+                            part,
+                            *branch,
+                            lanes.find(taker, &[], |to| self.agent_keys(to)),
+                        ));
                     }
                 }
                 Assignment::AnyOf(_) => {
                     let Some(first) = takers.first() else {
                         return Err(format!("no agent takes {}", self.piece_name(part)));
                     };
-                    let capabilities = piece.needs.clone();
-                    let need = Need { agents: self.agent_keys(&takers), capabilities };
-                    units.push((part, *first, lanes.find(need)));
+                    let lane = lanes.find(&takers, &piece.needs, |to| self.agent_keys(to));
+                    units.push((part, *first, lane));
                 }
             }
         }
@@ -184,15 +186,30 @@ fn takes<P, O>(branch: &Branch<P, O>, piece: &Piece<P>) -> Result<bool, String> 
 struct Lanes {
     needs: Vec<Need>,
     at: HashMap<Need, u32>,
+    /// The branches and capabilities of the unit before: mostly the next one's too.
+    latest: Option<(Vec<u32>, Vec<String>, u32)>,
 }
 
 impl Lanes {
-    fn find(&mut self, need: Need) -> u32 {
+    fn find(
+        &mut self,
+        takers: &[u32],
+        capabilities: &[String],
+        keys: impl FnOnce(&[u32]) -> Vec<AgentKey>,
+    ) -> u32 {
+        if let Some((same, with, lane)) = &self.latest
+            && (same.as_slice(), with.as_slice()) == (takers, capabilities)
+        {
+            return *lane;
+        }
+        let need = Need { agents: keys(takers), capabilities: capabilities.to_vec() };
         let next = u32::try_from(self.needs.len()).unwrap_or(u32::MAX);
-        *self.at.entry(need).or_insert_with_key(|need| {
+        let lane = *self.at.entry(need).or_insert_with_key(|need| {
             self.needs.push(need.clone());
             next
-        })
+        });
+        self.latest = Some((takers.to_vec(), capabilities.to_vec(), lane));
+        lane
     }
 }
 
