@@ -29,6 +29,7 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("ractor", &["runtime/src/shell.rs", "runtime/src/shell/"]),
     ("redb", &["runtime/src/engine/local.rs", "runtime/src/engine/local/"]),
     ("dashmap", &["runtime/"]),
+    ("foldhash", &["actors/"]),
     ("metrics", &["runtime/", "actors/tests/"]),
     ("rmp_serde", &["protocol/", "runtime/"]),
     ("uuid", &["protocol/"]),
