@@ -31,6 +31,25 @@ pub struct Extras {
     pub waterfall: Option<String>,
 }
 
+/// How Markdown reports begin.
+const MARKDOWN_OPENING: &str = "<!-- a report by synod -->\n";
+/// How pages begin.
+const HTML_OPENING: &str = "<!doctype html>\n<!-- a report by synod -->\n";
+/// How SARIF logs begin, in the order in which the format lists its keys.
+const SARIF_OPENING: &str = concat!(
+    "{\n  \"$schema\": \"https://json.schemastore.org/sarif-2.1.0.json\",\n  \"version\": \"2.1.0\",\n",
+    "  \"runs\": [\n    {\n      \"tool\": {\n        \"driver\": {\n          \"name\": \"synod\","
+);
+/// How the documents of `synod run --json` begin.
+const JSON_OPENING: &str = "{\n  \"synod\": 1,\n  \"run\": \"";
+
+/// Whether a file is a report of ours, by how it begins: nobody wants the report of the last run reviewed in the next.
+pub(crate) fn is_own(bytes: &[u8]) -> bool {
+    [MARKDOWN_OPENING, HTML_OPENING, SARIF_OPENING, JSON_OPENING]
+        .iter()
+        .any(|opening| bytes.starts_with(opening.as_bytes()))
+}
+
 const SEVERITIES: [Severity; 3] = [Severity::Error, Severity::Warning, Severity::Note];
 
 /// Number of findings of a severity.

@@ -23,7 +23,7 @@ use tempfile::TempDir;
 pub use self::git::GitError;
 use crate::finding::Finding;
 use crate::limits::{BINARY_PROBE_BYTES, FILE_BYTES_MAX, FILES_MAX, SOURCE_BYTES_MAX};
-use crate::{Skipped, SourceFile, text};
+use crate::{Skipped, SourceFile, report, text};
 
 /// What to review.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -183,7 +183,7 @@ pub fn in_diff(finding: &Finding, changed: Option<&[(u32, u32)]>) -> bool {
 /// Reads a file of a source, as [`list`] would.
 ///
 /// # Errors
-/// Says why the file is not reviewed: unreadable, too large, binary, or no plain file.
+/// Says why the file is not reviewed: unreadable, too large, binary, a report of ours, or no plain file.
 pub fn read(root: &Path, path: &str) -> Result<Vec<u8>, String> {
     let full = root.join(path);
     let metadata = full.symlink_metadata().map_err(|error| format!("cannot be read: {error}"))?;
@@ -211,6 +211,9 @@ pub fn read(root: &Path, path: &str) -> Result<Vec<u8>, String> {
 fn reason_to_skip(bytes: &[u8]) -> Option<String> {
     if bytes.len() as u64 > FILE_BYTES_MAX {
         return Some(too_large(bytes.len() as u64));
+    }
+    if report::is_own(bytes) {
+        return Some("is a report by synod".to_owned());
     }
     let probe = bytes.get(..BINARY_PROBE_BYTES).unwrap_or(bytes);
     probe.contains(&0).then(|| "is binary: it holds a NUL byte".to_owned())

@@ -35,7 +35,11 @@ fn a_review_of_a_small_tree_is_true() {
 fn a_report_is_written_in_the_format_of_its_ending() {
     let place = Place::new(&TREE);
     place.run_file(&AGENTS, "");
-    for (name, begins) in [("out.md", "# "), ("out.html", "<!doctype html>"), ("out.sarif", "{")] {
+    for (name, begins) in [
+        ("out.md", "<!-- a report by synod -->\n# "),
+        ("out.html", "<!doctype html>"),
+        ("out.sarif", "{"),
+    ] {
         let ended = place.run(&["run", "run.toml", "--report", name]);
         assert_eq!(ended.code, 0, "{ended:?}");
         assert!(ended.out.contains("2 findings"), "{}", ended.out);
@@ -44,6 +48,26 @@ fn a_report_is_written_in_the_format_of_its_ending() {
         assert!(text.contains("rust.unwrap"), "{text}");
         assert_eq!(text.contains("<svg"), name == "out.html");
     }
+}
+
+#[test]
+fn reports_that_lie_in_the_reviewed_folder_are_not_reviewed_by_the_next_run() {
+    let place = Place::new(&TREE);
+    place.run_file(&AGENTS, "");
+    let reports = ["tree/out.html", "tree/out.md", "tree/out.sarif"];
+    for report in reports {
+        assert_eq!(place.run(&["run", "run.toml", "--report", report]).code, 0);
+    }
+    fs::write(place.path("tree/out.json"), place.run(&["run", "run.toml", "--json"]).out).unwrap();
+    let (code, document) = place.run_json(&[]);
+    assert_eq!((code, findings(&document).len()), (0, 2), "{document}");
+    let skipped = document["report"]["skipped"].as_array().unwrap();
+    let of = |skipped: &serde_json::Value| {
+        assert_eq!(skipped["reason"], "is a report by synod");
+        skipped["file"].as_str().unwrap().to_owned()
+    };
+    let files: Vec<String> = skipped.iter().map(of).collect();
+    assert_eq!(files, ["out.html", "out.json", "out.md", "out.sarif"]);
 }
 
 #[test]

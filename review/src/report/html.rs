@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Extras, SEVERITIES, by_reason, count, counted, listed};
+use super::{Extras, HTML_OPENING, SEVERITIES, by_reason, count, counted, listed};
 use crate::finding::Finding;
 use crate::limits::{PLACES_MAX, REPORT_FINDINGS_MAX};
 use crate::merge::Report;
@@ -22,7 +22,7 @@ fn write_all(out: &mut String, report: &Report, extras: &Extras) -> std::fmt::Re
     let title = escape(&extras.title);
     write!(
         out,
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
+        "{HTML_OPENING}<html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
          <meta http-equiv=\"Content-Security-Policy\" \
          content=\"default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'\">\

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Extras, SEVERITIES, by_reason, count, counted, listed};
+use super::{Extras, MARKDOWN_OPENING, SEVERITIES, by_reason, count, counted, listed};
 use crate::finding::{Finding, Severity};
 use crate::limits::{PLACES_MAX, REPORT_FINDINGS_MAX, REPORT_LINES_MAX};
 use crate::merge::Report;
@@ -16,7 +16,7 @@ pub fn markdown(report: &Report, extras: &Extras) -> String {
 }
 
 fn write_all(out: &mut String, report: &Report, extras: &Extras) -> std::fmt::Result {
-    writeln!(out, "# {}\n", escape(&extras.title))?;
+    writeln!(out, "{MARKDOWN_OPENING}# {}\n", escape(&extras.title))?;
     for line in &extras.summary {
         writeln!(out, "- {}", escape(line))?;
     }

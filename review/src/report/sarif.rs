@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::rules;
@@ -32,22 +33,57 @@ pub fn sarif(report: &Report) -> String {
         );
         notifications.push(json!({"level": "warning", "message": {"text": text}}));
     }
-    let log = json!({
-        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
-        "version": "2.1.0",
-        "runs": [{
-            "tool": {"driver": {
-                "name": "synod",
-                "semanticVersion": env!("CARGO_PKG_VERSION"),
-                "rules": rules.into_values().map(rule).collect::<Vec<_>>(),
-            }},
-            "columnKind": "unicodeCodePoints",
-            "originalUriBaseIds": {ROOT: {"description": {"text": "The folder that was reviewed."}}},
-            "invocations": [{"executionSuccessful": true, "toolExecutionNotifications": notifications}],
-            "results": results,
-        }],
-    });
-    format!("{log:#}\n")
+    let driver = Driver {
+        name: "synod",
+        semantic_version: env!("CARGO_PKG_VERSION"),
+        rules: rules.into_values().map(rule).collect(),
+    };
+    let run = Run {
+        tool: Tool { driver },
+        column_kind: "unicodeCodePoints",
+        original_uri_base_ids: json!({ROOT: {"description": {"text": "The folder that was reviewed."}}}),
+        invocations: json!([{"executionSuccessful": true, "toolExecutionNotifications": notifications}]),
+        results,
+    };
+    let log = Log {
+        schema: "https://json.schemastore.org/sarif-2.1.0.json",
+        version: "2.1.0",
+        runs: [run],
+    };
+    // strings and numbers alone cannot fail to be written
+    serde_json::to_string_pretty(&log).unwrap_or_default() + "\n"
+}
+
+/// A log; its keys are written in this order, so that it begins as [`SARIF_OPENING`](super::SARIF_OPENING) says.
+#[derive(Serialize)]
+struct Log {
+    #[serde(rename = "$schema")]
+    schema: &'static str,
+    version: &'static str,
+    runs: [Run; 1],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Run {
+    tool: Tool,
+    column_kind: &'static str,
+    original_uri_base_ids: Value,
+    invocations: Value,
+    results: Vec<Value>,
+}
+
+#[derive(Serialize)]
+struct Tool {
+    driver: Driver,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Driver {
+    name: &'static str,
+    semantic_version: &'static str,
+    rules: Vec<Value>,
 }
 
 fn level(severity: Severity) -> &'static str {

@@ -61,6 +61,7 @@ fn markdown_says_everything_once() {
     ] {
         assert!(text.contains(expected), "{expected}\n---\n{text}");
     }
+    let text = text.strip_prefix(MARKDOWN_OPENING).unwrap();
     let outside_code: String = text.split('`').step_by(2).collect();
     assert_eq!(outside_code.matches('<').count(), outside_code.matches("\\<").count(), "{text}");
     assert!(!text.contains("\n# c") && !text.contains("[a]("), "{text}");
@@ -148,6 +149,17 @@ fn our_own_sarif_reads_back_as_findings() {
     };
     assert_eq!(places(&read.findings).len(), places(&report().findings).len());
     assert!(read.findings.iter().any(|finding| finding.file == "<b>.py"), "{read:?}");
+}
+
+#[test]
+fn a_report_is_known_by_how_it_begins_and_nothing_else_is() {
+    let (report, extras) = (report(), extras());
+    for own in [markdown(&report, &extras), html(&report, &extras), sarif(&report)] {
+        assert!(is_own(own.as_bytes()), "{own}");
+        assert!(!is_own(format!(" {own}").as_bytes()));
+        assert!(!is_own(own.replacen("synod", "other", 1).as_bytes()));
+    }
+    assert!(!is_own(b""));
 }
 
 #[test]
