@@ -12,6 +12,7 @@ pub mod control;
 pub mod exit;
 pub mod folder;
 pub mod history;
+mod leaving;
 pub mod listing;
 pub mod logs;
 mod opening;

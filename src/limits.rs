@@ -42,7 +42,7 @@ pub const NAMES_SHOWN: usize = 10;
 pub const DRAIN_WAIT: &str = "10s";
 
 /// The time that a cancelled run has to end before the program ends without it.
-pub const CANCEL_WAIT: Duration = Duration::from_millis(1_400);
+pub const CANCEL_WAIT: Duration = Duration::from_millis(1_350);
 
 /// The time within which the program ends after Ctrl-C, as it is promised.
 pub const CANCELLED_WAIT: Duration = Duration::from_secs(2);
@@ -63,7 +63,13 @@ pub const SOCKET_WORD_WAIT: Duration = Duration::from_secs(1);
 pub const SOCKET_WORD_BYTES_MAX: usize = 64;
 
 /// The time that a node has to stop when its run has ended.
-pub const STOP_WAIT: Duration = Duration::from_millis(300);
+pub const STOP_WAIT: Duration = Duration::from_millis(250);
+
+/// The time that the programs of agents have to be gone, beyond their grace, before the program that ends kills them.
+pub const PROGRAMS_WAIT: Duration = Duration::from_millis(500);
+
+/// The time that killed programs have to be gone.
+pub const KILLED_WAIT: Duration = Duration::from_millis(150);
 
 /// The upper bounds of the buckets of every histogram of the metrics, in seconds.
 pub const METRIC_SECONDS: [f64; 12] =
@@ -121,8 +127,11 @@ const _: () = assert!(
     QUIESCENCE_WAIT.as_millis() + CANCELLED_REDUCE_WAIT.as_millis() < CANCEL_WAIT.as_millis()
 );
 const _: () = assert!(
-    CANCEL_WAIT.as_millis() + SHOW_WAIT.as_millis() + STOP_WAIT.as_millis()
-        < CANCELLED_WAIT.as_millis()
+    CANCEL_WAIT.as_millis()
+        + SHOW_WAIT.as_millis()
+        + STOP_WAIT.as_millis()
+        + KILLED_WAIT.as_millis()
+        <= CANCELLED_WAIT.as_millis()
 );
 const _: () = assert!(SAY_WAIT.as_millis() <= SHOW_WAIT.as_millis());
 const _: () = assert!(ANSWER_BYTES_MAX < JOURNAL_RECORD_BYTES_MAX);

@@ -29,6 +29,9 @@ pub const REPORT_REASON_BYTES_MAX: usize = 512;
 /// The time, beyond its grace, that a program's processes have to be gone after they were killed.
 pub const STOP_WAIT: Duration = Duration::from_secs(5);
 
+/// The time between two looks of whoever waits for the end of all programs at which of them live.
+pub const LIVING_LOOK: Duration = Duration::from_millis(10);
+
 /// The time that a program which closed its output has to end by itself, so that its end can be named.
 pub const CLOSED_OUTPUT_WAIT: Duration = Duration::from_secs(2);
 

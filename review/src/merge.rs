@@ -113,11 +113,15 @@ impl Fold {
 
     /// What is said in the end.
     pub fn report(&self) -> Report {
-        let mut whole = self.clone();
-        let places = std::mem::take(&mut whole.findings).into_values();
+        self.clone().into_report()
+    }
+
+    /// What is said in the end, without a copy of all that was said.
+    pub fn into_report(mut self) -> Report {
+        let places = std::mem::take(&mut self.findings).into_values();
         let mut findings: Vec<_> = places.flat_map(across_columns).collect();
         findings.sort();
-        let Review { metrics, skipped, .. } = whole.into_review();
+        let Review { metrics, skipped, .. } = self.into_review();
         Report {
             suggestions: suggestions(&findings),
             metrics: summarise(metrics),

@@ -4,6 +4,7 @@
 //! - Nothing is started, and no file is made, when the run file, its inputs or its programs are wrong.
 //! - Ctrl-C cancels the run, which then ends with what it has within [`CANCEL_WAIT`]; SIGTERM does so once the run has had its
 //!   time to end by itself. A second signal ends the program.
+//! - No program of an agent is left when this one ends: see [`Leaving`].
 
 use std::{
     collections::BTreeMap,
@@ -32,6 +33,7 @@ use super::{
     exit::Exit,
     folder::Folder,
     history,
+    leaving::Leaving,
     logs::Screen,
     opening::{Opened, not_opened, open},
     output::{Failure, clean, tell},
@@ -182,29 +184,39 @@ fn block_on(start: Start) -> Result<Exit, Failure> {
 
 async fn drive(start: Start) -> Result<Exit, Failure> {
     let mut signals = Signals::new().map_err(|error| Failure::failed(&error))?;
+    let mut leaving = Leaving::new(&start.launcher);
+    let exit = perform(&start, &mut signals, &mut leaving).await;
+    leaving.end(&mut signals).await;
+    exit
+}
+
+async fn perform(
+    start: &Start,
+    signals: &mut Signals,
+    leaving: &mut Leaving,
+) -> Result<Exit, Failure> {
     let clock = Arc::new(SystemClock::new());
-    let job = prepare(&start, &mut signals).await?;
+    let job = prepare(start, signals).await?;
     for skipped in &job.cast.skipped {
         start.screen.tell(&format!("skipped: {}: {}", skipped.agent, skipped.reason));
     }
-    let mut opened = open(&start, &job, clock).await?;
-    let mut finished = opened.finished(&start, &job);
-    let exit = match conduct(&start, &job, &mut opened, &mut signals).await? {
+    let mut opened = open(start, &job, clock).await?;
+    let mut finished = opened.finished(start, &job);
+    let exit = match conduct(start, &job, &mut opened, signals, leaving).await? {
         Ended::Outcome(outcome, signal) => {
             finished.take(*outcome, signal);
             finished.millis = opened.node.kernel().now().as_nanos() / 1_000_000;
             finished.metrics = opened.metrics.as_ref().map(PrometheusHandle::render);
-            show(finished, &start.view, &opened.node, &mut signals).await?
+            show(finished, &start.view, &opened.node, signals).await
         }
         Ended::Abandoned(exit, known) => {
+            leaving.at_once();
             say(abandoned(opened.run, &known)).await;
             return Ok(exit);
         }
     };
-    if let Err(error) = opened.node.kernel().stop(STOP_WAIT).await {
-        return Err(Failure::failed(&error));
-    }
-    Ok(exit)
+    let stopped = opened.node.kernel().stop(STOP_WAIT).await;
+    stopped.map_err(|error| Failure::failed(&error)).and(exit)
 }
 
 /// Lists the files and finds the programs, on a thread of its own; shows that something happens.
@@ -329,6 +341,7 @@ async fn conduct(
     job: &Job,
     opened: &mut Opened,
     signals: &mut Signals,
+    leaving: &mut Leaving,
 ) -> Result<Ended, Failure> {
     let (serve, mut cancels) = opened.control.serve();
     let kernel = opened.node.kernel();
@@ -392,6 +405,7 @@ async fn conduct(
             continue;
         }
         cancelled = Some(exit);
+        leaving.cancelled();
         give_up.as_mut().reset(tokio::time::Instant::now() + CANCEL_WAIT);
         canceller.cancel();
     };

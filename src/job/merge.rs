@@ -42,7 +42,7 @@ impl Reduce<Value> for Merge {
 
     fn reduce(&mut self, results: &[Done<Value>]) -> Result<Report, String> {
         match results.first() {
-            None => Ok(self.fold.report()),
+            None => Ok(std::mem::take(&mut self.fold).into_report()),
             Some(wrong) => Err(format!("what {} said of {} is no review", wrong.agent, wrong.name)),
         }
     }

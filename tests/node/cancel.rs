@@ -93,6 +93,45 @@ fn a_second_signal_ends_the_program_at_once() {
     assert_eq!(pipe.drain(), [""; 0], "no program is left");
 }
 
+/// A run of a program that ignores SIGTERM and has started another in a session of its own, which does too; and their processes.
+fn stubborn(more: &[&str]) -> (Place, Running, [std::path::PathBuf; 2]) {
+    let place = Place::new(&[("a.txt", "one\n")]);
+    let pipe = place.pipe("alive");
+    let script = format!(
+        "trap '' TERM; exec 3> {}; setsid sh -c 'echo $$ >&3; sleep 1000' & echo $$ >&3; wait",
+        pipe.path().display()
+    );
+    let agent = format!("command = [\"sh\", \"-c\", {script:?}], reads = \"lines\"");
+    place.run_file(&[("stubborn", &agent)], "");
+    let running = place.start(&[&["run", "run.toml"], more].concat());
+    let processes = [pipe.line(), pipe.line()].map(|pid| format!("/proc/{pid}").into());
+    (place, running, processes)
+}
+
+#[test]
+fn no_program_outlives_ctrl_c_even_if_it_ignores_sigterm() {
+    let (_place, running, processes) = stubborn(&[]);
+    let clock = SystemClock::new();
+    let before = clock.now();
+    running.signal(Signal::INT);
+    let ended = running.end();
+    let left = processes.map(|process| process.exists());
+    let took = clock.now().since(before);
+    assert_eq!((ended.code, left), (130, [false; 2]), "{ended:?}");
+    assert!(took < Duration::from_secs(2), "{took:?}");
+}
+
+#[test]
+fn a_second_signal_kills_the_programs_before_the_program_ends() {
+    let (_place, running, processes) = stubborn(&["--drain", "10m"]);
+    running.signal(Signal::TERM);
+    running.signal(Signal::INT);
+    let ended = running.end();
+    let left = processes.map(|process| process.exists());
+    assert_eq!(left, [false; 2], "{ended:?}");
+    assert!(ended.err.contains("did not end in time"), "{ended:?}");
+}
+
 #[test]
 fn a_cancelled_run_is_shown_and_can_be_taken_up_again() {
     let (place, _pipe, running) = hanging(&[]);

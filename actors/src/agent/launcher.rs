@@ -18,23 +18,26 @@
 //!   [`Report`] behind a zero byte; so an exit code, a signal and a failed start are told apart for sure.
 
 mod child;
+mod living;
 
 use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
 use std::process::{ExitCode, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, BufReader, sink};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
+use self::living::Living;
 use super::call::AgentError;
 use super::output::{Tail, collect};
 use super::program::{Program, ProgramLimits};
-use crate::limits::{REPORT_REASON_BYTES_MAX, STOP_WAIT};
+use crate::limits::{LIVING_LOOK, REPORT_REASON_BYTES_MAX, STOP_WAIT};
 
 /// The first argument that makes this program a launcher.
 const WORD: &str = "__synod_launcher";
@@ -43,9 +46,12 @@ const WORD: &str = "__synod_launcher";
 const OWN_PROGRAM: &str = "/proc/self/exe";
 
 /// Starts programs through a binary that calls [`Launcher::intercept`] first in its `main`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// Its clones are one launcher.
+#[derive(Clone, Debug)]
 pub struct Launcher {
     binary: PathBuf,
+    living: Arc<Living>,
 }
 
 impl Launcher {
@@ -78,7 +84,33 @@ impl Launcher {
 
     /// Uses another binary that intercepts, such as an installed `synod`.
     pub fn at(binary: impl Into<PathBuf>) -> Self {
-        Self { binary: binary.into() }
+        Self { binary: binary.into(), living: Arc::default() }
+    }
+
+    /// Waits until nothing is left of all that was started: each program, and what it started, ends with its call.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the waiting and nothing else.
+    pub async fn quiet(&self) {
+        while !self.living.is_empty() {
+            sleep(LIVING_LOOK).await;
+        }
+    }
+
+    /// Starts nothing any more, kills at once all that was started, and waits until nothing is left of it.
+    ///
+    /// # Errors
+    /// What the system says.
+    ///
+    /// # Cancel safety
+    /// What was not killed when the future is dropped has its grace.
+    pub async fn kill(&self) -> io::Result<()> {
+        self.living.close();
+        while !self.living.is_empty() {
+            self.living.kill_programs()?;
+            sleep(LIVING_LOOK).await;
+        }
+        Ok(())
     }
 
     /// Starts a program; it runs until it ends, or until the [`Running`] is dropped.
@@ -98,7 +130,13 @@ impl Launcher {
         command.env_clear().envs(launch.environment).current_dir(launch.directory);
         command.process_group(0);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let child = command.spawn().map_err(|error| lost("cannot start its launcher", &error))?;
+        let mut child =
+            command.spawn().map_err(|error| lost("cannot start its launcher", &error))?;
+        let may_go_on = child.id().map_or(Ok(true), |pid| self.living.enter(pid));
+        if !may_go_on.map_err(|error| lost("cannot watch its launcher", &error))? {
+            child.start_kill().map_err(|error| lost("cannot kill its launcher", &error))?;
+            return Err(AgentError::Refused { reason: "all programs are being ended".to_owned() });
+        }
         Running::new(child, launch.program.grace)
     }
 }

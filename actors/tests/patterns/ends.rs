@@ -13,6 +13,7 @@ use runtime::{
     backoff::Backoff,
     engine::local::MemoryJournal,
     events::{EventKind, Filter},
+    graph::{ActorNode, ActorState},
     node::Node,
 };
 use synod_actors::{
@@ -176,6 +177,58 @@ async fn a_reducer_that_does_not_return_holds_no_outcome() {
         assert_eq!(error.partial, None);
         drop(go_on);
     }
+}
+
+/// Adds up, once it was told to go on; tells that it has begun.
+#[derive(Clone)]
+struct Slow {
+    begins: mpsc::Sender<()>,
+    go_on: Arc<std::sync::Mutex<mpsc::Receiver<()>>>,
+}
+
+impl Reduce<u64> for Slow {
+    type Output = u64;
+
+    fn reduce(&mut self, results: &[Done<u64>]) -> Result<u64, String> {
+        self.begins.send(()).map_err(|error| error.to_string())?;
+        self.go_on.lock().unwrap().recv().map_err(|error| error.to_string())?;
+        Ok(results.iter().map(|done| done.output).sum())
+    }
+
+    fn reduce_partial(
+        &mut self,
+        _: &[Done<u64>],
+        _: &[FailedPart],
+        why: Option<&str>,
+    ) -> Result<u64, String> {
+        Err(format!("not whole: {why:?}"))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a_cancel_while_the_results_are_put_together_loses_none_of_them() {
+    let system = system();
+    let agent = echo(&system);
+    let ((begins, begun), (go, go_on)) = (mpsc::channel(), mpsc::channel());
+    let slow = Slow { begins, go_on: Arc::new(std::sync::Mutex::new(go_on)) };
+    let handle = system.run(map_reduce(0..5, &agent).reduce(slow)).deadline(MINUTE);
+    let handle = handle.start().await.unwrap();
+    tokio::task::block_in_place(|| begun.recv().unwrap());
+    handle.canceller().cancel();
+    let handled = async {
+        let has_handled = |actor: &ActorNode| {
+            let coordinator = actor.actor.contains("Coordinator");
+            !coordinator || (actor.queued == 0 && actor.state == ActorState::Idle)
+        };
+        while !system.node().graph().actors.iter().all(has_handled) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(MINUTE, handled).await.unwrap();
+    go.send(()).unwrap();
+    let error = handle.outcome().await.unwrap_err();
+    assert_eq!(error.kind, FailureKind::Cancelled { done: 5, units: 5 }, "{error}");
+    assert_eq!(error.partial, Some(10));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -153,7 +153,7 @@ fn reap(wait: impl FnMut() -> rustix::io::Result<Option<(Pid, WaitStatus)>>) -> 
     }
 }
 
-fn allow(expected: Errno, result: rustix::io::Result<()>) -> io::Result<()> {
+pub(super) fn allow(expected: Errno, result: rustix::io::Result<()>) -> io::Result<()> {
     match result {
         Err(error) if error != expected => Err(error.into()),
         Ok(()) | Err(_) => Ok(()),
@@ -163,13 +163,17 @@ fn allow(expected: Errno, result: rustix::io::Result<()>) -> io::Result<()> {
 /// Lists our children by every process's parent; not every kernel lists them by itself.
 fn children() -> io::Result<Vec<Pid>> {
     let own = getpid().as_raw_nonzero().get();
-    let processes = std::fs::read_dir("/proc")?.filter_map(Result::ok);
-    let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    Ok(pids.filter(|pid| parent(*pid) == Some(own)).filter_map(Pid::from_raw).collect())
+    Ok(processes()?.filter(|pid| parent(*pid) == Some(own)).filter_map(Pid::from_raw).collect())
+}
+
+/// Lists every process that this one may see.
+pub(super) fn processes() -> io::Result<impl Iterator<Item = i32>> {
+    let entries = std::fs::read_dir("/proc")?.filter_map(Result::ok);
+    Ok(entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()))
 }
 
 /// Reads the parent of a process, which may be gone: `pid (name) state parent …`, where the name may hold anything.
-fn parent(pid: i32) -> Option<i32> {
+pub(super) fn parent(pid: i32) -> Option<i32> {
     let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
     let after_name = stat.rsplitn(2, |byte| *byte == b')').next()?;
     std::str::from_utf8(after_name).ok()?.split_ascii_whitespace().nth(1)?.parse().ok()

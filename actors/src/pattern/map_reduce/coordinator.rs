@@ -72,6 +72,8 @@ pub(crate) enum Msg<P, O, T> {
     Tail,
     Deadline,
     Quiesced,
+    /// The results of a run that ended early had their time to be put together.
+    Overdue,
     Reduced(Result<Result<T, String>, TaskError>),
 }
 
@@ -302,6 +304,11 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Actor for Coordinator<P, O, R> {
                 self.stop_early(FailureKind::TimedOut { after, done, units }, cx);
             }
             Msg::Quiesced => self.reduce(cx),
+            Msg::Overdue => {
+                if let Some(task) = &self.reducing {
+                    cx.cancel(task);
+                }
+            }
             Msg::Reduced(outcome) => self.reduced(outcome, cx),
         }
     }

@@ -42,11 +42,10 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
                 self.go_on(cx);
             }
             Phase::Stopping => {}
+            // What is done is being put together already, and would be lost: that goes on as after any early end.
             Phase::Reducing => {
+                cx.after(reduce_wait(&kind), Msg::Overdue);
                 self.ending.get_or_insert(kind);
-                if let Some(task) = &self.reducing {
-                    cx.cancel(task);
-                }
             }
         }
     }
@@ -90,9 +89,7 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
         let missing: Vec<FailedPart> = self.failures.values().cloned().collect();
         let early = self.ending.as_ref().map(ToString::to_string);
         if let Some(kind) = &self.ending {
-            let is_cancelled = matches!(kind, FailureKind::Cancelled { .. });
-            let wait = if is_cancelled { CANCELLED_REDUCE_WAIT } else { PARTIAL_REDUCE_WAIT };
-            cx.after(wait, Msg::Deadline);
+            cx.after(reduce_wait(kind), Msg::Overdue);
         }
         let work = move || put_together(reducer, &results, &missing, early.as_deref());
         self.reducing = Some(cx.perform_blocking(work, Msg::Reduced));
@@ -146,6 +143,15 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
         }
         self.phase_span = tracing::Span::none();
         cx.stop();
+    }
+}
+
+/// How long the results of a run that ended so may take to be put together.
+const fn reduce_wait(kind: &FailureKind) -> Duration {
+    if matches!(kind, FailureKind::Cancelled { .. }) {
+        CANCELLED_REDUCE_WAIT
+    } else {
+        PARTIAL_REDUCE_WAIT
     }
 }
 
