@@ -95,6 +95,9 @@ pub const HELD_RETRY_WAIT: Duration = Duration::from_millis(10);
 /// Instances of one agent.
 pub const AGENT_INSTANCES_MAX: usize = 4_096;
 
+/// Agents that stand behind one another as fallbacks of an agent.
+pub const FALLBACKS_MAX: usize = 8;
+
 /// Restarts of one instance that its supervisor allows within [`AGENT_RESTART_PERIOD`].
 pub const AGENT_RESTARTS: u32 = 20;
 

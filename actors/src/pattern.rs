@@ -19,6 +19,9 @@ pub struct Tally {
     pub done: u64,
     /// Of these, pieces whose results were taken from the journal.
     pub resumed: u64,
+    /// Of these, pieces that a fallback did.
+    #[serde(default)]
+    pub fallbacks: u64,
     /// Attempts that were made in this process.
     pub attempts: u64,
     /// Of these, second and further attempts after a failure.
@@ -34,11 +37,11 @@ pub struct FailedPart {
     pub part: u32,
     /// The part's name.
     pub name: String,
-    /// The agent that should have done it.
+    /// The agent that should have done it: the last of its chain of fallbacks.
     pub agent: String,
     /// The attempts that were made.
     pub attempts: u32,
-    /// What the last of them ended with.
+    /// What the last of them ended with, and the agents that had failed at it before.
     pub error: String,
 }
 

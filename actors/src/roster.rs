@@ -6,7 +6,8 @@
 //! # Invariants
 //! - A slot never has more leases than its concurrency; one that rests is given none, one that is probed no more than its probes.
 //! - Every lease is returned once: by [`Msg::Release`], or with its slot.
-//! - Demands are served in turn; a demand that no living slot can meet is denied, not kept.
+//! - Demands are served in turn; a demand that no living slot can meet is denied, not kept, and so is one that is not patient
+//!   while all slots that could meet it rest.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -55,6 +56,8 @@ pub struct Demand {
     pub avoid: Vec<SlotId>,
     /// Whether it takes only what nobody else wants.
     pub spare: bool,
+    /// Whether it waits for slots that rest; otherwise it is denied while all that could meet it do.
+    pub patient: bool,
     /// Where the grants go; it also names the owner.
     pub to: Recipient<Grant>,
     /// Whose demand it is: what an ended owner asked for and has is taken back.
@@ -75,12 +78,14 @@ pub enum Grant {
     },
     /// Somebody else waits now: places are to be given back as they become free.
     Share,
-    /// No living slot can meet the demand.
+    /// No living slot can meet the demand, or all that could rest and it is not patient.
     Denied {
         /// Which demand.
         demand: DemandId,
         /// What was asked for, and who is there.
         why: String,
+        /// Until when all of them rest; none where there are none.
+        until: Option<Moment>,
     },
 }
 
@@ -187,8 +192,8 @@ impl Roster {
         }
         if self.demands.len() + self.spare.len() >= DEMANDS_MAX {
             let why = format!("{DEMANDS_MAX} demands wait already; try again later");
-            cx.send(&demand.to, Grant::Denied { demand: demand.id, why });
-        } else if self.can_meet(&demand.need) {
+            cx.send(&demand.to, Grant::Denied { demand: demand.id, why, until: None });
+        } else if self.is_kept(&demand) {
             let queue = if demand.spare { &mut self.spare } else { &mut self.demands };
             queue.push_back(demand);
         } else {
@@ -211,6 +216,7 @@ impl Roster {
         if let Health::Resting { until, .. } = health {
             let rest = cx.now().until(until);
             cx.after(rest, Msg::Rested(id, until));
+            self.deny_unmeetable(cx);
         }
     }
 
@@ -333,11 +339,25 @@ impl Roster {
         self.slots.values().any(|entry| need.is_met_by(&entry.card))
     }
 
+    /// Until when every slot that can meet `need` rests, or the first of them does; none if one does not, or there is none.
+    fn rests_until(&self, need: &Need) -> Option<Moment> {
+        let able = self.slots.values().filter(|entry| need.is_met_by(&entry.card));
+        let until = able.map(|entry| match entry.health {
+            Health::Resting { until, .. } => Some(until),
+            Health::Well | Health::Probed(_) => None,
+        });
+        until.collect::<Option<Vec<_>>>()?.into_iter().min()
+    }
+
+    fn is_kept(&self, demand: &Demand) -> bool {
+        let Demand { need, patient, .. } = demand;
+        self.can_meet(need) && (*patient || self.rests_until(need).is_none())
+    }
+
     fn deny_unmeetable(&mut self, cx: &mut Cx<Self>) {
         let waiting =
             std::mem::take(&mut self.demands).into_iter().chain(std::mem::take(&mut self.spare));
-        let (kept, denied): (Vec<_>, Vec<_>) =
-            waiting.partition(|demand| self.can_meet(&demand.need));
+        let (kept, denied): (Vec<_>, Vec<_>) = waiting.partition(|demand| self.is_kept(demand));
         (self.spare, self.demands) = kept.into_iter().partition(|demand| demand.spare);
         for demand in denied {
             self.deny(&demand, cx);
@@ -347,9 +367,12 @@ impl Roster {
     fn deny(&self, demand: &Demand, cx: &mut Cx<Self>) {
         let names: Vec<&str> = demand.need.agents.iter().map(|agent| &*agent.name).collect();
         let wanted = [names.join(" or "), demand.need.capabilities.join(", ")].join(" ");
-        let why =
-            format!("no living agent slot for `{}` among {}", wanted.trim(), self.slots.len());
-        cx.send(&demand.to, Grant::Denied { demand: demand.id, why });
+        let (wanted, until) = (wanted.trim(), self.rests_until(&demand.need));
+        let why = match until {
+            Some(_) => format!("the circuit breaker of every instance of `{wanted}` is open"),
+            None => format!("no living agent slot for `{wanted}` among {}", self.slots.len()),
+        };
+        cx.send(&demand.to, Grant::Denied { demand: demand.id, why, until });
     }
 }
 

@@ -7,6 +7,7 @@
 mod actor;
 mod deadline;
 mod join;
+mod through;
 
 use std::{
     fmt,
@@ -23,6 +24,7 @@ use protocol::{Code, Refusal, Retry};
 use self::deadline::Deadline;
 pub(crate) use self::{actor::ActorAsk, join::Join};
 use crate::{
+    actor::ActorId,
     kernel::Kernel,
     planted::{self, Planted},
     timers::Due,
@@ -141,6 +143,13 @@ impl<T> Reply<T> {
     #[must_use = "dropping a reply answers it"]
     pub fn delegated(self) -> Self {
         self.held_by(Holder::Elsewhere);
+        self
+    }
+
+    /// The same right, on its way to another actor that answers: a call waits for that one from now on.
+    #[must_use = "dropping a reply answers it"]
+    pub fn passed_to(self, actor: ActorId) -> Self {
+        self.held_by(Holder::Actor(actor));
         self
     }
 

@@ -5,7 +5,10 @@
 //! # Invariants
 //! - The request holds all that a resume needs but the values of environment variables, which may be secrets.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use actors::{
     agent::Part,
@@ -109,6 +112,20 @@ pub struct Work {
     /// Why it brought nothing; absent when it was done.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// Agents whose fallback did it, since they failed at it; the first first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub instead_of: Vec<Fall>,
+}
+
+/// An agent that failed at a piece of work and left it to its fallback.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Fall {
+    /// The agent.
+    pub agent: String,
+    /// When it was left, in Unix milliseconds.
+    pub at: i64,
+    /// How the agent failed.
+    pub error: String,
 }
 
 /// Tells when a piece of work ended, in Unix milliseconds.
@@ -248,16 +265,23 @@ pub fn last(journal: &dyn Journal, run: RunId) -> Result<Option<Passed>, History
 struct Names {
     agents: Vec<String>,
     parts: Vec<String>,
+    /// By unit, who has left it to a fallback.
+    falls: BTreeMap<u32, Vec<Fall>>,
 }
 
 impl Names {
-    fn work(&self, part: u32, agent: u32) -> Work {
+    fn agent(&self, agent: u32) -> String {
+        let at = usize::try_from(agent).unwrap_or(usize::MAX);
+        self.agents.get(at).cloned().unwrap_or_default()
+    }
+
+    fn work(&mut self, unit: u32, part: u32, agent: u32) -> Work {
         let part_at = usize::try_from(part).unwrap_or(usize::MAX);
-        let agent_at = usize::try_from(agent).unwrap_or(usize::MAX);
         Work {
             part,
             name: self.parts.get(part_at).cloned().unwrap_or_default(),
-            agent: self.agents.get(agent_at).cloned().unwrap_or_default(),
+            agent: self.agent(agent),
+            instead_of: self.falls.remove(&unit).unwrap_or_default(),
             attempt: 0,
             slot: None,
             at: 0,
@@ -283,13 +307,17 @@ impl History {
                 let first = names.parts.len();
                 names.parts.extend((first..).zip(pieces).map(name));
             }
-            Record::Done { part, agent, attempt, slot, at, micros, .. } => {
-                let work = names.work(part, agent);
+            Record::Done { unit, part, agent, attempt, slot, at, micros, .. } => {
+                let work = names.work(unit, part, agent);
                 self.work.push(Work { attempt, slot: Some(slot), at, micros, ..work });
             }
-            Record::Failed { part, agent, attempts, at, error, .. } => {
+            Record::FellBack { unit, agent, at, error, .. } => {
+                let fall = Fall { agent: names.agent(agent), at, error: error.to_string() };
+                names.falls.entry(unit).or_default().push(fall);
+            }
+            Record::Failed { unit, part, agent, attempts, at, error, .. } => {
                 let error = Some(error.to_string());
-                let work = names.work(part, agent);
+                let work = names.work(unit, part, agent);
                 self.work.push(Work { attempt: attempts, at, error, ..work });
             }
             Record::Ended(ended) => self.ended = Some(ended),

@@ -84,6 +84,7 @@ mod tests {
             at,
             micros,
             error: None,
+            instead_of: Vec::new(),
         };
         let svg = svg(&[work("one", 1_000, 500_000), work("two", 1_500, 500_000)]).unwrap();
         assert!(

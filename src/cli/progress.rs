@@ -128,7 +128,9 @@ impl Progress {
             return;
         }
         let agent = text("agent");
-        if agent.is_empty() {
+        // What goes to a fallback before it was tried was no attempt.
+        let untried = kind == EventKind::TaskRetried && event.data.get("attempt").is_none();
+        if agent.is_empty() || untried {
             return;
         }
         self.total.take(kind);

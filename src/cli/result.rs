@@ -190,10 +190,11 @@ impl Finished {
     }
 
     fn facts(&self) -> Vec<String> {
-        let Tally { units, done, resumed, retries, speculative, .. } = self.tally;
+        let Tally { units, done, resumed, fallbacks, retries, speculative, .. } = self.tally;
         let mut work = format!("{done} of {} of work done", counted(units, "piece"));
         for (count, word) in [
             (resumed, "before, and not run again"),
+            (fallbacks, "by a fallback"),
             (retries, "tried again"),
             (speculative, "run twice for speed"),
         ] {

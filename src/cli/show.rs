@@ -262,6 +262,7 @@ mod tests {
             at,
             micros: millis * 1_000,
             error: None,
+            instead_of: Vec::new(),
         }
     }
 

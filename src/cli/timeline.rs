@@ -25,6 +25,11 @@ pub fn events(history: &History, all: bool) -> Vec<Event> {
         for work in &history.work {
             events.push(event(work.at, format!("{} began {}", clean(&work.agent), named(work))));
             events.push(event(end(work), ending(work)));
+            let left = work.instead_of.iter().map(|fall| {
+                let (agent, error) = (clean(&fall.agent), clean(&fall.error));
+                event(fall.at, format!("{agent} left {} to its fallback: {error}", named(work)))
+            });
+            events.extend(left);
         }
     }
     if let Some(ended) = &history.ended {

@@ -358,6 +358,63 @@ impl AgentError {
     }
 }
 
+impl AgentError {
+    /// The kind of the error, as it stands in records and labels.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Failed { .. } => "failed",
+            Self::Panicked { .. } => "panicked",
+            Self::TimedOut { .. } => "timed_out",
+            Self::Cancelled => "cancelled",
+            Self::Lost { .. } => "lost",
+            Self::Garbage { .. } => "garbage",
+            Self::TooMuchOutput { .. } => "too_much_output",
+            Self::NotFound { .. } => "not_found",
+            Self::Busy { .. } => "busy",
+            Self::Held { .. } => "held",
+            Self::Refused { .. } => "refused",
+        }
+    }
+
+    /// The same error with `more` behind its text, where it has one of its own.
+    pub(super) fn with(mut self, more: &str) -> Self {
+        match &mut self {
+            Self::Failed { message: text }
+            | Self::Panicked { message: text }
+            | Self::Lost { reason: text }
+            | Self::Busy { reason: text, .. }
+            | Self::Held { reason: text, .. }
+            | Self::Refused { reason: text } => text.push_str(more),
+            Self::TimedOut { .. }
+            | Self::Cancelled
+            | Self::Garbage { .. }
+            | Self::TooMuchOutput { .. }
+            | Self::NotFound { .. } => {}
+        }
+        self
+    }
+}
+
+/// An ask that ended without an answer of the agent, as the error of its call.
+impl From<AskError> for AgentError {
+    fn from(error: AskError) -> Self {
+        match error {
+            AskError::TimedOut(after) => Self::TimedOut { after },
+            AskError::Cancelled => Self::Cancelled,
+            AskError::Refused(refusal) => match refusal.retry() {
+                Retry::After(after) => Self::Busy { reason: refusal.text, after },
+                Retry::Never | Retry::Elsewhere => Self::Lost { reason: refusal.to_string() },
+            },
+            other @ (AskError::Dropped
+            | AskError::Stopped
+            | AskError::Full
+            | AskError::Failed(_)
+            | AskError::NodeLost
+            | AskError::Deadlock(_)) => Self::Lost { reason: other.to_string() },
+        }
+    }
+}
+
 impl From<AgentError> for AskError {
     fn from(error: AgentError) -> Self {
         match error {
@@ -402,7 +459,7 @@ mod tests {
     fn an_error_crosses_as_a_tagged_object_and_keeps_its_advice() {
         let error = AgentError::TimedOut { after: Duration::from_secs(3) };
         let json = serde_json::to_value(&error).unwrap();
-        assert_eq!(json["error"], "timed_out");
+        assert_eq!(json["error"], error.word());
         assert_eq!(serde_json::from_value::<AgentError>(json).unwrap(), error);
         assert_eq!(error.retry(), Retry::Elsewhere);
         assert_eq!(AgentError::Cancelled.retry(), Retry::Never);

@@ -27,13 +27,15 @@ use runtime::{
 
 use super::{
     call::Behaviour,
+    chain::{Direct, Heir, Link},
     gate::{Gate, Report},
     slot::{self, Slot},
 };
 use crate::{
     assign::{AgentKey, Card, SlotId},
     limits::{
-        AGENT_INSTANCES_MAX, AGENT_RESTART_PERIOD, AGENT_RESTARTS, RATE_KEYS_MAX, SLOT_MAILBOX,
+        AGENT_INSTANCES_MAX, AGENT_RESTART_PERIOD, AGENT_RESTARTS, FALLBACKS_MAX, RATE_KEYS_MAX,
+        SLOT_MAILBOX,
     },
     roster,
     system::{AgentSystem, RateRefused},
@@ -50,6 +52,8 @@ struct Group<I, O> {
     /// Calls of one instance at a time.
     concurrency: u32,
     turn: AtomicUsize,
+    /// There is one where calls have a time of their own, or a fallback.
+    link: Option<Link<I, O>>,
 }
 
 impl<I: Send + 'static, O: Send + 'static> Agent<I, O> {
@@ -68,7 +72,8 @@ impl<I: Send + 'static, O: Send + 'static> Agent<I, O> {
         self.0.slots.len()
     }
 
-    /// Asks one of the instances, in turn, and waits for the answer, at the most for `within`.
+    /// Asks one of the instances, in turn, and waits for the answer, at the most for `within`; what it fails at goes on to its
+    /// [fallback](AgentBuilder::fallback) within that time.
     ///
     /// # Errors
     /// [`AskError::Failed`] when the agent failed at the work, else why there is no answer.
@@ -76,12 +81,24 @@ impl<I: Send + 'static, O: Send + 'static> Agent<I, O> {
     /// # Cancel safety
     /// Dropping the future gives the answer up; the agent may still do the work.
     pub async fn ask(&self, input: I, within: Duration) -> Result<O, AskError> {
-        let Some(slot) = self.next_slot() else { return Err(AskError::Stopped) };
-        match slot.ask(|reply| slot::Msg::Call(input, reply), within).await {
-            Ok(Ok(output)) => Ok(output),
-            Ok(Err(error)) => Err(error.into()),
-            Err(error) => Err(error),
+        if let Some(link) = &self.0.link {
+            let (reply, promise) = link.node.promise(within);
+            Direct::new(self, link, input).ask(reply);
+            return promise.await?.map_err(Into::into);
         }
+        let Some(slot) = self.next_slot() else { return Err(AskError::Stopped) };
+        slot.ask(|reply| slot::Msg::Call(input, reply), within).await?.map_err(Into::into)
+    }
+
+    /// The agent and its fallbacks, in the order in which they are asked.
+    pub(crate) fn chain(&self) -> Vec<Self> {
+        let behind = |agent: &Self| Some(agent.0.link.as_ref()?.heir.as_ref()?.agent.clone());
+        std::iter::successors(Some(self.clone()), behind).collect()
+    }
+
+    /// The time that each call has of its own.
+    pub(crate) fn timeout(&self) -> Option<Duration> {
+        self.0.link.as_ref()?.timeout
     }
 
     /// Ends every instance; work they have is lost, which its owners hear. Until they have [ended](Self::stopped) a run that starts
@@ -110,6 +127,7 @@ impl<I: Send + 'static, O: Send + 'static> Agent<I, O> {
             supervisors: Vec::new(),
             concurrency: 1,
             turn: AtomicUsize::new(0),
+            link: None,
         }))
     }
 
@@ -130,7 +148,7 @@ impl<I: Send + 'static, O: Send + 'static> Agent<I, O> {
         self.0.slots.get(at).map(|(_, addr)| addr)
     }
 
-    fn next_slot(&self) -> Option<&Addr<slot::Msg<I, O>>> {
+    pub(super) fn next_slot(&self) -> Option<&Addr<slot::Msg<I, O>>> {
         let slots = &self.0.slots;
         let first = self.0.turn.fetch_add(1, Ordering::Relaxed);
         (0..slots.len())
@@ -142,6 +160,10 @@ impl<I: Send + 'static, O: Send + 'static> Agent<I, O> {
 
 impl<I: Send + 'static, O: Send + 'static> AskTarget<I, O> for Agent<I, O> {
     fn deliver_question(&self, question: I, reply: Reply<O>, from: ActorId) -> Delivery {
+        if let (Some(link), Some((_, first))) = (&self.0.link, self.0.slots.first()) {
+            Direct::new(self, link, question).ask(reply.fallible());
+            return Delivery::Done(first.id());
+        }
         match self.next_slot() {
             Some(slot) => slot.deliver(slot::Msg::Call(question, reply.fallible()), from),
             None => Delivery::Refused(AskError::Stopped, Box::new((question, reply))),
@@ -176,6 +198,8 @@ pub struct AgentBuilder<I, O> {
     restarts: (u32, Duration),
     breaker: Option<breaker::Options>,
     limit: Option<(String, Rate)>,
+    timeout: Option<Duration>,
+    heir: Option<Heir<I, O>>,
 }
 
 /// Why an agent could not start.
@@ -209,6 +233,16 @@ pub enum StartError {
         /// The agent.
         name: String,
     },
+    /// Too many fallbacks stand behind one another.
+    #[error(
+        "agent `{name}` has {count} fallbacks behind one another; at most {FALLBACKS_MAX} are possible"
+    )]
+    Fallbacks {
+        /// The agent.
+        name: String,
+        /// How many there are.
+        count: usize,
+    },
 }
 
 impl<I: Send + 'static, O: Send + 'static> AgentBuilder<I, O> {
@@ -228,6 +262,8 @@ impl<I: Send + 'static, O: Send + 'static> AgentBuilder<I, O> {
             restarts: (AGENT_RESTARTS, AGENT_RESTART_PERIOD),
             breaker: None,
             limit: None,
+            timeout: None,
+            heir: None,
         }
     }
 
@@ -290,6 +326,41 @@ impl<I: Send + 'static, O: Send + 'static> AgentBuilder<I, O> {
         self
     }
 
+    /// Gives each call this time, its wait in line included; without an answer by then it has failed. By default a direct call has
+    /// its asker's time, and a part that of its run.
+    #[must_use]
+    pub fn timeout(mut self, within: Duration) -> Self {
+        self.timeout = Some(within);
+        self
+    }
+
+    /// Lets `agent` do what this one has failed at for good; what that one fails at goes on to its own fallback.
+    ///
+    /// A direct call goes on at once: when it failed, its time was up, the agent's breaker is open or no instance is left. A part of
+    /// a run goes on when its retries are used up, or all instances rest behind open breakers. The same input goes along the whole
+    /// chain, within one deadline and one budget; a call that is cancelled or whose input is refused goes nowhere. Since a fallback
+    /// has started before the agent that it is behind, no chain is a circle.
+    #[must_use]
+    pub fn fallback(mut self, agent: &Agent<I, O>) -> Self
+    where
+        I: Clone,
+    {
+        self.heir = Some(Heir { agent: agent.clone(), copy: I::clone });
+        self
+    }
+
+    /// What calls of the agent go through, where they go not straight to it.
+    fn link(&mut self) -> Result<Option<Link<I, O>>, StartError> {
+        let (timeout, heir) = (self.timeout, self.heir.take());
+        let count = heir.as_ref().map_or(0, |heir| heir.agent.chain().len());
+        if count > FALLBACKS_MAX {
+            return Err(StartError::Fallbacks { name: self.name.clone(), count });
+        }
+        let node = self.system.node().clone();
+        let is_plain = timeout.is_none() && heir.is_none();
+        Ok((!is_plain).then_some(Link { node, timeout, heir }))
+    }
+
     /// The limit of the agent's key, shared with the others that use it.
     fn shared_limit(&self) -> Result<Option<RateLimiter<()>>, StartError> {
         let Some((key, rate)) = &self.limit else { return Ok(None) };
@@ -307,8 +378,8 @@ impl<I: Send + 'static, O: Send + 'static> AgentBuilder<I, O> {
     /// Starts the instances, each under a supervisor of its own, and puts them on the roster.
     ///
     /// # Errors
-    /// [`StartError`]: no instance or too many, or a rate that its key cannot have.
-    pub fn start(self) -> Result<Agent<I, O>, StartError> {
+    /// [`StartError`]: no instance or too many, a rate that its key cannot have, or too many fallbacks.
+    pub fn start(mut self) -> Result<Agent<I, O>, StartError> {
         if self.count == 0 || self.count > AGENT_INSTANCES_MAX {
             return Err(StartError::Count { name: self.name, count: self.count });
         }
@@ -318,7 +389,7 @@ impl<I: Send + 'static, O: Send + 'static> AgentBuilder<I, O> {
             capabilities: self.capabilities.iter().cloned().collect(),
             concurrency: self.concurrency.saturating_add(self.prefetch),
         };
-        let limit = self.shared_limit()?;
+        let (limit, link) = (self.shared_limit()?, self.link()?);
         let (mut slots, mut supervisors) = (Vec::new(), Vec::new());
         for instance in 0..self.count {
             let (id, gate) = (self.system.next_slot(), Gate::new(self.breaker, limit.clone()));
@@ -333,7 +404,7 @@ impl<I: Send + 'static, O: Send + 'static> AgentBuilder<I, O> {
             supervisors.push(supervised);
         }
         let (concurrency, turn) = (self.concurrency, AtomicUsize::new(0));
-        Ok(Agent(Arc::new(Group { key, slots, supervisors, concurrency, turn })))
+        Ok(Agent(Arc::new(Group { key, slots, supervisors, concurrency, turn, link })))
     }
 
     fn start_instance(

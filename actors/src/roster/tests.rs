@@ -38,6 +38,7 @@ impl Owner {
             count,
             avoid: Vec::new(),
             spare: false,
+            patient: true,
             to: self.0.recipient(|grant| grant),
             owner: self.0.child(),
         }
@@ -118,6 +119,36 @@ fn a_spare_place_is_not_kept_while_an_ordinary_demand_waits() {
 }
 
 #[test]
+fn a_demand_that_is_not_patient_is_denied_while_all_that_could_meet_it_rest() {
+    let mut roster = Probe::new(Roster::default());
+    let _slots = [join(&mut roster, 0, 1, 1), join(&mut roster, 1, 1, 1)];
+    let (busy, patient, hasty) = (Owner::new(), Owner::new(), Owner::new());
+    roster.tell(Msg::Demand(busy.wish(0, 1, 2)));
+    roster.tell(Msg::Demand(patient.wish(0, 1, 1)));
+    roster.tell(Msg::Demand(Demand { patient: false, ..hasty.wish(1, 1, 1) }));
+    let until = Moment::START + std::time::Duration::from_secs(9);
+    let rests = Health::Resting { until, probes: 1 };
+    roster.tell(Msg::Health(SlotId(0), rests));
+    let denied = |owner: &Owner| {
+        owner.0.take().into_iter().any(|grant| match grant {
+            Grant::Denied { until: Some(moment), why, .. } => {
+                assert!(why.contains("breaker of every instance of `agent 1` is open"), "{why}");
+                moment == until
+            }
+            Grant::Leases { .. } | Grant::Share | Grant::Denied { .. } => false,
+        })
+    };
+    assert!(!denied(&hasty), "one does not rest");
+    roster.tell(Msg::Health(SlotId(1), rests));
+    assert_eq!((denied(&hasty), denied(&patient)), (true, false));
+    roster.tell(Msg::Demand(Demand { patient: false, ..hasty.wish(2, 1, 1) }));
+    assert!(denied(&hasty), "at once, as long as they rest");
+    roster.tell(Msg::Health(SlotId(1), Health::Probed(1)));
+    roster.tell(Msg::Demand(Demand { patient: false, ..hasty.wish(3, 1, 1) }));
+    assert!(!denied(&hasty), "a probe may mend it");
+}
+
+#[test]
 fn avoided_slots_are_taken_only_when_no_other_lives() {
     let mut roster = Probe::new(Roster::default());
     join(&mut roster, 0, 1, 1);
@@ -139,7 +170,7 @@ fn what_no_living_slot_can_do_is_denied_with_its_name() {
     let slot = join(&mut roster, 0, 1, 1);
     roster.tell(Msg::Demand(owner.wish(7, 2, 1)));
     let denied = owner.0.take();
-    let [Grant::Denied { demand: DemandId(7), why }] = denied.as_slice() else {
+    let [Grant::Denied { demand: DemandId(7), why, until: None }] = denied.as_slice() else {
         panic!("{denied:?}")
     };
     assert!(why.contains("`agent 2`"), "{why}");

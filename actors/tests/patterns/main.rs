@@ -16,6 +16,9 @@ mod conversation_sim;
 mod ends;
 mod events;
 #[cfg(test)]
+mod fallbacks;
+mod fallbacks_sim;
+#[cfg(test)]
 mod gates;
 mod map_reduce;
 mod resume;

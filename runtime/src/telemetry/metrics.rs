@@ -28,6 +28,8 @@ pub const STALE: &str = "synod_stale_total";
 pub const BUDGET_REFUSALS: &str = "synod_budget_refusals_total";
 /// Circuit breakers of agents that opened.
 pub const BREAKERS_OPENED: &str = "synod_breakers_opened_total";
+/// Calls and parts that went on to an agent's fallback, by `reason`: how the agent before it failed.
+pub const FALLBACKS: &str = "synod_fallbacks_total";
 /// Attempts at parts, by outcome.
 pub const ATTEMPTS: &str = "synod_attempts_total";
 /// Parts that are with an agent now.
@@ -50,6 +52,7 @@ impl Metrics {
             (STALE, "Messages to an incarnation that has ended, dropped"),
             (BUDGET_REFUSALS, "Messages and children that a budget refused"),
             (BREAKERS_OPENED, "Circuit breakers of agents that opened"),
+            (FALLBACKS, "Calls and parts that went on to an agent's fallback"),
             (ATTEMPTS, "Attempts at parts"),
         ];
         for (name, text) in counters {

@@ -246,6 +246,17 @@ impl Board {
         }
     }
 
+    /// Leaves a unit that nobody does now to another agent, in another lane, after `attempts` in all.
+    pub(super) fn hand_on(&mut self, id: UnitId, branch: u32, lane: u32, attempts: u32) {
+        if self.is_open(id)
+            && let Some(unit) = self.units.get_mut(id.0 as usize)
+        {
+            (unit.branch, unit.lane, unit.attempts, unit.state) =
+                (branch, lane, attempts, State::Resting);
+            unit.tried.clear();
+        }
+    }
+
     /// Gives a unit up.
     pub(super) fn give_up(&mut self, id: UnitId) -> bool {
         self.finish(id, State::Failed)

@@ -9,6 +9,7 @@
 
 mod collecting;
 mod ending;
+mod falling;
 mod handing;
 mod splitting;
 mod telling;
@@ -40,10 +41,12 @@ use super::{
     telling::Counters,
 };
 use ending::clip;
+use falling::Falls;
 use telling::About;
 
 use crate::{
     agent::{
+        Walk,
         call::{AgentError, ProgressSink},
         slot::{self, Work},
     },
@@ -91,7 +94,9 @@ pub(crate) struct Brief {
 pub(crate) struct Coordinator<P, O, R: Reduce<O>> {
     brief: Brief,
     options: Options,
+    /// Those of the run, then their fallbacks.
     branches: Vec<Branch<P, O>>,
+    falls: Falls,
     lanes: Vec<Need>,
     map: Option<Box<dyn Map<P>>>,
     reducer: Option<R>,
@@ -137,6 +142,7 @@ enum Phase {
 enum Restored<O> {
     Done { unit: u32, agent: u32, output: O },
     Failed { unit: u32, agent: u32, attempts: u32, error: AgentError },
+    FellBack { unit: u32, agent: u32, to: u32, attempts: u32, error: AgentError },
 }
 
 /// Demands are numbered: lanes first, then speculation by lane, then single units.
@@ -155,10 +161,12 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
         let options = run.options.clone();
         let spent = is_limited(&brief.budget).then_some(Cost::ZERO);
         let span = trace::execute(&brief.run.to_string(), "map_reduce", run.branches.len());
+        let (branches, falls) = Falls::of(&run.branches, options.timeout);
         Self {
             brief,
             options,
-            branches: run.branches.clone(),
+            branches,
+            falls,
             lanes: Vec::new(),
             map: run.map.take(),
             reducer: Some((run.reduce)()),
@@ -250,6 +258,9 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Actor for Coordinator<P, O, R> {
             }
             Record::Failed { unit, agent, attempts, error, .. } => {
                 self.restored.push(Restored::Failed { unit, agent, attempts, error });
+            }
+            Record::FellBack { unit, agent, to, attempts, error, .. } => {
+                self.restored.push(Restored::FellBack { unit, agent, to, attempts, error });
             }
             Record::Spent { messages, tokens, micro_dollars } => {
                 if let Some(spent) = &mut self.spent {

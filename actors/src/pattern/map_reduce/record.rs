@@ -20,7 +20,7 @@ pub enum Record<P, O> {
         pattern: String,
         /// The run's name.
         name: String,
-        /// The agents, in the order in which units number them.
+        /// The agents, in the order in which units number them; their fallbacks, for each of them, behind.
         agents: Vec<String>,
     },
     /// A piece of the split, in order; the last says so.
@@ -64,6 +64,23 @@ pub enum Record<P, O> {
         /// When the last of them began, in Unix milliseconds.
         at: i64,
         /// What the last of them ended with.
+        error: AgentError,
+    },
+    /// An agent has failed at a unit for good, and the next of its chain does it.
+    FellBack {
+        /// Which unit.
+        unit: u32,
+        /// Which part of the split it is.
+        part: u32,
+        /// Which agent failed, as `Began` numbers them.
+        agent: u32,
+        /// Which one does it now.
+        to: u32,
+        /// The attempts that were made so far.
+        attempts: u32,
+        /// When that was, in Unix milliseconds.
+        at: i64,
+        /// How it failed.
         error: AgentError,
     },
     /// What the run has spent of its budget so far; written ahead of each attempt, where it has a budget.

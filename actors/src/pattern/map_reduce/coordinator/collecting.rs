@@ -16,7 +16,7 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
         match outcome {
             Ok(Ok(output)) => self.succeeded(lease, output, cx),
             Ok(Err(error)) => self.failed(lease, error, cx),
-            Err(error) => self.failed(lease, lost(error), cx),
+            Err(error) => self.failed(lease, error.into(), cx),
         }
         if timed_out {
             self.tell_slot(lease, slot::Msg::TimedOut(lease.id), cx);
@@ -56,6 +56,7 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
         let Verdict::Accepted(others) = verdict else { return self.brief.counters.late() };
         let took = now.since(attempt.since);
         self.brief.counters.done(took);
+        self.tally.fallbacks += u64::from(self.falls.has_fallen(unit));
         let branch = self.branch_at(unit, lease.slot);
         cx.record(&DoneRecord {
             record: "done",
@@ -100,7 +101,9 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
             cx.after(HELD_RETRY_WAIT, Msg::Retry(unit));
             return;
         }
+        // Each agent of a chain has retries of its own.
         let attempts = self.board.unit(unit).map_or(0, |unit| unit.attempts);
+        let attempts = attempts.saturating_sub(self.falls.attempts_before(unit));
         let wait = match error.retry() {
             protocol::Retry::Never => None,
             protocol::Retry::After(asked) => {
@@ -108,7 +111,7 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
             }
             protocol::Retry::Elsewhere => self.options.retries.next(attempts, None, cx.random()),
         };
-        let Some(wait) = wait else { return self.give_up(unit, error, cx) };
+        let Some(wait) = wait else { return self.fall_back(unit, Some(&attempt), error, cx) };
         let branch = self.branch_at(unit, lease.slot);
         let about = About { kind: EventKind::TaskRetried, unit, attempt: Some((branch, &attempt)) };
         self.publish_unit(about, cx, |data| {
@@ -179,8 +182,8 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
             .map_or("", |branch| branch.agent.name())
             .to_owned();
         let (part, name) = (state.piece, self.piece_name(state.piece));
-        self.failures
-            .insert(unit.0, FailedPart { part, name, agent, attempts, error: error.to_string() });
+        let error = clip(format!("{error}{}", self.falls.story(unit)));
+        self.failures.insert(unit.0, FailedPart { part, name, agent, attempts, error });
     }
 }
 
@@ -198,26 +201,6 @@ struct DoneRecord<'a, O> {
     output: &'a O,
 }
 
-/// An ask that ended without an answer of the agent, as the attempt's error.
-fn lost(error: AskError) -> AgentError {
-    match error {
-        AskError::TimedOut(after) => AgentError::TimedOut { after },
-        AskError::Cancelled => AgentError::Cancelled,
-        AskError::Refused(refusal) => match refusal.retry() {
-            protocol::Retry::After(after) => AgentError::Busy { reason: refusal.text, after },
-            protocol::Retry::Never | protocol::Retry::Elsewhere => {
-                AgentError::Lost { reason: refusal.to_string() }
-            }
-        },
-        other @ (AskError::Dropped
-        | AskError::Stopped
-        | AskError::Full
-        | AskError::Failed(_)
-        | AskError::NodeLost
-        | AskError::Deadlock(_)) => AgentError::Lost { reason: other.to_string() },
-    }
-}
-
 /// Whether a result fits a record; one that does not is never accepted.
 fn check_output<O: serde::Serialize>(output: &O) -> Result<(), AgentError> {
     match runtime::record::size(output) {
@@ -230,7 +213,7 @@ fn check_output<O: serde::Serialize>(output: &O) -> Result<(), AgentError> {
 }
 
 /// An error whose text fits a record.
-fn clipped(error: AgentError) -> AgentError {
+pub(super) fn clipped(error: AgentError) -> AgentError {
     let message = error.to_string();
     if message.len() <= ERROR_BYTES_MAX {
         return error;

@@ -7,7 +7,8 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
         let (Some(need), true) = (self.lanes.get(lane as usize), count > 0) else { return };
         let spare = (SPARE..SINGLE).contains(&id.0);
         let demand = self.demand_for(id, need.clone(), cx);
-        let demand = Demand { count, spare, ..demand };
+        let patient = spare || !self.has_heirs(lane);
+        let demand = Demand { count, spare, patient, ..demand };
         cx.send(self.brief.system.roster(), roster::Msg::Demand(demand));
     }
 
@@ -18,7 +19,8 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
             Assignment::AnyOf(strategy) => strategy,
         };
         let (to, owner) = (cx.me().recipient(Msg::Granted), cx.me().child());
-        Demand { id, need, strategy, count: 1, avoid: Vec::new(), spare: false, to, owner }
+        let (avoid, spare, patient) = (Vec::new(), false, true);
+        Demand { id, need, strategy, count: 1, avoid, spare, patient, to, owner }
     }
 
     /// Asks for a place for a unit whose attempt failed; some of them at a time.
@@ -37,7 +39,8 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
             let elsewhere = self.options.on_partial_failure == OnPartialFailure::RetryElsewhere;
             let avoid = if elsewhere { state.tried.clone() } else { Vec::new() };
             let id = DemandId(SINGLE + u64::from(unit.0));
-            let demand = Demand { avoid, ..self.demand_for(id, need.clone(), cx) };
+            let patient = !self.may_fall(unit);
+            let demand = Demand { avoid, patient, ..self.demand_for(id, need.clone(), cx) };
             self.singles += 1;
             cx.send(self.brief.system.roster(), roster::Msg::Demand(demand));
         }
@@ -68,7 +71,13 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
                 self.speculate(cx);
             }
             Grant::Share => self.keeps_places = false,
-            Grant::Denied { demand, why } => self.denied(demand, &why, cx),
+            Grant::Denied { demand, why, until } => {
+                let error = match until {
+                    Some(until) => AgentError::Held { reason: why, after: cx.now().until(until) },
+                    None => AgentError::Lost { reason: why },
+                };
+                self.denied(demand, &error, cx);
+            }
         }
     }
 
@@ -231,12 +240,11 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
         }
     }
 
-    pub(super) fn denied(&mut self, demand: DemandId, why: &str, cx: &mut In<P, O, R>) {
-        let error = AgentError::Lost { reason: why.to_owned() };
+    pub(super) fn denied(&mut self, demand: DemandId, error: &AgentError, cx: &mut In<P, O, R>) {
         self.note_granted(demand, 1);
         if demand.0 >= SINGLE {
             if let Ok(unit) = u32::try_from(demand.0 - SINGLE) {
-                self.give_up(UnitId(unit), error, cx);
+                self.fall_back(UnitId(unit), None, error.clone(), cx);
             }
             self.demand_singles(cx);
         } else if let Some(lane) = spare_lane(demand) {
@@ -245,7 +253,7 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
         } else {
             let lane = u32::try_from(demand.0).unwrap_or(u32::MAX);
             while let Some(unit) = self.board.take_waiting(lane) {
-                self.give_up(unit, error.clone(), cx);
+                self.fall_back(unit, None, error.clone(), cx);
             }
         }
         self.go_on(cx);

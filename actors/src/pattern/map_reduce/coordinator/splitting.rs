@@ -90,6 +90,7 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
                 return self.stop_early(FailureKind::Reduce { why }, cx);
             }
         }
+        let fallen = self.restore_falls();
         self.board.forget_final();
         self.tally.units = self.board.len();
         self.tally.resumed = self.board.done;
@@ -102,6 +103,9 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
             let count = u32::try_from(self.board.waiting(lane)).unwrap_or(u32::MAX);
             self.demand(DemandId(u64::from(lane)), lane, count, cx);
         }
+        for unit in fallen {
+            self.retry(unit, cx);
+        }
         self.go_on(cx);
     }
 
@@ -111,7 +115,7 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
         let (mut lanes, mut takers) = (Lanes::default(), Vec::new());
         for (piece, part) in self.pieces.iter().zip(0_u32..) {
             takers.clear();
-            for (branch, id) in self.branches.iter().zip(0..) {
+            for (branch, id) in self.falls.own(&self.branches).zip(0..) {
                 if takes(branch, piece)? {
                     takers.push(id);
                 }
@@ -136,6 +140,10 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
                 }
             }
         }
+        for branch in self.falls.heirs(self.branches.len()) {
+            let lane = lanes.find(&[branch], &[], |to| self.agent_keys(to));
+            self.falls.add_lane(lane);
+        }
         self.lanes = lanes.needs;
         if units.len() > UNITS_MAX {
             return Err(format!(
@@ -150,12 +158,19 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
         match restored {
             Restored::Done { unit, agent, output } => {
                 if self.board.restore_done(UnitId(unit)) {
+                    self.tally.fallbacks += u64::from(self.falls.has_fallen(UnitId(unit)));
                     return self.keep(UnitId(unit), agent as usize, output);
                 }
             }
             // A run that fails with its first failed part is taken up again to try that part again.
-            Restored::Failed { .. }
-                if self.options.on_partial_failure == OnPartialFailure::Fail => {}
+            Restored::Failed { unit, .. }
+                if self.options.on_partial_failure == OnPartialFailure::Fail =>
+            {
+                self.falls.forget(UnitId(unit));
+            }
+            Restored::FellBack { unit, agent, to, attempts, error } => {
+                self.restore_fall(UnitId(unit), (agent, to), attempts, &error);
+            }
             Restored::Failed { unit, agent, attempts, error } => {
                 if self.board.restore_failed(UnitId(unit), agent, attempts) {
                     self.note_failure(UnitId(unit), attempts, &error);
