@@ -106,7 +106,7 @@ fn check(options: &Check) -> Result<(), Failure> {
 
 fn cancel(options: &Cancel) -> Result<(), Failure> {
     let folder =
-        Folder::open(options.data.folder.as_deref()).map_err(|error| Failure::failed(&error))?;
+        Folder::look(options.data.folder.as_deref()).map_err(|error| Failure::failed(&error))?;
     let run = folder.find(&options.run).map_err(|error| Failure::usage(&error))?;
     let Err(error) = control::cancel(&folder.socket(run), CANCEL_ANSWER_WAIT) else {
         return print(&format!("run {run} is cancelled; `synod show {run}` says what it did\n"));

@@ -36,14 +36,9 @@ impl Reviewer for Duplicates {
     fn review(&self, file: &SourceFile<'_>) -> Review {
         let text = text::decode(file.bytes);
         let npm = file.path.ends_with(".json");
-        let versions = match npm {
-            false => from_tables(&text),
-            true => match from_json(&text) {
-                Ok(versions) => versions,
-                Err(error) => {
-                    return Review::skip(file.path, format!("is not a lock file in JSON: {error}"));
-                }
-            },
+        let versions = match if npm { from_json(&text) } else { from_tables(&text) } {
+            Ok(versions) => versions,
+            Err(why) => return Review::skip(file.path, format!("is no lock file: {why}")),
         };
         let why = match text::file_name(file.path) {
             "Cargo.lock" => "`cargo tree -d` shows what needs each",
@@ -73,10 +68,21 @@ fn numbers(version: &str) -> Vec<u64> {
 }
 
 /// Reads the `[[package]]` tables that Cargo, uv and Poetry write, one key a line.
-fn from_tables(text: &str) -> Versions {
+///
+/// # Errors
+/// Says what is wrong, as in a file that ends too early or in which a merge left its marks.
+fn from_tables(text: &str) -> Result<Versions, String> {
     let mut versions = Versions::new();
-    let mut name = None;
+    let (mut name, mut open_lists): (Option<(&str, u32)>, usize) = (None, 0);
     for (number, line) in (1..).zip(text.lines()) {
+        let within_list = open_lists > 0;
+        if !within_list && !is_toml(line) {
+            return Err(format!("line {number} is neither a table nor a key with a value"));
+        }
+        open_lists = lists_after(line, open_lists);
+        if within_list {
+            continue;
+        }
         if line.starts_with('[') {
             name = None;
         }
@@ -86,7 +92,41 @@ fn from_tables(text: &str) -> Versions {
             versions.entry(package.to_owned()).or_default().entry(version.to_owned()).or_insert(at);
         }
     }
-    versions
+    match (open_lists, versions.is_empty()) {
+        (0, false) => Ok(versions),
+        (0, true) => Err("it names no version of a package".to_owned()),
+        (_, _) => Err("it ends within a list".to_owned()),
+    }
+}
+
+/// Whether a line of TOML may look so outside of lists.
+fn is_toml(line: &str) -> bool {
+    let line = line.trim();
+    let is_key = |key: &str| {
+        let key = key.trim_end();
+        !key.is_empty() && key.chars().all(|c| c.is_alphanumeric() || "_-.\"' ".contains(c))
+    };
+    line.is_empty()
+        || line.starts_with(['#', '['])
+        || line.split_once('=').is_some_and(|(key, _)| is_key(key))
+}
+
+/// The lists that are open behind a line, of those that were before; brackets in texts and comments do not count.
+fn lists_after(line: &str, before: usize) -> usize {
+    let (mut open, mut quote, mut escaped) = (before, None, false);
+    for c in line.chars() {
+        match (quote, c) {
+            _ if escaped => escaped = false,
+            (Some('"'), '\\') => escaped = true,
+            (Some(opening), _) => quote = Some(opening).filter(|opening| *opening != c),
+            (None, '"' | '\'') => quote = Some(c),
+            (None, '#') => break,
+            (None, '[') => open += 1,
+            (None, ']') => open = open.saturating_sub(1),
+            (None, _) => {}
+        }
+    }
+    open
 }
 
 /// The value of `key = "value"`.
@@ -95,8 +135,14 @@ fn quoted<'a>(line: &'a str, key: &str) -> Option<&'a str> {
 }
 
 /// Reads the `packages` of an npm lock file.
-fn from_json(text: &str) -> Result<Versions, serde_json::Error> {
-    let lock: Value = serde_json::from_str(text)?;
+///
+/// # Errors
+/// Says what is wrong.
+fn from_json(text: &str) -> Result<Versions, String> {
+    let lock: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let Some(packages) = lock.get("packages").and_then(Value::as_object) else {
+        return Err("it has no `packages`, which npm 7 and later write".to_owned());
+    };
     let mut lines: BTreeMap<&str, u32> = BTreeMap::new();
     for (number, line) in (1..).zip(text.lines()) {
         if let Some(path) =
@@ -106,8 +152,7 @@ fn from_json(text: &str) -> Result<Versions, serde_json::Error> {
         }
     }
     let mut versions = Versions::new();
-    let packages = lock.get("packages").and_then(Value::as_object);
-    for (path, package) in packages.into_iter().flatten() {
+    for (path, package) in packages {
         let Some((_, name)) = path.rsplit_once("node_modules/") else { continue };
         let Some(version) = package.get("version").and_then(Value::as_str) else { continue };
         let line = lines.get(path.as_str()).copied().unwrap_or(1);
@@ -157,7 +202,29 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_npm_lock_file_is_skipped_with_its_reason() {
-        assert_eq!(review("package-lock.json", "{").skipped.len(), 1);
+    fn a_broken_lock_file_is_skipped_with_its_reason() {
+        let (cut, _) = CARGO.rsplit_once(" \"a\"").unwrap();
+        let merged = CARGO
+            .replace("\n[[package]]\nname = \"b\"", "\n<<<<<<< HEAD\n[[package]]\nname = \"b\"");
+        for (path, text, reason) in [
+            ("Cargo.lock", "hello\n", "line 1 is neither a table nor a key with a value"),
+            ("Cargo.lock", merged.as_str(), "line 7 is neither"),
+            ("Cargo.lock", cut, "it ends within a list"),
+            ("Cargo.lock", "version = 4\n", "it names no version of a package"),
+            ("package-lock.json", "{", "EOF while parsing an object"),
+            ("package-lock.json", "{\"lockfileVersion\": 1}", "it has no `packages`"),
+        ] {
+            let review = review(path, text);
+            assert_eq!(review.findings, [], "{text}");
+            let told = format!("is no lock file: {reason}");
+            assert!(review.skipped[0].reason.starts_with(&told), "{:?}", review.skipped);
+        }
+    }
+
+    #[test]
+    fn brackets_in_texts_and_comments_open_no_list() {
+        assert_eq!(lists_after(r#"a = [ "]", ']', "\"]" # ]"#, 0), 1);
+        assert_eq!(lists_after("] # [", 1), 0);
+        assert_eq!(lists_after("[[package]]", 0), 0);
     }
 }

@@ -54,12 +54,12 @@ pub struct Source {
 impl Source {
     /// In a diff, writes the other files of the commit beside the changed ones, for programs that need them; else nothing.
     ///
-    /// What is over a limit is left out and named in [`skipped`](Self::skipped). Blocks on `git` and the file system.
+    /// What is over a limit, a link or a submodule is left out and named in [`skipped`](Self::skipped). Blocks on `git` and the file system.
     ///
     /// # Errors
     /// [`SourceError::Git`] and [`SourceError::Materialise`].
     pub fn check_out(&mut self) -> Result<(), SourceError> {
-        diff::check_out(self)
+        diff::check_out(self, diff::Bounds::DEFAULT)
     }
 }
 

@@ -60,14 +60,27 @@ impl Folder {
     /// # Errors
     /// [`FolderError::Nowhere`] without a home, [`FolderError::Io`] when it cannot be made.
     pub fn open(chosen: Option<&Path>) -> Result<Self, FolderError> {
-        let path = chosen.map(Path::to_owned).or_else(of_user).ok_or(FolderError::Nowhere)?;
-        let path = path.join("runs");
+        let Self(path) = Self::look(chosen)?;
         let open = || -> io::Result<PathBuf> {
             DirBuilder::new().recursive(true).mode(0o700).create(&path)?;
             fs::set_permissions(&path, Permissions::from_mode(0o700))?;
             path.canonicalize()
         };
         open().map(Self).map_err(|source| FolderError::Io { path, source })
+    }
+
+    /// Takes the same folder to look at the runs that are kept, if any are; nothing is made.
+    ///
+    /// # Errors
+    /// [`FolderError::Nowhere`] without a home.
+    pub fn look(chosen: Option<&Path>) -> Result<Self, FolderError> {
+        let path = chosen.map(Path::to_owned).or_else(of_user).ok_or(FolderError::Nowhere)?;
+        Ok(Self(path.join("runs")))
+    }
+
+    /// Gives the folder's path.
+    pub fn path(&self) -> &Path {
+        &self.0
     }
 
     /// Gives the file of a run's journal.
@@ -136,14 +149,18 @@ impl Folder {
         self.0.join(format!("{run}.sock"))
     }
 
-    /// Lists the runs, the newest first.
+    /// Lists the runs, the newest first; none where there is no folder.
     ///
     /// # Errors
     /// [`FolderError::Io`] when the folder cannot be read.
     pub fn runs(&self) -> Result<Vec<RunId>, FolderError> {
         let read = || -> io::Result<Vec<RunId>> {
             let mut runs = Vec::new();
-            for entry in fs::read_dir(&self.0)? {
+            let entries = match fs::read_dir(&self.0) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(runs),
+                entries => entries?,
+            };
+            for entry in entries {
                 let name = entry?.file_name();
                 let name = name.to_str().and_then(|name| name.strip_suffix(".redb"));
                 runs.extend(name.and_then(|name| name.parse::<RunId>().ok()));

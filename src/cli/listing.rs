@@ -34,7 +34,7 @@ struct Line {
 /// [`Failure`] when the folder cannot be read.
 pub fn list(options: &Listing) -> Result<(), Failure> {
     let folder =
-        Folder::open(options.data.folder.as_deref()).map_err(|error| Failure::failed(&error))?;
+        Folder::look(options.data.folder.as_deref()).map_err(|error| Failure::failed(&error))?;
     let runs = folder.runs().map_err(|error| Failure::failed(&error))?;
     let lines: Vec<Line> =
         runs.into_iter().take(RUNS_LISTED_MAX).map(|run| line(&folder, run)).collect();
@@ -43,7 +43,10 @@ pub fn list(options: &Listing) -> Result<(), Failure> {
         return print(&(text + "\n"));
     }
     if lines.is_empty() {
-        return print("there are no runs\n");
+        return print(&format!(
+            "there are no runs in {}\n",
+            clean(&folder.path().display().to_string())
+        ));
     }
     let mut text = String::new();
     for line in &lines {

@@ -99,9 +99,10 @@ pub fn run(options: Run, launcher: &Launcher, screen: &Screen) -> Result<Exit, F
 /// [`Failure`] when there is no such run, it is running, or it cannot go on as it began.
 pub fn resume(options: Resume, launcher: &Launcher, screen: &Screen) -> Result<Exit, Failure> {
     watch::check(&options.view)?;
-    let folder =
-        Folder::open(options.data.folder.as_deref()).map_err(|error| Failure::failed(&error))?;
-    let run = folder.find(&options.run).map_err(|error| Failure::usage(&error))?;
+    let data = options.data.folder.as_deref();
+    let kept = Folder::look(data).map_err(|error| Failure::failed(&error))?;
+    let run = kept.find(&options.run).map_err(|error| Failure::usage(&error))?;
+    let folder = Folder::open(data).map_err(|error| Failure::failed(&error))?;
     let journal = history::open(&folder.journal(run)).map_err(|error| not_opened(run, &error))?;
     let request = history::request(&journal, run).map_err(|error| Failure::failed(&error))?;
     drop(journal);
@@ -151,11 +152,25 @@ fn working_directory() -> Result<PathBuf, Failure> {
 /// # Errors
 /// [`Failure`] when there is none, it is too large or no text.
 pub fn read_file(path: &Path) -> Result<String, Failure> {
+    let limit = u64::try_from(FILE_BYTES_MAX).unwrap_or(u64::MAX);
+    let too_large = |size: &str| {
+        let words = format!("it has {size} bytes, a run file has at most {limit}");
+        std::io::Error::new(std::io::ErrorKind::FileTooLarge, words)
+    };
     let read = || -> std::io::Result<String> {
-        let mut text = String::new();
-        let limit = u64::try_from(FILE_BYTES_MAX).unwrap_or(u64::MAX).saturating_add(1);
-        std::fs::File::open(path)?.take(limit).read_to_string(&mut text)?;
-        Ok(text)
+        let file = std::fs::File::open(path)?;
+        let known = file.metadata()?.len();
+        if known > limit {
+            return Err(too_large(&known.to_string()));
+        }
+        let mut bytes = Vec::new();
+        // A pipe does not say how much it holds, and a file may grow meanwhile.
+        file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+        if bytes.len() > FILE_BYTES_MAX {
+            return Err(too_large(&format!("more than {limit}")));
+        }
+        let not_text = |_| std::io::Error::new(std::io::ErrorKind::InvalidData, "it is not UTF-8");
+        String::from_utf8(bytes).map_err(not_text)
     };
     read().map_err(|error| {
         Failure::words(Exit::Usage, format!("cannot read the run file {}: {error}", path.display()))

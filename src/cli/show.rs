@@ -49,7 +49,7 @@ impl State {
 /// [`Failure`] when there is no such run, or its journal cannot be read.
 pub fn show(options: &Show) -> Result<(), Failure> {
     let folder =
-        Folder::open(options.data.folder.as_deref()).map_err(|error| Failure::failed(&error))?;
+        Folder::look(options.data.folder.as_deref()).map_err(|error| Failure::failed(&error))?;
     let run = folder.find(&options.run).map_err(|error| Failure::usage(&error))?;
     let journal = history::open(&folder.journal(run)).map_err(|error| Failure::failed(&error))?;
     let history = history::read(&journal, run).map_err(|error| Failure::failed(&error))?;

@@ -2,7 +2,7 @@
 
 use super::catalogue::Catalogue;
 use super::keys::PATTERNS_LATER;
-use super::limits::{AGENTS_MAX, INPUTS_MAX, PATTERNS_MAX};
+use super::limits::{AGENTS_MAX, INPUTS_MAX, INSTANCES_MAX, PATTERNS_MAX};
 use super::model::{InputKind, InputValue};
 use super::problem::Problem;
 use super::suggest::suggest;
@@ -14,6 +14,7 @@ pub(crate) fn check(root: &Table, catalogue: &Catalogue) -> Vec<Problem> {
     let mut problems = Vec::new();
     unique(root, &mut problems);
     counts(root, &mut problems);
+    problems.extend(instances(root));
     problems.extend(main(root));
     for input in root.entries_of("input") {
         problems.extend(default(input));
@@ -69,6 +70,26 @@ fn counts(root: &Table, problems: &mut Vec<Problem>) {
             problems.push(problem);
         }
     }
+}
+
+/// Adds up the instances of all agents, and points at the agent with the most.
+fn instances(root: &Table) -> Option<Problem> {
+    let number = |agent: &Entry, key: &str| match field(agent, key).map(|entry| &entry.node.value) {
+        Some(Value::Integer(number)) => (*number).max(1),
+        Some(_) | None => 1,
+    };
+    // a program that stays answers one request at a time
+    let of = |agent: &Entry| match field(agent, "process") {
+        Some(_) => number(agent, "count").saturating_mul(number(agent, "concurrency")),
+        None => number(agent, "count"),
+    };
+    let agents = root.entries_of("agents");
+    let all = agents.iter().map(of).fold(0, i64::saturating_add);
+    let most = agents.iter().max_by_key(|agent| of(agent)).filter(|_| all > INSTANCES_MAX)?;
+    let at = field(most, "count").map_or(most.key_at, |count| count.key_at);
+    let message = format!("the agents have {all} instances together, at most {INSTANCES_MAX}");
+    let help = "lower `count`; a `process` has `count` times `concurrency` of them";
+    Some(Problem::new(at, message).label(format!("{} of them", of(most))).help_with(help))
 }
 
 fn main(root: &Table) -> Option<Problem> {

@@ -24,6 +24,8 @@ pub const PATH_KEYS_MAX: usize = 16;
 pub const COUNT_MAX: i64 = 1024;
 /// The most parts that one instance works on at once.
 pub const CONCURRENCY_MAX: i64 = 256;
+/// The most instances of all agents of one file together, those that a `process` has for its `concurrency` counted.
+pub const INSTANCES_MAX: i64 = 4_096;
 /// The most calls of its agents that a run may be limited to.
 pub const MESSAGES_MAX: i64 = 1_000_000_000;
 /// The most attempts at one part.
@@ -49,4 +51,5 @@ pub const PROBLEMS_SHOWN_MAX: usize = 100;
 
 const _: () = assert!(DURATION_MIN.as_nanos() < DURATION_MAX.as_nanos());
 const _: () = assert!(BYTES_MIN < BYTES_MAX);
+const _: () = assert!(COUNT_MAX <= INSTANCES_MAX);
 const _: () = assert!(NAME_BYTES_MAX < TEXT_BYTES_MAX && TEXT_BYTES_MAX < FILE_BYTES_MAX);

@@ -5,7 +5,9 @@ mod options;
 mod properties;
 mod reference;
 
-use super::limits::{AGENTS_MAX, FILE_BYTES_MAX, LINE_BYTES_MAX, PROBLEMS_SHOWN_MAX};
+use super::limits::{
+    AGENTS_MAX, FILE_BYTES_MAX, INSTANCES_MAX, LINE_BYTES_MAX, PROBLEMS_SHOWN_MAX,
+};
 use super::*;
 
 const GOOD: &str = include_str!("tests/good.toml");
@@ -148,6 +150,30 @@ fn too_many_agents_are_refused() {
         "synod = 1\nmain = \"m\"\n{agents}map_reduce.m = {{ split = {{ use = \"code.files\" }}, any_of = [\"a1\"] }}\n"
     );
     assert_eq!(messages(&text), [format!("`agents` has {} entries", AGENTS_MAX + 1)]);
+}
+
+#[test]
+fn too_many_instances_of_all_agents_together_are_refused() {
+    let file = |agents: &str| {
+        let names = "any_of = [\"a\", \"b\"]";
+        let split = "split = { use = \"code.files\" }";
+        format!("synod = 1\nmain = \"m\"\n{agents}map_reduce.m = {{ {split}, {names} }}\n")
+    };
+    let builtins = "agents.a = { builtin = \"b\", count = 1024 }\n";
+    let process = |count: u32, concurrency: u32| {
+        format!(
+            "agents.b = {{ process = [\"x\"], count = {count}, concurrency = {concurrency} }}\n"
+        )
+    };
+    let right = file(&format!("{builtins}{}", process(12, 256)));
+    assert!(!messages(&right).iter().any(|message| message.contains("instances")), "{right}");
+    let wrong = file(&format!("{builtins}{}", process(1024, 256)));
+    let all = 1024 + 1024 * 256;
+    let told = format!("the agents have {all} instances together, at most {INSTANCES_MAX}");
+    assert!(messages(&wrong).contains(&told), "{:?}", messages(&wrong));
+    let problems = parse(&wrong, &[]).unwrap_err();
+    let place = problems.iter().map(|problem| problems.place(problem).line);
+    assert!(place.eq([4]), "it points at the agent with the most: {problems}");
 }
 
 #[test]

@@ -232,6 +232,38 @@ fn a_missing_program_is_an_error_or_a_notice() {
 }
 
 #[test]
+fn a_run_file_that_is_too_large_is_told_with_its_size() {
+    let place = Place::new(&[]);
+    // The limit falls into the middle of a character.
+    fs::write(place.path("run.toml"), format!("#{}", "é".repeat(1_000_000))).unwrap();
+    let ended = place.run(&["check", "run.toml"]);
+    assert_eq!(ended.code, 2, "{ended:?}");
+    let told = "it has 2000001 bytes, a run file has at most 1048576";
+    assert!(ended.err.contains(told), "{ended:?}");
+    let ended = place.run(&["check", "/dev/zero"]);
+    let told = "it has more than 1048576 bytes, a run file has at most 1048576";
+    assert!(ended.err.contains(told), "{ended:?}");
+}
+
+#[test]
+fn commands_that_look_at_runs_make_no_folder() {
+    let place = Place::new(&[]);
+    for (command, told) in [
+        (&["runs"][..], "there are no runs in "),
+        (&["show", "last"], "there is no run `last` in "),
+        (&["cancel", "last"], "there is no run `last` in "),
+        (&["resume", "last"], "there is no run `last` in "),
+    ] {
+        let ended = place.run(&[command, &["--data", "nowhere"]].concat());
+        let folder = "nowhere/runs";
+        let said = format!("{}{}", ended.out, ended.err);
+        assert!(said.contains(&format!("{told}{folder}")), "{ended:?}");
+        assert_eq!(ended.code, if command == ["runs"] { 0 } else { 2 }, "{ended:?}");
+    }
+    assert!(!place.path("nowhere").exists());
+}
+
+#[test]
 fn a_program_that_is_not_executable_is_told_as_such() {
     let place = Place::new(&[("a.md", "fine\n")]);
     let program = place.path("lint.sh");

@@ -1,5 +1,6 @@
 //! The files that changed between two commits, as they are in the second, with their changed lines.
 
+use std::collections::BTreeSet;
 use std::path::{Component, Path};
 
 use super::git::{self, GitError};
@@ -39,26 +40,55 @@ pub(super) fn list(path: &Path, range: &str) -> Result<Source, SourceError> {
     Ok(Source { origin: folder, commits: Some(commits), files_of_diff: Some(temporary), ..source })
 }
 
+/// How much of a commit is written for programs.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    pub(super) files: usize,
+    pub(super) bytes: u64,
+    /// Of one file.
+    pub(super) file_bytes: u64,
+}
+
+impl Bounds {
+    pub(super) const DEFAULT: Self =
+        Self { files: FILES_MAX, bytes: CHECKOUT_BYTES_MAX, file_bytes: BATCH_BYTES_MAX };
+}
+
 /// Writes all plain files of the second commit, so that programs find what they need besides the changed files.
 ///
-/// Links are left out, since they may lead anywhere.
-pub(super) fn check_out(source: &mut Source) -> Result<(), SourceError> {
+/// Links are left out, since they may lead anywhere, and submodules, since they are other repositories; both are named.
+pub(super) fn check_out(source: &mut Source, bounds: Bounds) -> Result<(), SourceError> {
     let (Some(commits), Some(temporary)) = (&source.commits, &source.files_of_diff) else {
         return Ok(());
     };
     let arguments = ["ls-tree", "-r", "-z", "-l", "--full-tree", &commits.to];
     let listing = git::run(&source.origin, &arguments, &[]).map_err(SourceError::Git)?;
-    let (files, large): (Vec<_>, Vec<_>) =
-        parse_tree(&listing).partition(|file| file.bytes <= BATCH_BYTES_MAX);
+    let prefix = source.root.strip_prefix(temporary.path()).unwrap_or(Path::new(""));
+    let mut left_out = Vec::new();
+    let mut leave_out = |path: &str, why: &str| {
+        let reason = format!("{why}: programs do not see it");
+        left_out.push(Skipped { file: relative(path, prefix), reason });
+    };
+    let mut files = Vec::new();
+    for entry in parse_tree(&listing) {
+        match entry {
+            Ok(file) if file.bytes > bounds.file_bytes => {
+                leave_out(&file.path, &format!("has {} bytes", file.bytes));
+            }
+            Ok(file) => files.push(file),
+            Err((path, why)) => leave_out(&path, why),
+        }
+    }
     let bytes: u64 = files.iter().map(|file| file.bytes).sum();
-    if files.len() > FILES_MAX || bytes > CHECKOUT_BYTES_MAX {
+    if files.len() > bounds.files || bytes > bounds.bytes {
         let reason = format!(
-            "the commit has {} files of {bytes} bytes, over the limit of {FILES_MAX} files and {CHECKOUT_BYTES_MAX} bytes: programs see only those that changed",
-            files.len()
+            "the commit has {} files of {bytes} bytes, over the limit of {} files and {} bytes: programs see only those that changed",
+            files.len(),
+            bounds.files,
+            bounds.bytes
         );
-        source.skipped.push(Skipped { file: ".".to_owned(), reason });
-        source.skipped.sort();
-        return Ok(());
+        left_out = vec![Skipped { file: ".".to_owned(), reason }];
+        files.clear();
     }
     for batch in batches(files) {
         let output = contents(&source.origin, &batch)?;
@@ -67,29 +97,45 @@ pub(super) fn check_out(source: &mut Source) -> Result<(), SourceError> {
             write(temporary.path(), &file, next_content(&mut rest, &file)?)?;
         }
     }
-    source.skipped.extend(large.into_iter().map(|file| {
-        let reason = format!("has {} bytes: programs do not see it", file.bytes);
-        Skipped { file: file.path, reason }
-    }));
+    let known: BTreeSet<String> = source.skipped.iter().map(|skip| skip.file.clone()).collect();
+    source.skipped.extend(left_out.into_iter().filter(|skip| !known.contains(&skip.file)));
     source.skipped.sort();
     Ok(())
 }
 
-/// Reads `mode SP type SP blob SP size TAB path NUL`, again and again; only plain files whose path leads nowhere else.
-fn parse_tree(listing: &[u8]) -> impl Iterator<Item = Plain> {
-    listing.split(|byte| *byte == 0).filter_map(|entry| {
-        let (facts, path) = std::str::from_utf8(entry).ok()?.split_once('\t')?;
+/// Reads `mode SP type SP blob SP size TAB path NUL`, again and again; says of what is no plain file that leads nowhere else why.
+fn parse_tree(listing: &[u8]) -> impl Iterator<Item = Result<Plain, (String, &'static str)>> {
+    listing.split(|byte| *byte == 0).filter(|entry| !entry.is_empty()).map(|entry| {
+        let text = String::from_utf8_lossy(entry);
+        let (facts, path) = text.split_once('\t').unwrap_or(("", &text));
         let mut words = facts.split_ascii_whitespace();
-        let (mode, blob, size) = (words.next()?, words.nth(1)?, words.next()?);
-        let plain = mode.starts_with("100") && is_inside(path);
-        plain.then_some(Plain {
-            path: path.to_owned(),
-            blob: blob.to_owned(),
-            bytes: size.parse().ok()?,
-            executable: mode == "100755",
-            lines: Vec::new(),
-        })
+        let (mode, blob, size) = (words.next(), words.nth(1), words.next());
+        let reason = match mode {
+            Some("120000") => Some("is a symbolic link"),
+            Some("160000") => Some("is a submodule"),
+            _ if std::str::from_utf8(entry).is_err() => Some("its name is not valid UTF-8"),
+            _ if !is_inside(path) => Some("its path leads out of the repository"),
+            _ => None,
+        };
+        match (reason, blob, size.and_then(|size| size.parse().ok())) {
+            (None, Some(blob), Some(bytes)) => Ok(Plain {
+                path: path.to_owned(),
+                blob: blob.to_owned(),
+                bytes,
+                executable: mode == Some("100755"),
+                lines: Vec::new(),
+            }),
+            (reason, _, _) => Err((path.to_owned(), reason.unwrap_or("git does not say its size"))),
+        }
     })
+}
+
+/// A path of the repository as seen from a folder in it.
+fn relative(path: &str, folder: &Path) -> String {
+    match Path::new(path).strip_prefix(folder) {
+        Ok(below) => below.to_string_lossy().into_owned(),
+        Err(_) => "../".repeat(folder.components().count()) + path,
+    }
 }
 
 /// Finds the two commits that a range names.

@@ -35,18 +35,37 @@ fn files_are_listed_in_order_without_what_is_ignored() {
         ("a/c.py", b"import d"),
         ("out/x.rs", b""),
         ("e.log", b""),
-        (".ci/y.yml", b""),
         (".hg/store.py", b""),
         (".env", b"A=b"),
     ]);
     let source = listed(folder.path(), None).unwrap();
-    assert_eq!(paths(&source), [".ci/y.yml", ".env", ".gitignore", "a/c.py", "b.rs"]);
+    assert_eq!(paths(&source), [".env", ".gitignore", "a/c.py", "b.rs"]);
     assert_eq!(source.skipped, []);
     assert_eq!(
-        (source.files[4].kind.as_str(), source.files[4].bytes, source.files[4].complexity),
+        (source.files[3].kind.as_str(), source.files[3].bytes, source.files[3].complexity),
         ("rust", 7, 2)
     );
     assert!(source.files.iter().all(|file| file.changed.is_none()));
+}
+
+#[test]
+fn hidden_folders_are_left_out_by_name_outside_of_git_until_they_are_asked_for() {
+    let folder = tree(&[
+        ("a.rs", b""),
+        (".env", b"A=b"),
+        (".venv/lib/b.py", b""),
+        ("c/.cache/d.json", b""),
+        ("repository/.github/ci.yml", b""),
+    ]);
+    git(&folder.path().join("repository"), &["init", "-q"]);
+    let source = listed(folder.path(), None).unwrap();
+    assert_eq!(paths(&source), [".env", "a.rs", "repository/.github/ci.yml"]);
+    let reason = "is a hidden folder outside of git; name it to have it reviewed";
+    assert_eq!(skipped(&source), [(".venv", reason), ("c/.cache", reason)]);
+    assert_eq!(paths(&listed(&folder.path().join(".venv"), None).unwrap()), ["lib/b.py"]);
+    git(folder.path(), &["init", "-q"]);
+    let source = listed(folder.path(), None).unwrap();
+    assert!(paths(&source).contains(&".venv/lib/b.py"), "git does not ignore it: {source:?}");
 }
 
 #[test]
@@ -199,7 +218,65 @@ fn the_whole_commit_is_written_for_programs_below_and_above_the_folder() {
     assert_eq!(std::fs::read(above.join("e.rs")).unwrap(), b"same\n");
     assert_eq!(std::fs::read(above.join("d.bin")).unwrap(), b"\0\0");
     assert!(!above.join("l").exists(), "a link may lead anywhere");
-    assert_eq!((paths(&source), skipped(&source)), (vec!["a.rs"], vec![]));
+    let link = ("../l", "is a symbolic link: programs do not see it");
+    assert_eq!((paths(&source), skipped(&source)), (vec!["a.rs"], vec![link]));
+}
+
+#[test]
+fn what_is_not_written_of_a_commit_for_programs_is_named_once() {
+    let repository = repository();
+    let git = |arguments: &[&str]| git(repository.path(), arguments);
+    let submodule = "160000,0123456789012345678901234567890123456789,sub";
+    git(&["update-index", "--add", "--cacheinfo", submodule]);
+    git(&["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "-m", "a submodule"]);
+    let mut source = listed(repository.path(), Some("HEAD~2..HEAD")).unwrap();
+    source.check_out().unwrap();
+    let reasons = [
+        ("d.bin", "is binary: it holds a NUL byte"),
+        ("l", "is a symbolic link"),
+        ("sub", "is a submodule"),
+    ];
+    assert_eq!(skipped(&source), reasons, "they changed, and are named as such");
+    let mut source = listed(repository.path(), Some("HEAD..HEAD")).unwrap();
+    source.check_out().unwrap();
+    let reasons = [
+        ("l", "is a symbolic link: programs do not see it"),
+        ("sub", "is a submodule: programs do not see it"),
+    ];
+    assert_eq!(skipped(&source), reasons);
+}
+
+#[test]
+fn a_commit_over_a_limit_is_written_in_part_or_not_at_all_and_that_is_named() {
+    let repository = repository();
+    let checked_out = |bounds: diff::Bounds| {
+        let mut source = listed(repository.path(), Some("HEAD~1..HEAD")).unwrap();
+        let changed = source.skipped.len();
+        diff::check_out(&mut source, bounds).unwrap();
+        let reasons: Vec<String> = source.skipped.iter().map(|skip| skip.reason.clone()).collect();
+        let written = source.root.join("e.rs").exists();
+        (
+            written,
+            reasons.into_iter().find(|reason| reason.contains("see")),
+            source.skipped.len() - changed,
+        )
+    };
+    let all = diff::Bounds { files: 4, bytes: 35, file_bytes: 24 };
+    assert_eq!(checked_out(all), (true, None, 0), "just within all bounds");
+    let too_many = diff::Bounds { files: 3, ..all };
+    let too_much = diff::Bounds { bytes: 34, ..all };
+    for over in [too_many, too_much] {
+        let (written, reason, more) = checked_out(over);
+        let reason = reason.unwrap();
+        assert!(
+            reason.contains("4 files of 35 bytes") && reason.ends_with("only those that changed"),
+            "{reason}"
+        );
+        assert_eq!((written, more), (false, 1));
+    }
+    let one_too_large = diff::Bounds { file_bytes: 4, ..all };
+    let (written, reason, _) = checked_out(one_too_large);
+    assert!(!written && reason.unwrap().contains("has 5 bytes: programs do not see it"));
 }
 
 #[test]

@@ -1,10 +1,13 @@
 //! The files below a folder, as `.gitignore` lets them be seen, and those that git tracks in spite of it.
+//!
+//! Hidden files are files like others. Hidden folders are, too, within a git repository, whose `.gitignore` says what is not the
+//! user's own; outside of one they are caches and environments, and left out.
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ignore::{DirEntry, WalkBuilder};
 
@@ -37,19 +40,37 @@ pub(super) fn list(path: &Path, threads: NonZeroUsize) -> Result<Source, SourceE
 fn folder(path: &Path, root: &Path, threads: NonZeroUsize) -> Result<Source, SourceError> {
     let mut gather = Gather::new(path);
     let mut files = Vec::new();
+    let hidden = Arc::<Mutex<Vec<PathBuf>>>::default();
     let walk = WalkBuilder::new(root)
         .hidden(false)
         .git_global(false)
         .require_git(false)
         .follow_links(false)
         .max_depth(Some(DIRECTORY_DEPTH_MAX))
-        .filter_entry(is_visible)
+        .filter_entry({
+            let hidden = Arc::clone(&hidden);
+            move |entry| {
+                let leave_out = is_hidden_folder_outside_git(entry);
+                if leave_out {
+                    let hidden = &mut *hidden.lock().unwrap_or_else(PoisonError::into_inner);
+                    hidden.push(entry.path().to_owned());
+                }
+                is_visible(entry) && !leave_out
+            }
+        })
         .build();
     for entry in walk {
         match entry {
             Ok(entry) => files.extend(visit(&mut gather, root, &entry)?),
             Err(error) => gather.skip(place_of(&error, root), error_text(&error))?,
         }
+    }
+    for folder in &*hidden.lock().unwrap_or_else(PoisonError::into_inner) {
+        let relative = folder.strip_prefix(root).unwrap_or(folder);
+        gather.skip(
+            shown(relative),
+            "is a hidden folder outside of git; name it to have it reviewed",
+        )?;
     }
     match tracked_though_ignored(root) {
         Ok(tracked) => {
@@ -69,7 +90,7 @@ fn folder(path: &Path, root: &Path, threads: NonZeroUsize) -> Result<Source, Sou
 
 /// The files below a folder that `.gitignore` names but git tracks; none outside a repository.
 fn tracked_though_ignored(root: &Path) -> Result<Vec<String>, GitError> {
-    if !root.ancestors().any(|folder| folder.join(".git").exists()) {
+    if !is_in_git(root) {
         return Ok(Vec::new());
     }
     let arguments = ["ls-files", "-z", "--cached", "--ignored", "--exclude-standard"];
@@ -162,6 +183,17 @@ fn take(gather: &mut Gather<'_>, file: Read) -> Result<(), SourceError> {
 
 fn is_visible(entry: &DirEntry) -> bool {
     entry.depth() == 0 || !VERSION_CONTROL.iter().any(|own| entry.file_name() == *own)
+}
+
+/// Tells whether a folder is hidden, as `.venv`, and no git repository says that it belongs to the code.
+fn is_hidden_folder_outside_git(entry: &DirEntry) -> bool {
+    let is_hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
+    let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());
+    entry.depth() > 0 && is_hidden && is_folder && is_visible(entry) && !is_in_git(entry.path())
+}
+
+fn is_in_git(path: &Path) -> bool {
+    path.ancestors().any(|folder| folder.join(".git").exists())
 }
 
 /// A relative path with `/`, if it is valid UTF-8.
