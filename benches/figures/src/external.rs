@@ -1,4 +1,4 @@
-//! Other frameworks, each a program that runs one workload and prints a line with its rate.
+//! Other frameworks, each a program that runs one workload and prints a line with its figure.
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -34,7 +34,7 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    /// Runs the program; it prints `{"per_second": …}`.
+    /// Runs the program; it prints `{"per_second": …}` or `{"bytes": …}`.
     ///
     /// # Errors
     /// When it fails or prints something else.
@@ -50,14 +50,16 @@ impl Peer {
             .with_context(|| format!("run {}: {program}", self.name))?;
         ensure!(output.status.success(), "{} ended with {}", self.name, output.status);
         let text = String::from_utf8_lossy(&output.stdout);
-        rate(&text).with_context(|| format!("find the rate of {} in `{}`", self.name, text.trim()))
+        figure(&text)
+            .with_context(|| format!("find the figure of {} in `{}`", self.name, text.trim()))
     }
 }
 
-/// Finds the rate in the last line that a program printed.
-fn rate(text: &str) -> Option<f64> {
+/// Finds the figure in the last line that a program printed.
+fn figure(text: &str) -> Option<f64> {
     let line: serde_json::Value = serde_json::from_str(text.lines().last()?).ok()?;
-    line.get("per_second")?.as_f64().filter(|rate| rate.is_finite() && *rate > 0.0)
+    let value = line.get("per_second").or_else(|| line.get("bytes"))?;
+    value.as_f64().filter(|value| value.is_finite() && *value > 0.0)
 }
 
 #[cfg(test)]
@@ -72,13 +74,16 @@ mod tests {
     }
 
     #[test]
-    fn the_rate_is_read_from_the_last_line() {
-        let line = peer(&["printf", "%s\\n", "starting", "{\"per_second\": 12.5}"]);
-        assert!((line.measure().unwrap() - 12.5).abs() < 1e-9);
+    fn the_figure_is_read_from_the_last_line() {
+        for unit in ["per_second", "bytes"] {
+            let line = format!("{{\"{unit}\": 12.5}}");
+            let line = peer(&["printf", "%s\\n", "starting", &line]);
+            assert!((line.measure().unwrap() - 12.5).abs() < 1e-9);
+        }
     }
 
     #[test]
-    fn a_program_without_a_rate_is_an_error_with_its_name() {
+    fn a_program_without_a_figure_is_an_error_with_its_name() {
         for words in [&["printf", "{\"per_second\": 0}"][..], &["false"], &[]] {
             assert!(format!("{:#}", peer(words).measure().unwrap_err()).contains("other"));
         }

@@ -1,15 +1,16 @@
 //! actix, whose actors stay on the thread that starts them: senders on one thread, receivers on another.
-use std::time::Duration;
-
-use actix::{Actor, Addr, Arbiter, Context, Handler, Message, System};
+use actix::{Actor, ActorContext as _, Addr, Arbiter, Context, Handler, Message, System};
 use anyhow::{Context as _, Result, bail};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{ASKS, BOUND, HOPS, IN_FLIGHT, RING, SENDERS, SWARM, TELLS, TICKS, Watch};
+use super::{
+    ASKS, BATCH, BATCHES, BOUND, Done, HOPS, IDLE, IN_FLIGHT, RING, SENDERS, SWARM, TELLS, TICKS,
+    WAVE, WAVES, Watch, resident,
+};
 
-/// Runs a workload; returns how many of something it did, in which time.
-pub(crate) fn run(workload: &str) -> Result<(u64, Duration)> {
+/// Runs a workload.
+pub(crate) fn run(workload: &str) -> Result<Done> {
     System::new().block_on(async move {
         match workload {
             "mailbox.tell" => fan(1).await,
@@ -18,6 +19,9 @@ pub(crate) fn run(workload: &str) -> Result<(u64, Duration)> {
             "mailbox.ask" => ask(1).await,
             "mailbox.ask_in_flight" => ask(IN_FLIGHT).await,
             "mailbox.swarm_tick" => swarm_tick().await,
+            "mailbox.spawn" => spawn().await,
+            "mailbox.batch" => batch().await,
+            "actor.idle_bytes" => idle().await,
             other => bail!("no workload is called {other}"),
         }
     })
@@ -59,7 +63,7 @@ impl Handler<Tell> for Sink {
     }
 }
 
-async fn fan(senders: u64) -> Result<(u64, Duration)> {
+async fn fan(senders: u64) -> Result<Done> {
     let each = TELLS / senders;
     let (done, finished) = oneshot::channel();
     let state = Sink { left: each * senders, done: Some(done) };
@@ -71,7 +75,7 @@ async fn fan(senders: u64) -> Result<(u64, Duration)> {
         actix::spawn(async move { (0..each).for_each(|number| sink.do_send(Tell(number))) });
     }
     finished.await.context("wait for the last")?;
-    Ok((each * senders, watch.time()))
+    Ok(Done::InTime(each * senders, watch.time()))
 }
 
 struct Link {
@@ -111,7 +115,7 @@ impl Handler<Tell> for Link {
 }
 
 /// All links live on one thread, as actix starts them.
-async fn ring() -> Result<(u64, Duration)> {
+async fn ring() -> Result<Done> {
     let (done, finished) = oneshot::channel();
     let last = Link { next: None, done: Some(done) }.start();
     let mut next = last.clone();
@@ -122,7 +126,7 @@ async fn ring() -> Result<(u64, Duration)> {
     let watch = Watch::start();
     next.do_send(Tell(HOPS));
     finished.await.context("wait for the token")?;
-    Ok((HOPS, watch.time()))
+    Ok(Done::InTime(HOPS, watch.time()))
 }
 
 struct Echo;
@@ -143,7 +147,7 @@ async fn question(echo: &Addr<Echo>, number: u64) -> Result<u64> {
     echo.send(Ask(number)).await.context("ask")
 }
 
-async fn ask(open: usize) -> Result<(u64, Duration)> {
+async fn ask(open: usize) -> Result<Done> {
     // on the asker's thread: an answer from another one has to wake it, which takes fifty times as long
     let echo = Echo.start();
     let one = |number| question(&echo, number);
@@ -152,7 +156,7 @@ async fn ask(open: usize) -> Result<(u64, Duration)> {
         for number in 0..ASKS {
             one(number).await?;
         }
-        return Ok((ASKS, watch.time()));
+        return Ok(Done::InTime(ASKS, watch.time()));
     }
     let mut asks: FuturesUnordered<_> = (0..open as u64).map(one).collect();
     let mut next = open as u64;
@@ -163,7 +167,7 @@ async fn ask(open: usize) -> Result<(u64, Duration)> {
             next += 1;
         }
     }
-    Ok((ASKS, watch.time()))
+    Ok(Done::InTime(ASKS, watch.time()))
 }
 
 struct Ant(Addr<Gatherer>);
@@ -201,7 +205,7 @@ impl Handler<Tell> for Gatherer {
     }
 }
 
-async fn swarm_tick() -> Result<(u64, Duration)> {
+async fn swarm_tick() -> Result<Done> {
     let (next, mut go) = mpsc::channel(1);
     let gatherer = Gatherer { count: 0, next }.start();
     let arbiter = Arbiter::new().handle();
@@ -215,5 +219,143 @@ async fn swarm_tick() -> Result<(u64, Duration)> {
         ants.iter().for_each(|ant| ant.do_send(Tell(tick)));
         go.recv().await.context("gather")?;
     }
-    Ok((TICKS * SWARM as u64, watch.time()))
+    Ok(Done::InTime(TICKS * SWARM as u64, watch.time()))
+}
+
+/// Says that it has handled its message.
+struct Idle(mpsc::UnboundedSender<()>);
+
+impl Actor for Idle {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Context<Self>) {
+        context.set_mailbox_capacity(BOUND);
+    }
+}
+
+impl Handler<Tell> for Idle {
+    type Result = ();
+
+    fn handle(&mut self, _: Tell, _: &mut Context<Self>) {
+        self.0.send(()).ok();
+    }
+}
+
+async fn idle() -> Result<Done> {
+    let (done, mut handled) = mpsc::unbounded_channel();
+    let before = resident()?;
+    let actors: Vec<Addr<Idle>> = (0..IDLE).map(|_| Idle(done.clone()).start()).collect();
+    actors.iter().for_each(|actor| actor.do_send(Tell(0)));
+    for _ in 0..IDLE {
+        handled.recv().await.context("wait for an actor")?;
+    }
+    Ok(Done::Grown(resident()?.saturating_sub(before)))
+}
+
+/// Starts a wave of children, then stops it, and tells when the last has ended.
+struct Parent {
+    left: usize,
+    next: mpsc::Sender<()>,
+}
+
+impl Actor for Parent {
+    type Context = Context<Self>;
+}
+
+struct Wave;
+impl Message for Wave {
+    type Result = ();
+}
+
+struct Ended;
+impl Message for Ended {
+    type Result = ();
+}
+
+struct Stop;
+impl Message for Stop {
+    type Result = ();
+}
+
+/// actix has no links: a child tells its parent by itself.
+struct Child(Addr<Parent>);
+
+impl Actor for Child {
+    type Context = Context<Self>;
+
+    fn stopped(&mut self, _: &mut Context<Self>) {
+        self.0.do_send(Ended);
+    }
+}
+
+impl Handler<Stop> for Child {
+    type Result = ();
+
+    fn handle(&mut self, _: Stop, context: &mut Context<Self>) {
+        context.stop();
+    }
+}
+
+impl Handler<Wave> for Parent {
+    type Result = ();
+
+    fn handle(&mut self, _: Wave, context: &mut Context<Self>) {
+        self.left = WAVE;
+        let me = actix::AsyncContext::address(context);
+        let wave: Vec<_> = (0..WAVE).map(|_| Child(me.clone()).start()).collect();
+        wave.iter().for_each(|child| child.do_send(Stop));
+    }
+}
+
+impl Handler<Ended> for Parent {
+    type Result = ();
+
+    fn handle(&mut self, _: Ended, _: &mut Context<Self>) {
+        self.left -= 1;
+        if self.left == 0 {
+            self.next.try_send(()).ok();
+        }
+    }
+}
+
+async fn spawn() -> Result<Done> {
+    let (next, mut over) = mpsc::channel(1);
+    let parent = Parent { left: 0, next }.start();
+    let watch = Watch::start();
+    for _ in 0..WAVES {
+        parent.do_send(Wave);
+        over.recv().await.context("end a wave")?;
+    }
+    Ok(Done::InTime(WAVES * WAVE as u64, watch.time()))
+}
+
+/// Some numbers to handle, without an answer.
+struct Batch(Vec<u64>);
+impl Message for Batch {
+    type Result = ();
+}
+
+impl Handler<Batch> for Sink {
+    type Result = ();
+
+    fn handle(&mut self, Batch(batch): Batch, _: &mut Context<Self>) {
+        self.left -= batch.len() as u64;
+        if self.left == 0 {
+            self.done.take().map(|done| done.send(()));
+        }
+    }
+}
+
+async fn batch() -> Result<Done> {
+    let (done, finished) = oneshot::channel();
+    let state = Sink { left: BATCHES * BATCH, done: Some(done) };
+    let sink = Sink::start_in_arbiter(&Arbiter::new().handle(), |_| state);
+    let watch = Watch::start();
+    actix::spawn(async move {
+        for number in 0..BATCHES {
+            sink.do_send(Batch((number..number + BATCH).collect()));
+        }
+    });
+    finished.await.context("wait for the last")?;
+    Ok(Done::InTime(BATCHES * BATCH, watch.time()))
 }

@@ -1,16 +1,19 @@
 //! kameo, with its bounded mailboxes.
-use std::time::Duration;
+use std::ops::ControlFlow;
 
 use anyhow::{Context as _, Result, bail};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use kameo::Actor;
-use kameo::actor::{ActorRef, Spawn as _};
-use kameo::error::Infallible;
+use kameo::actor::{ActorId, ActorRef, Spawn as _, WeakActorRef};
+use kameo::error::{ActorStopReason, Infallible};
 use kameo::mailbox;
 use kameo::message::{Context, Message};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{ASKS, BOUND, HOPS, IN_FLIGHT, RING, SENDERS, SWARM, TELLS, TICKS, WORKERS, Watch};
+use super::{
+    ASKS, BATCH, BATCHES, BOUND, Done, HOPS, IDLE, IN_FLIGHT, RING, SENDERS, SWARM, TELLS, TICKS,
+    WAVE, WAVES, WORKERS, Watch, resident,
+};
 
 /// Makes a type an actor that starts as what it is given.
 macro_rules! actor {
@@ -26,8 +29,8 @@ macro_rules! actor {
     };
 }
 
-/// Runs a workload; returns how many of something it did, in which time.
-pub(crate) fn run(workload: &str) -> Result<(u64, Duration)> {
+/// Runs a workload.
+pub(crate) fn run(workload: &str) -> Result<Done> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build()?;
     let workload = workload.to_owned();
@@ -39,6 +42,9 @@ pub(crate) fn run(workload: &str) -> Result<(u64, Duration)> {
             "mailbox.ask" => ask(1).await,
             "mailbox.ask_in_flight" => ask(IN_FLIGHT).await,
             "mailbox.swarm_tick" => swarm_tick().await,
+            "mailbox.spawn" => spawn().await,
+            "mailbox.batch" => batch().await,
+            "actor.idle_bytes" => idle().await,
             other => bail!("no workload is called {other}"),
         }
     }))?
@@ -61,7 +67,7 @@ impl Message<u64> for Sink {
     }
 }
 
-async fn fan(senders: u64) -> Result<(u64, Duration)> {
+async fn fan(senders: u64) -> Result<Done> {
     let each = TELLS / senders;
     let (done, finished) = oneshot::channel();
     let sink = Sink::spawn_with_mailbox(
@@ -80,7 +86,7 @@ async fn fan(senders: u64) -> Result<(u64, Duration)> {
         });
     }
     finished.await.context("wait for the last")?;
-    Ok((each * senders, watch.time()))
+    Ok(Done::InTime(each * senders, watch.time()))
 }
 
 struct Link {
@@ -113,7 +119,7 @@ impl Message<Token> for Link {
     }
 }
 
-async fn ring() -> Result<(u64, Duration)> {
+async fn ring() -> Result<Done> {
     let (done, finished) = oneshot::channel();
     let spawn = |link| Link::spawn_with_mailbox(link, mailbox::bounded(BOUND));
     let last = spawn(Link { next: None, done: Some(done) });
@@ -125,7 +131,7 @@ async fn ring() -> Result<(u64, Duration)> {
     let watch = Watch::start();
     next.tell(Token::Left(HOPS)).send().await.ok().context("start the token")?;
     finished.await.context("wait for the token")?;
-    Ok((HOPS, watch.time()))
+    Ok(Done::InTime(HOPS, watch.time()))
 }
 
 struct Echo;
@@ -143,7 +149,7 @@ async fn question(echo: &ActorRef<Echo>, number: u64) -> Result<u64> {
     echo.ask(number).send().await.context("ask")
 }
 
-async fn ask(open: usize) -> Result<(u64, Duration)> {
+async fn ask(open: usize) -> Result<Done> {
     let echo = Echo::spawn_with_mailbox(Echo, mailbox::bounded(BOUND));
     let one = |number| question(&echo, number);
     let watch = Watch::start();
@@ -151,7 +157,7 @@ async fn ask(open: usize) -> Result<(u64, Duration)> {
         for number in 0..ASKS {
             one(number).await?;
         }
-        return Ok((ASKS, watch.time()));
+        return Ok(Done::InTime(ASKS, watch.time()));
     }
     let mut asks: FuturesUnordered<_> = (0..open as u64).map(one).collect();
     let mut next = open as u64;
@@ -162,7 +168,7 @@ async fn ask(open: usize) -> Result<(u64, Duration)> {
             next += 1;
         }
     }
-    Ok((ASKS, watch.time()))
+    Ok(Done::InTime(ASKS, watch.time()))
 }
 
 struct Ant {
@@ -196,7 +202,7 @@ impl Message<u64> for Gatherer {
     }
 }
 
-async fn swarm_tick() -> Result<(u64, Duration)> {
+async fn swarm_tick() -> Result<Done> {
     let (next, mut go) = mpsc::channel(1);
     let gatherer =
         Gatherer::spawn_with_mailbox(Gatherer { count: 0, next }, mailbox::bounded(BOUND));
@@ -212,5 +218,114 @@ async fn swarm_tick() -> Result<(u64, Duration)> {
         }
         go.recv().await.context("gather")?;
     }
-    Ok((TICKS * SWARM as u64, watch.time()))
+    Ok(Done::InTime(TICKS * SWARM as u64, watch.time()))
+}
+
+/// Says that it has handled its message.
+struct Idle(mpsc::UnboundedSender<()>);
+actor!(Idle);
+
+impl Message<()> for Idle {
+    type Reply = ();
+
+    async fn handle(&mut self, (): (), _: &mut Context<Self, ()>) {
+        self.0.send(()).ok();
+    }
+}
+
+async fn idle() -> Result<Done> {
+    let (done, mut handled) = mpsc::unbounded_channel();
+    let before = resident()?;
+    let start = |_| Idle::spawn_with_mailbox(Idle(done.clone()), mailbox::bounded(BOUND));
+    let actors: Vec<_> = (0..IDLE).map(start).collect();
+    for actor in &actors {
+        actor.tell(()).send().await.ok().context("tell")?;
+    }
+    for _ in 0..IDLE {
+        handled.recv().await.context("wait for an actor")?;
+    }
+    Ok(Done::Grown(resident()?.saturating_sub(before)))
+}
+
+/// Comes and goes.
+struct Child;
+actor!(Child);
+
+/// Starts a wave of children, then stops it, and tells when the last has ended.
+struct Parent {
+    left: usize,
+    next: mpsc::Sender<()>,
+}
+
+impl Actor for Parent {
+    type Args = Self;
+    type Error = Infallible;
+
+    async fn on_start(args: Self, _: ActorRef<Self>) -> Result<Self, Infallible> {
+        Ok(args)
+    }
+
+    async fn on_link_died(
+        &mut self,
+        _: WeakActorRef<Self>,
+        _: ActorId,
+        _: ActorStopReason,
+    ) -> Result<ControlFlow<ActorStopReason>, Infallible> {
+        self.left -= 1;
+        if self.left == 0 {
+            self.next.send(()).await.ok();
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+}
+
+impl Message<()> for Parent {
+    type Reply = ();
+
+    async fn handle(&mut self, (): (), context: &mut Context<Self, ()>) {
+        self.left = WAVE;
+        let mut wave = Vec::with_capacity(WAVE);
+        for _ in 0..WAVE {
+            let mailbox = mailbox::bounded(BOUND);
+            wave.push(Child::spawn_link_with_mailbox(context.actor_ref(), Child, mailbox).await);
+        }
+        for child in wave {
+            child.stop_gracefully().await.ok();
+        }
+    }
+}
+
+async fn spawn() -> Result<Done> {
+    let (next, mut over) = mpsc::channel(1);
+    let parent = Parent::spawn_with_mailbox(Parent { left: 0, next }, mailbox::bounded(BOUND));
+    let watch = Watch::start();
+    for _ in 0..WAVES {
+        parent.tell(()).send().await.ok().context("start a wave")?;
+        over.recv().await.context("end a wave")?;
+    }
+    Ok(Done::InTime(WAVES * WAVE as u64, watch.time()))
+}
+
+impl Message<Vec<u64>> for Sink {
+    type Reply = ();
+
+    async fn handle(&mut self, batch: Vec<u64>, _: &mut Context<Self, ()>) {
+        self.left -= batch.len() as u64;
+        if self.left == 0 {
+            self.done.take().map(|done| done.send(()));
+        }
+    }
+}
+
+async fn batch() -> Result<Done> {
+    let (done, finished) = oneshot::channel();
+    let state = Sink { left: BATCHES * BATCH, done: Some(done) };
+    let sink = Sink::spawn_with_mailbox(state, mailbox::bounded(BOUND));
+    let watch = Watch::start();
+    for number in 0..BATCHES {
+        let batch: Vec<u64> = (number..number + BATCH).collect();
+        sink.tell(batch).send().await.ok().context("tell")?;
+    }
+    finished.await.context("wait for the last")?;
+    Ok(Done::InTime(BATCHES * BATCH, watch.time()))
 }

@@ -9,13 +9,16 @@ use crate::{shell, tools};
 
 /// The actor libraries of the package benches/peers, and what they are compared in.
 const LIBRARIES: [&str; 2] = ["kameo", "actix"];
-const MAILBOX: [&str; 6] = [
+const ACTORS: [&str; 9] = [
+    "actor.idle_bytes",
     "mailbox.tell",
     "mailbox.fan_in",
     "mailbox.ring",
     "mailbox.ask",
     "mailbox.ask_in_flight",
     "mailbox.swarm_tick",
+    "mailbox.spawn",
+    "mailbox.batch",
 ];
 /// The agent frameworks of Python, each a script and its pinned packages in benches/peers.
 const FRAMEWORKS: [&str; 5] = ["asyncio", "autogen", "agent_framework", "langgraph", "ray"];
@@ -34,7 +37,7 @@ pub(crate) fn install(root: &Path, profile: &str) -> Result<PathBuf> {
     shell::read(shell::command(&home, &build).env("CARGO_TARGET_DIR", &target))?;
     let folder = if profile == "dev" { "debug" } else { profile };
     let program = target.join(folder).join("peers").to_string_lossy().into_owned();
-    for figure in MAILBOX {
+    for figure in ACTORS {
         let libraries = LIBRARIES
             .map(|library| (library, vec![program.clone(), library.to_owned(), figure.to_owned()]));
         commands.entry(figure).or_default().extend(libraries);
