@@ -134,6 +134,15 @@ impl Finished {
         Ok(exit)
     }
 
+    /// Whether results are kept that nobody had the time to put together.
+    fn was_cut_off(&self) -> bool {
+        let early = matches!(
+            self.failure,
+            Some(FailureKind::Cancelled { .. } | FailureKind::TimedOut { .. })
+        );
+        early && self.tally.done > 0
+    }
+
     fn exit_with(&self, view: &View) -> Exit {
         let bad = |finding: &Finding, least: Severity| finding.severity <= least;
         let found = match (&self.report, view.fail_on) {
@@ -223,6 +232,9 @@ impl Finished {
         }
         match &self.report {
             Some(report) => findings(&mut text, &report.findings),
+            None if self.was_cut_off() => {
+                text.push_str("\nThere was no time for a report; what was found is kept.\n");
+            }
             None => text.push_str("\nThere is no report.\n"),
         }
         let failed = self.failed.iter().map(|part| {
@@ -326,4 +338,42 @@ fn skipped_files(report: &Report) -> Vec<String> {
         format!("{}{more}: {reason}", shown.join(", "))
     };
     reasons.into_iter().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_whose_results_nobody_had_time_to_put_together_says_that_they_are_kept() {
+        let says = |failure: FailureKind, done: u64| {
+            let finished = Finished {
+                run: RunId::from_u128(1),
+                name: String::new(),
+                file: String::new(),
+                root: PathBuf::new(),
+                range: None,
+                files: 2,
+                journal: PathBuf::new(),
+                skipped_agents: Vec::new(),
+                failure: Some(failure),
+                exit: Exit::Cancelled,
+                report: None,
+                failed: Vec::new(),
+                tally: Tally { done, ..Tally::default() },
+                millis: 0,
+                picture: None,
+                metrics: None,
+            };
+            finished.summary()
+        };
+        let kept = "There was no time for a report; what was found is kept.";
+        assert!(says(FailureKind::Cancelled { done: 1, units: 2 }, 1).contains(kept));
+        for other in [
+            says(FailureKind::Cancelled { done: 0, units: 2 }, 0),
+            says(FailureKind::Reduce { why: String::new() }, 1),
+        ] {
+            assert!(other.contains("There is no report."), "{other}");
+        }
+    }
 }

@@ -184,7 +184,7 @@ pub(crate) static AGENT: Shape = Shape {
             "count",
             Form::Integer { min: 1, max: limits::COUNT_MAX },
             "2",
-            "How many instances run; when not written one, and of a `builtin` one a processor core.",
+            "How many instances run; when not written one, and of a `builtin` one a processor core. All agents of a file may have 4096 together.",
         ),
         Key::new(
             "concurrency",
