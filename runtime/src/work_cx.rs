@@ -27,6 +27,7 @@ use crate::{
     child::Child,
     clock::Moment,
     context::{AskTarget, Cx},
+    emergency::Halt,
     events::{Draft, Filter, PublishError, Received, Subscription},
     kernel::Kernel,
     mailbox::Slot,
@@ -185,6 +186,11 @@ impl WorkCx {
     /// [`PublishError`] when the event is not valid; it then reaches nobody.
     pub fn publish(&self, draft: Draft) -> Result<EventId, PublishError> {
         self.kernel().publish_draft(draft, self.owner.name())
+    }
+
+    /// Tells whether the node was stopped in an emergency, also to those who outlive it.
+    pub fn halt(&self) -> Halt {
+        Halt::of(&self.kernel)
     }
 
     /// Says that this handler has taken the question behind `reply`: nobody else of the actor can answer it.

@@ -10,6 +10,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use protocol::RunId;
 use runtime::{
     clock::{Clock, Random, SystemClock, SystemRandom},
+    emergency::Privilege,
     engine::{
         journal::Journal,
         local::{OpenJournalError, RedbJournal},
@@ -31,6 +32,8 @@ use crate::{job::Job, limits::METRIC_SECONDS, node::Node};
 pub(super) struct Opened {
     pub(super) run: RunId,
     pub(super) node: Node,
+    /// The right of `synod cancel --emergency`.
+    pub(super) privilege: Privilege,
     pub(super) control: Control,
     pub(super) journal_path: PathBuf,
     pub(super) metrics: Option<PrometheusHandle>,
@@ -65,10 +68,11 @@ pub(super) async fn open(
     if metrics.is_some() {
         builder = builder.metrics(Metrics::new(Arc::new(recorder)));
     }
-    let node = Node::of(builder.open().map_err(|error| Failure::failed(&error))?);
+    let (kernel, privilege) = builder.open_privileged().map_err(|error| Failure::failed(&error))?;
+    let node = Node::of(kernel);
     seed_metrics(node.kernel().metrics());
     let journal_path = start.folder.journal(run);
-    Ok(Opened { run, node, control, journal_path, metrics })
+    Ok(Opened { run, node, privilege, control, journal_path, metrics })
 }
 
 /// Makes the journal of a new run, with its request.

@@ -3,7 +3,7 @@
 //! # Invariants
 //! - Nothing is started, and no file is made, when the run file, its inputs or its programs are wrong.
 //! - Ctrl-C cancels the run, which then ends with what it has within [`CANCEL_WAIT`]; SIGTERM does so once the run has had its
-//!   time to end by itself. A second signal ends the program.
+//!   time to end by itself. A second signal ends the program. `synod cancel --emergency` ends everything before it is answered.
 //! - No program of an agent is left when this one ends: see [`Leaving`].
 
 use std::{
@@ -23,6 +23,7 @@ use protocol::RunId;
 use review::merge::Report;
 use runtime::{
     clock::SystemClock,
+    emergency::Audit,
     engine::journal::Journal,
     events::{Filter, Subscription},
     tasks::{TaskKind, on_thread},
@@ -30,6 +31,7 @@ use runtime::{
 
 use super::{
     args::{ReportFormat, Resume, Run, View},
+    control::Order,
     exit::Exit,
     folder::Folder,
     history,
@@ -224,6 +226,11 @@ async fn perform(
             finished.metrics = opened.metrics.as_ref().map(PrometheusHandle::render);
             show(finished, &start.view, &opened.node, signals).await
         }
+        Ended::Halted(words) => {
+            leaving.at_once();
+            say(words).await;
+            return Ok(Exit::Halted);
+        }
         Ended::Abandoned(exit, known) => {
             leaving.at_once();
             say(abandoned(opened.run, &known)).await;
@@ -258,6 +265,30 @@ async fn prepare(start: &Start, signals: &mut Signals) -> Result<Job, Failure> {
 }
 
 impl Opened {
+    /// Stops everything at once; says what came of it.
+    async fn halt(&self, by: &str, reason: &str) -> Result<String, Failure> {
+        let ordered = self.node.emergency_stop(&self.privilege, by, reason);
+        let halted = ordered.map_err(|error| Failure::failed(&error))?.await;
+        let run = self.run;
+        let mut words = format!(
+            "stopped in an emergency by {by}: {reason}; take the run up again: synod resume {run}\n"
+        );
+        if !halted.is_quiet() {
+            let (actors, tasks) = (halted.alive.join(", "), halted.tasks);
+            words.push_str(&format!(
+                "still busy, and ended with the program: {actors}; {tasks} tasks\n"
+            ));
+        }
+        match halted.audit {
+            Audit::Durable => {}
+            Audit::Unknown => words.push_str("the journal has not said whether it kept this\n"),
+            Audit::Refused(error) => {
+                words.push_str(&format!("the journal did not keep this: {error}\n"));
+            }
+        }
+        Ok(words.lines().map(|line| clean(line) + "\n").collect())
+    }
+
     fn finished(&self, start: &Start, job: &Job) -> Finished {
         Finished {
             run: self.run,
@@ -335,6 +366,8 @@ fn picture(view: &View, journal: &dyn Journal, run: RunId) -> Option<String> {
 enum Ended {
     /// With an outcome, perhaps after a signal.
     Outcome(Box<Outcome<Report>>, Option<Exit>),
+    /// Without one, since everything was stopped at once; with what there is to say of that.
+    Halted(String),
     /// Without one, because the user would not wait; with what is known in lines.
     Abandoned(Exit, Vec<String>),
 }
@@ -358,7 +391,7 @@ async fn conduct(
     signals: &mut Signals,
     leaving: &mut Leaving,
 ) -> Result<Ended, Failure> {
-    let (serve, mut cancels) = opened.control.serve();
+    let (serve, mut orders) = opened.control.serve();
     let kernel = opened.node.kernel();
     let filter = Filter::new().run(opened.run);
     let events = kernel.events().subscribe_with(filter, DISPLAY_EVENTS);
@@ -389,8 +422,11 @@ async fn conduct(
                 draining = false;
                 (Exit::Terminated, false)
             }
-            Some(client) = cancels.recv() => {
+            Some((order, client)) = orders.recv() => {
                 clients.push(client);
+                if let Order::Emergency { by, reason } = order {
+                    break Ended::Halted(opened.halt(&by, &reason).await?);
+                }
                 (Exit::Cancelled, false)
             }
             () = &mut give_up => {
@@ -410,11 +446,7 @@ async fn conduct(
         }
         signalled |= by_signal;
         if by_signal && exit == Exit::Terminated && cancelled.is_none() {
-            opened.node.admission().close();
-            let wait = humantime::format_duration(start.view.drain);
-            start
-                .screen
-                .tell(&format!("SIGTERM: the run has {wait} to end; another signal ends it now"));
+            begin_draining(start, opened);
             drain.as_mut().reset(tokio::time::Instant::now() + start.view.drain);
             draining = true;
             continue;
@@ -426,6 +458,14 @@ async fn conduct(
     };
     take_all(&mut events, &mut progress);
     Ok(ended.with(progress))
+}
+
+/// Takes nothing new in, and says how long the run has.
+fn begin_draining(start: &Start, opened: &Opened) {
+    opened.node.admission().close();
+    let wait = humantime::format_duration(start.view.drain);
+    let words = format!("SIGTERM: the run has {wait} to end; another signal ends it now");
+    start.screen.tell(&words);
 }
 
 /// What the live graph of the run is headed by.

@@ -38,6 +38,10 @@ pub(super) fn start(
             return Err(JobError::Unknown { name: actor.name.clone() });
         }
     };
+    let builder = match agent.heartbeat() {
+        Some(every) => builder.heartbeat(every),
+        None => builder,
+    };
     let handle: Handle<Part, Value> = builder.capabilities(agent.capabilities.clone()).start()?;
     Ok(Branch { agent: handle, narrow: Some(narrow(agent, &job.files)), timeout: Some(timeout) })
 }

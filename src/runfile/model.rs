@@ -192,6 +192,16 @@ pub struct Agent<T = String> {
     pub capabilities: Vec<String>,
 }
 
+impl<T> Agent<T> {
+    /// How often it shows a sign of life while it works, if it says so.
+    pub const fn heartbeat(&self) -> Option<Duration> {
+        match &self.kind {
+            AgentKind::Process(process) => process.heartbeat,
+            AgentKind::Builtin(_) | AgentKind::Command(_) | AgentKind::Actor(_) => None,
+        }
+    }
+}
+
 /// The files that an agent takes, as globs; a file is taken if any of them matches.
 #[derive(Debug, Clone)]
 pub struct Accepts {
@@ -259,6 +269,8 @@ pub struct Command<T = String> {
 pub struct Process<T = String> {
     /// The program and its arguments; never empty.
     pub argv: Vec<T>,
+    /// How often it shows a sign of life while it works; `None`: it has all of its timeout.
+    pub heartbeat: Option<Duration>,
     /// How it is started.
     pub sandbox: Sandbox,
 }
