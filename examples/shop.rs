@@ -132,7 +132,7 @@ mod tests {
         sim(|world| {
             world.node("mall", open);
             let stock: Addr<Order> = world.find("mall", "shop/stock").expect("it is open");
-            world.clients(80, Duration::from_millis(125), |n| buy(stock.clone(), n))
+            world.crowd(80, Duration::from_millis(125), |n| buy(stock.clone(), n))
         })
         .seeds(50)
         .faults([Fault::Panic, Fault::Slow, Fault::Delay])

@@ -78,7 +78,7 @@ pub struct World {
     owner: bool,
 }
 
-/// What the [clients](World::clients) of a world have brought so far.
+/// What the clients of a [crowd](World::crowd) have brought so far.
 #[derive(Clone, Debug)]
 pub struct Heard<T>(Arc<Mutex<Vec<T>>>);
 
@@ -163,7 +163,7 @@ impl World {
 
     /// Runs `work(0)` now, `work(1)` after `every`, and so on, `count` in all, each as a [`client`](Self::client); gives what they
     /// bring.
-    pub fn clients<T: Send + 'static, W: Future<Output = T> + Send + 'static>(
+    pub fn crowd<T: Send + 'static, W: Future<Output = T> + Send + 'static>(
         &self,
         count: u32,
         every: Duration,

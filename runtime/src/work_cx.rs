@@ -190,7 +190,7 @@ impl WorkCx {
 
     /// Tells whether the node was stopped in an emergency, also to those who outlive it.
     pub fn halt(&self) -> Halt {
-        Halt::of(&self.kernel)
+        Halt::of(self.kernel())
     }
 
     /// Says that this handler has taken the question behind `reply`: nobody else of the actor can answer it.

@@ -23,7 +23,6 @@ use protocol::RunId;
 use review::merge::Report;
 use runtime::{
     clock::SystemClock,
-    emergency::Audit,
     engine::journal::Journal,
     events::{Filter, Subscription},
     tasks::{TaskKind, on_thread},
@@ -265,30 +264,6 @@ async fn prepare(start: &Start, signals: &mut Signals) -> Result<Job, Failure> {
 }
 
 impl Opened {
-    /// Stops everything at once; says what came of it.
-    async fn halt(&self, by: &str, reason: &str) -> Result<String, Failure> {
-        let ordered = self.node.emergency_stop(&self.privilege, by, reason);
-        let halted = ordered.map_err(|error| Failure::failed(&error))?.await;
-        let run = self.run;
-        let mut words = format!(
-            "stopped in an emergency by {by}: {reason}; take the run up again: synod resume {run}\n"
-        );
-        if !halted.is_quiet() {
-            let (actors, tasks) = (halted.alive.join(", "), halted.tasks);
-            words.push_str(&format!(
-                "still busy, and ended with the program: {actors}; {tasks} tasks\n"
-            ));
-        }
-        match halted.audit {
-            Audit::Durable => {}
-            Audit::Unknown => words.push_str("the journal has not said whether it kept this\n"),
-            Audit::Refused(error) => {
-                words.push_str(&format!("the journal did not keep this: {error}\n"));
-            }
-        }
-        Ok(words.lines().map(|line| clean(line) + "\n").collect())
-    }
-
     fn finished(&self, start: &Start, job: &Job) -> Finished {
         Finished {
             run: self.run,

@@ -35,8 +35,8 @@ use super::{
 use crate::{
     assign::{AgentKey, Card, SlotId},
     limits::{
-        AGENT_INSTANCES_MAX, AGENT_RESTART_PERIOD, AGENT_RESTARTS, FALLBACKS_MAX, HEARTBEAT_MIN, RATE_KEYS_MAX,
-        SLOT_MAILBOX,
+        AGENT_INSTANCES_MAX, AGENT_RESTART_PERIOD, AGENT_RESTARTS, FALLBACKS_MAX, HEARTBEAT_MIN,
+        RATE_KEYS_MAX, SLOT_MAILBOX,
     },
     roster,
     system::{AgentSystem, RateRefused},
