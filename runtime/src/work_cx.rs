@@ -301,8 +301,8 @@ impl Handler {
         if state.asks.is_empty() || state.sleeps > 0 || state.edge.is_some() {
             return;
         }
-        let holders = state.asks.values().filter_map(|(holder, _)| *holder).collect();
-        match self.kernel.waits.open(self.waiter.clone(), 1, holders) {
+        let holders: Vec<Holder> = state.asks.values().filter_map(|(holder, _)| *holder).collect();
+        match self.kernel.waits.open(|| self.waiter.clone(), 1, holders) {
             Ok(edge) => state.edge = edge,
             Err(path) => {
                 let asks: Vec<_> = state.asks.values().map(|(_, ask)| Arc::clone(ask)).collect();
