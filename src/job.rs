@@ -41,8 +41,8 @@ use stand_ins::Themselves;
 use crate::{
     node::Node,
     runfile::{
-        Agent, AgentKind, Assign, Catalogue, MapReduce as Pattern, OnPartialFailure, Resolved,
-        Workers,
+        Agent, AgentKind, Assign, Catalogue, MapReduce as Pattern, Name, OnPartialFailure,
+        Resolved, Workers,
     },
 };
 
@@ -62,7 +62,10 @@ pub struct Job {
     pub cast: Cast,
     /// The files.
     pub files: Arc<Files>,
+    /// Those of the pattern, then their fallbacks.
     agents: Vec<Agent>,
+    /// How many are those of the pattern.
+    own: usize,
     pattern: Pattern,
     deadline: Duration,
     limits: Limits,
@@ -81,7 +84,7 @@ impl Job {
         launcher: &Launcher,
         before: Option<&Cast>,
     ) -> Result<Self, JobError> {
-        let (_, agents) = workers(resolved)?;
+        let (_, agents) = crew(resolved)?;
         let cast = match before {
             Some(cast) => cast::as_before(&agents, cast)?,
             None => cast::cast(&agents, &|_| false)?,
@@ -98,7 +101,7 @@ impl Job {
         launcher: &Launcher,
         mocked: &dyn Fn(&Agent) -> bool,
     ) -> Result<Self, JobError> {
-        let (_, agents) = workers(resolved)?;
+        let (_, agents) = crew(resolved)?;
         let cast = cast::cast(&agents, mocked)?;
         Self::with(resolved, launcher, cast)
     }
@@ -112,10 +115,12 @@ impl Job {
         launcher: &Launcher,
         mut cast: Cast,
     ) -> Result<Self, JobError> {
-        let (pattern, mut agents) = workers(resolved)?;
+        let (pattern, mut agents) = crew(resolved)?;
         let pattern = pattern.clone();
-        agents.retain(|agent| cast.agents.iter().any(|name| name == agent.name.as_str()));
-        if agents.is_empty() {
+        agents.retain(|agent| cast.has(&agent.name));
+        let of_pattern = |agent: &&&Agent| pattern.workers.names().contains(&agent.name);
+        let own = agents.iter().take_while(of_pattern).count();
+        if own == 0 {
             let reasons = cast.skipped.iter().map(|one| format!("{}: {}", one.agent, one.reason));
             let reasons = reasons.collect::<Vec<_>>().join("; ");
             return Err(JobError::Nobody { pattern: pattern.name.to_string(), reasons });
@@ -134,14 +139,19 @@ impl Job {
         cast.commits = source.commits.clone().or(cast.commits);
         let files = Files::new(source);
         // commits that change nothing to review are common, and are reviewed as such
-        if cast.commits.is_none() && !agents.iter().any(|agent| files.has_work_for(agent)) {
+        if cast.commits.is_none() && !agents.iter().take(own).any(|agent| files.has_work_for(agent))
+        {
             let skipped = files.skipped_in_short();
             return Err(JobError::Nothing { path, files: files.list().len(), skipped });
         }
         Ok(Self {
-            cast,
             files: Arc::new(files),
-            agents: agents.into_iter().cloned().collect(),
+            agents: agents
+                .into_iter()
+                .map(|agent| cast::with_heir(agent, &cast, resolved))
+                .collect(),
+            cast,
+            own,
             deadline: resolved.deadline,
             limits: Limits { messages: resolved.messages, ..Limits::default() },
             launcher: launcher.clone(),
@@ -186,20 +196,29 @@ impl Job {
         node: &Node,
         stand_ins: &dyn StandIns,
     ) -> Result<Vec<Branch<Part, Value>>, JobError> {
-        let hire = |agent| agents::start(agent, self, node, stand_ins);
-        self.agents.iter().map(hire).collect()
+        let mut hired = agents::Hired::new();
+        let mut hire = |agent| {
+            let handle = agents::start(agent, self, (node, stand_ins), &mut hired)?;
+            Ok(agents::branch(agent, self, handle))
+        };
+        self.own().iter().map(&mut hire).collect()
     }
 
     /// Describes the run of these agents.
     pub fn pattern(&self, branches: Vec<Branch<Part, Value>>) -> MapReduce<Part, Value, Merge> {
         let files = Arc::clone(&self.files);
-        let split = files::Split::new(&self.pattern, &self.agents, Arc::clone(&files));
+        let split = files::Split::new(&self.pattern, self.own(), Arc::clone(&files));
         MapReduce::new(split, branches, move || Merge::new(&files)).options(self.options())
     }
 
-    /// The agents that take part.
+    /// The agents that take part, their fallbacks behind.
     pub fn agents(&self) -> &[Agent] {
         &self.agents
+    }
+
+    /// The agents that the pattern names.
+    fn own(&self) -> &[Agent] {
+        self.agents.get(..self.own).unwrap_or_default()
     }
 
     /// Reads what `agent` said of `part`, as the answers of programs are read.
@@ -213,7 +232,7 @@ impl Job {
     /// Counts each agent's pieces of work among the parts of the split; nothing where any of several agents does a part.
     pub fn shares(&self, parts: &[Part]) -> BTreeMap<String, u64> {
         let shared = matches!(self.pattern.workers, Workers::AnyOf(_));
-        let agents = self.agents.iter().filter(|_| !shared);
+        let agents = self.own().iter().filter(|_| !shared);
         let share = |agent: &Agent| {
             let narrow = agents::narrow(agent, &self.files);
             let count = parts.iter().filter(|part| narrow(part).is_some()).count();
@@ -223,7 +242,7 @@ impl Job {
     }
 
     fn has_work(&self) -> bool {
-        self.agents.iter().any(|agent| self.files.has_work_for(agent))
+        self.own().iter().any(|agent| self.files.has_work_for(agent))
     }
 
     fn options(&self) -> Options {
@@ -256,13 +275,17 @@ impl Job {
     }
 }
 
-/// The pattern that runs, and its agents.
-fn workers(resolved: &Resolved) -> Result<(&Pattern, Vec<&Agent>), JobError> {
+/// The pattern that runs, and its agents with their fallbacks behind.
+fn crew(resolved: &Resolved) -> Result<(&Pattern, Vec<&Agent>), JobError> {
     let unknown = |name: &dyn ToString| JobError::Unknown { name: name.to_string() };
     let name = &resolved.main;
     let pattern = resolved.map_reduce(name).ok_or_else(|| unknown(name))?;
-    let agent = |worker| resolved.agent(worker).ok_or_else(|| unknown(worker));
-    Ok((pattern, pattern.workers.names().iter().map(agent).collect::<Result<_, _>>()?))
+    let agents = crate::runfile::crew(&resolved.agents, pattern);
+    let is_missing = |worker: &&Name| !agents.iter().any(|agent| agent.name == **worker);
+    match pattern.workers.names().iter().find(is_missing) {
+        Some(worker) => Err(unknown(worker)),
+        None => Ok((pattern, agents)),
+    }
 }
 
 #[cfg(test)]
@@ -280,6 +303,34 @@ mod tests {
         agents.gone = { command = ["no-such-program"], reads = "lines", optional = true }
         map_reduce.review = { split = { use = "code.files", max_files = 2 }, all_of = ["typos", "all", "gone"] }
     "#;
+
+    #[test]
+    fn a_fallback_takes_part_behind_its_agent_and_replaces_a_missing_program() {
+        let overrides = ["agents.gone.fallback=\"near\"", "agents.gone.optional=false"];
+        let near = |fallback: &str, trusted: bool| {
+            format!(
+                "agents.near={{ command = [\"sh\"], reads = \"lines\", trusted = {trusted}{fallback} }}"
+            )
+        };
+        let plain = near("", true);
+        let job = prepared(None, &[&overrides[..], &[&plain]].concat()).unwrap();
+        assert_eq!(job.cast.agents, ["typos", "all", "gone", "near"]);
+        assert_eq!((job.own().len(), job.cast.skipped.len()), (3, 0));
+        let again = prepared(Some(&job.cast), &[&overrides[..], &[&plain]].concat());
+        assert_eq!(again.unwrap().cast, job.cast);
+
+        // One that is not trusted is passed by, with its reason; without another one the program is missed.
+        let untrusted = near(", fallback = \"far\"", false);
+        let far = "agents.far={ builtin = \"review.typos\" }";
+        let job = prepared(None, &[&overrides[..], &[&untrusted, far]].concat()).unwrap();
+        assert_eq!(job.cast.agents, ["typos", "all", "gone", "far"]);
+        assert_eq!(job.cast.skipped[0].agent, "near");
+        let gone = job.agents.iter().find(|agent| agent.name.as_str() == "gone").unwrap();
+        assert_eq!(gone.fallback.as_ref().map(Name::as_str), Some("far"));
+        let alone = near("", false);
+        let error = prepared(None, &[&overrides[..], &[&alone]].concat()).unwrap_err();
+        assert!(matches!(&error, JobError::NoProgram { agent, .. } if agent == "gone"), "{error}");
+    }
 
     fn prepared(before: Option<&Cast>, overrides: &[&str]) -> Result<Job, JobError> {
         let tree = tempfile::tempdir().unwrap();
@@ -299,7 +350,7 @@ mod tests {
     }
 
     fn split(job: &Job) -> files::Split {
-        files::Split::new(&job.pattern, &job.agents, Arc::clone(&job.files))
+        files::Split::new(&job.pattern, job.own(), Arc::clone(&job.files))
     }
 
     #[test]

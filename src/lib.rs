@@ -65,6 +65,11 @@ pub mod testing {}
 #[doc = include_str!("../docs/SUPERVISION.md")]
 pub mod supervision {}
 
+/// The code of docs/AGENTS.md.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/AGENTS.md")]
+pub mod agents {}
+
 /// The code of docs/EVENTS.md.
 #[cfg(doctest)]
 #[doc = include_str!("../docs/EVENTS.md")]

@@ -29,6 +29,7 @@ mod tree;
 mod tests;
 
 pub use catalogue::Catalogue;
+pub(crate) use model::crew;
 pub use model::*;
 pub use problem::{Place, Problem, Problems};
 pub use request::{RunRequest, Set};

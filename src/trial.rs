@@ -44,7 +44,7 @@ use crate::{
     job::{Cast, Job, JobError, SkippedAgent},
     limits::{TRIAL_HEALING, TRIAL_RESUME_WAIT, TRIAL_RESUMES_MAX},
     node::Node,
-    runfile::{Agent, AgentKind, Problems, Resolved, RunFile, Test, resolve},
+    runfile::{Agent, AgentKind, Problems, Resolved, RunFile, Test, crew, resolve},
 };
 
 /// One test, ready to run under any seed.
@@ -191,8 +191,7 @@ fn resolved(test: &Test, run_file: &RunFile) -> Result<(Resolved, Option<TempDir
 fn cast(test: &Test, resolved: &Resolved, cassette: Option<&Cassette>) -> Result<Cast, TrialError> {
     let mut cast = Cast::default();
     let pattern = resolved.map_reduce(&resolved.main);
-    let workers = pattern.map_or(&[][..], |pattern| pattern.workers.names());
-    for agent in workers.iter().filter_map(|name| resolved.agent(name)) {
+    for agent in pattern.map(|pattern| crew(&resolved.agents, pattern)).unwrap_or_default() {
         let name = agent.name.to_string();
         let recorded = cassette.is_some_and(|cassette| cassette.has(&name));
         if is_known(agent) || test.mocks.contains_key(&agent.name) || recorded {
@@ -247,8 +246,7 @@ fn live(world: &World, job: &Arc<Job>, mocks: &Arc<Mocks>) -> Arc<Seen> {
         | slot::Msg::Call(..)
         | slot::Msg::Look
         | slot::Msg::Done(..)
-        | slot::Msg::Turn
-        | slot::Msg::Listen(_) => None,
+        | slot::Msg::Turn => None,
     });
     world.client("the caller", call(world.clone(), Arc::clone(job), present, Arc::clone(&seen)));
     seen

@@ -1,6 +1,6 @@
 //! The agents of a job on a node: built-in reviewers on threads of their own, programs behind the launcher.
 
-use std::{num::NonZeroUsize, pin::Pin, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, num::NonZeroUsize, pin::Pin, sync::Arc, time::Duration};
 
 use actors::{
     agent::{
@@ -20,14 +20,23 @@ use crate::{
     runfile::{Agent, AgentKind, Argument, Command, Process, Reads as RunFileReads, Sandbox},
 };
 
-/// Starts one agent and says what of a part it takes.
+/// The agents that were started, by name.
+pub(super) type Hired = BTreeMap<String, Handle<Part, Value>>;
+
+/// Starts one agent, unless it was, and before it those that stand behind it.
 pub(super) fn start(
     agent: &Agent,
     job: &Job,
-    node: &Node,
-    stand_ins: &dyn StandIns,
-) -> Result<Branch<Part, Value>, JobError> {
-    let timeout = job.pattern.timeout.map_or(agent.timeout, |timeout| timeout.min(agent.timeout));
+    (node, stand_ins): (&Node, &dyn StandIns),
+    hired: &mut Hired,
+) -> Result<Handle<Part, Value>, JobError> {
+    if let Some(handle) = hired.get(agent.name.as_str()) {
+        return Ok(handle.clone());
+    }
+    let heir = agent.fallback.as_ref();
+    let heir = heir.and_then(|name| job.agents().iter().find(|other| other.name == *name));
+    let heir = heir.map(|heir| start(heir, job, (node, stand_ins), hired)).transpose()?;
+    let timeout = timeout(agent, job);
     let hiring = Hiring { job, node, stand_ins, timeout };
     let builder = match (stand_ins.in_place_of(agent), &agent.kind) {
         (Some(stand_in), _) => in_place(agent, stand_in, node),
@@ -38,12 +47,24 @@ pub(super) fn start(
             return Err(JobError::Unknown { name: actor.name.clone() });
         }
     };
-    let builder = match agent.heartbeat() {
-        Some(every) => builder.heartbeat(every),
-        None => builder,
-    };
-    let handle: Handle<Part, Value> = builder.capabilities(agent.capabilities.clone()).start()?;
-    Ok(Branch { agent: handle, narrow: Some(narrow(agent, &job.files)), timeout: Some(timeout) })
+    let mut builder = builder.capabilities(agent.capabilities.clone()).timeout(timeout);
+    if let Some(heir) = &heir {
+        builder = builder.fallback(heir);
+    }
+    let handle: Handle<Part, Value> = builder.start()?;
+    hired.insert(agent.name.to_string(), handle.clone());
+    Ok(handle)
+}
+
+/// An agent in a run, and what of a part it takes.
+pub(super) fn branch(agent: &Agent, job: &Job, handle: Handle<Part, Value>) -> Branch<Part, Value> {
+    let (narrow, timeout) = (narrow(agent, &job.files), timeout(agent, job));
+    Branch { agent: handle, narrow: Some(narrow), timeout: Some(timeout) }
+}
+
+/// The time of one attempt.
+fn timeout(agent: &Agent, job: &Job) -> Duration {
+    job.pattern.timeout.map_or(agent.timeout, |timeout| timeout.min(agent.timeout))
 }
 
 /// Cuts a part down to the files that an agent takes, and says where they are.

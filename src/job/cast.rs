@@ -5,17 +5,24 @@ use review::source::Commits;
 use serde::{Deserialize, Serialize};
 
 use super::JobError;
-use crate::runfile::{Agent, AgentKind, Argument};
+use crate::runfile::{Agent, AgentKind, Argument, Name, Resolved};
 
 /// Who takes part in a run, and on what.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cast {
-    /// The agents, in the order of the pattern.
+    /// The agents, in the order of the pattern, then those that stand behind them as fallbacks.
     pub agents: Vec<String>,
     /// The agents that do not take part, each with its reason.
     pub skipped: Vec<SkippedAgent>,
     /// The commits of a diff.
     pub commits: Option<Commits>,
+}
+
+impl Cast {
+    /// Whether an agent takes part.
+    pub fn has(&self, agent: &Name) -> bool {
+        self.agents.iter().any(|name| name == agent.as_str())
+    }
 }
 
 /// An agent that does not take part.
@@ -32,7 +39,8 @@ pub(super) fn cast(agents: &[&Agent], mocked: &dyn Fn(&Agent) -> bool) -> Result
     let mut cast = Cast::default();
     for agent in agents {
         let name = agent.name.to_string();
-        match reason_to_skip(agent).filter(|_| !mocked(agent)) {
+        let absence = reason_to_skip(agent).filter(|_| !mocked(agent));
+        match absence.filter(|absence| !is_replaced(agent, absence, agents, mocked)) {
             None => cast.agents.push(name),
             Some(Absence::NoProgram(source)) if !agent.optional => {
                 return Err(JobError::NoProgram { agent: name, source });
@@ -51,11 +59,37 @@ pub(super) fn as_before(agents: &[&Agent], before: &Cast) -> Result<Cast, JobErr
         let changed = |reason| JobError::Changed { agent: name.clone(), reason };
         let agent = agents.iter().find(|agent| agent.name.as_str() == name);
         let agent = agent.ok_or_else(|| changed("it is not in the run file".to_owned()))?;
-        if let Some(absence) = reason_to_skip(agent) {
+        let absence = reason_to_skip(agent);
+        if let Some(absence) =
+            absence.filter(|absence| !is_replaced(agent, absence, agents, &|_| false))
+        {
             return Err(changed(absence.reason(name)));
         }
     }
     Ok(before.clone())
+}
+
+/// An agent as it takes part: behind it the next of its chain that takes part too.
+pub(super) fn with_heir(agent: &Agent, cast: &Cast, resolved: &Resolved) -> Agent {
+    let behind = |name: &Name| resolved.agent(name)?.fallback.clone();
+    let mut chain = std::iter::successors(agent.fallback.clone(), behind);
+    Agent { fallback: chain.find(|heir| cast.has(heir)), ..agent.clone() }
+}
+
+/// Whether an agent without a program takes part all the same, since a fallback does its parts.
+fn is_replaced(
+    agent: &Agent,
+    absence: &Absence,
+    agents: &[&Agent],
+    mocked: &dyn Fn(&Agent) -> bool,
+) -> bool {
+    let behind = |agent: &&Agent| {
+        let name = agent.fallback.as_ref()?;
+        agents.iter().copied().find(|other| other.name == *name)
+    };
+    let mut chain = std::iter::successors(behind(&agent), behind);
+    matches!(absence, Absence::NoProgram(NoProgram::NotFound(_)))
+        && chain.any(|heir| mocked(heir) || reason_to_skip(heir).is_none())
 }
 
 /// Why an agent does not take part.

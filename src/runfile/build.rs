@@ -76,6 +76,7 @@ fn agent(entry: &Entry, table: &Table) -> Option<Agent<Template>> {
         trusted: fields.boolean("trusted"),
         whole: fields.boolean("whole"),
         timeout: fields.duration("timeout")?,
+        fallback: fields.text("fallback").and_then(|name| Name::new(&name)),
         capabilities,
     })
 }
@@ -91,8 +92,7 @@ fn kind(agent: &Fields<'_>) -> Option<AgentKind<Template>> {
     }
     if agent.table.entry("process").is_some() {
         let argv = agent.strings("process").iter().map(|text| Template::new(text)).collect();
-        let heartbeat = agent.duration("heartbeat");
-        return Some(AgentKind::Process(Process { argv, heartbeat, sandbox: sandbox(agent)? }));
+        return Some(AgentKind::Process(Process { argv, sandbox: sandbox(agent)? }));
     }
     let argument = |text: &String| match text.as_str() {
         "{files}" => Argument::Files,

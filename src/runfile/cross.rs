@@ -1,13 +1,10 @@
 //! Checks what one key says against another: names, references, and what this program knows.
 
-use actors::limits::{AGENT_TIMEOUT_DEFAULT, HEARTBEAT_MIN};
-
 use super::catalogue::Catalogue;
 use super::keys::PATTERNS_LATER;
-use super::limits::{AGENTS_MAX, INPUTS_MAX, INSTANCES_MAX, PATTERNS_MAX};
+use super::limits::{AGENTS_MAX, FALLBACKS_MAX, INPUTS_MAX, INSTANCES_MAX, PATTERNS_MAX};
 use super::model::{InputKind, InputValue};
 use super::problem::Problem;
-use super::scalar;
 use super::suggest::suggest;
 use super::template::{self, Piece};
 use super::tree::{Entry, Node, Table, Value};
@@ -24,7 +21,7 @@ pub(crate) fn check(root: &Table, catalogue: &Catalogue) -> Vec<Problem> {
     }
     for agent in root.entries_of("agents") {
         problems.extend(program(agent, root));
-        problems.extend(heartbeat(agent));
+        problems.extend(fallback(agent, root));
         for (key, known) in [("builtin", &catalogue.builtins), ("actor", &catalogue.actors)] {
             problems.extend(known_name(agent, key, known.as_deref()));
         }
@@ -207,30 +204,6 @@ fn program(agent: &Entry, root: &Table) -> Option<Problem> {
     })
 }
 
-/// Checks that a process that hangs is noticed before its time is over, and a busy machine not taken for a hang.
-fn heartbeat(agent: &Entry) -> Option<Problem> {
-    let duration = |key: &str| scalar::duration(text(&field(agent, key)?.node)?).ok();
-    let (node, every) = (&field(agent, "heartbeat")?.node, duration("heartbeat")?);
-    if every < HEARTBEAT_MIN {
-        let problem = Problem::new(node.at, format!("a heartbeat of {every:?} is too short"))
-            .label("too short")
-            .help_with(format!("the shortest is {HEARTBEAT_MIN:?}"));
-        return Some(problem);
-    }
-    let timeout = match field(agent, "timeout") {
-        Some(_) => duration("timeout")?,
-        None => AGENT_TIMEOUT_DEFAULT,
-    };
-    (every >= timeout).then(|| {
-        Problem::new(
-            node.at,
-            format!("the timeout of {timeout:?} is over before a heartbeat is missed"),
-        )
-        .label("nothing is noticed by this")
-        .help_with("make `heartbeat` much shorter than `timeout`, or delete it")
-    })
-}
-
 /// Checks a name that this program must know.
 fn known_name(entry: &Entry, key: &str, known: Option<&[String]>) -> Option<Problem> {
     let node = &field(entry, key)?.node;
@@ -286,6 +259,12 @@ fn worker(node: &Node, earlier: &[Node], root: &Table) -> Option<Problem> {
             .help_with("delete one; `count` of the agent starts more instances");
         return Some(problem);
     }
+    known_agent(node, root)
+}
+
+/// Checks that an agent has the name that a value gives.
+fn known_agent(node: &Node, root: &Table) -> Option<Problem> {
+    let name = text(node)?;
     let agents = root.entries_of("agents");
     // Without any agent that is the problem, not this name.
     if agents.is_empty() || agents.iter().any(|agent| agent.key == name) {
@@ -304,4 +283,43 @@ fn worker(node: &Node, earlier: &[Node], root: &Table) -> Option<Problem> {
             .label("not in the file")
             .help_with(suggest(name, &names(agents), "the agents are")),
     )
+}
+
+/// Checks who stands behind an agent: somebody, not itself in the end, and not too many.
+fn fallback(agent: &Entry, root: &Table) -> Option<Problem> {
+    let value = &field(agent, "fallback")?.node;
+    if let Some(problem) = known_agent(value, root) {
+        return Some(problem);
+    }
+    let agents = root.entries_of("agents");
+    let behind = |agent: &&Entry| {
+        let name = text(&field(agent, "fallback")?.node)?;
+        agents.iter().find(|other| other.key == name)
+    };
+    // As far as it goes without a name for the second time, so that other circles end it too.
+    let mut chain: Vec<&str> = Vec::new();
+    for entry in std::iter::successors(Some(agent), behind) {
+        if chain.contains(&entry.key.as_str()) {
+            let is_circle = entry.key == agent.key;
+            // Once for each circle: at the first of its agents.
+            let first = agents.iter().find(|other| chain.contains(&other.key.as_str()));
+            let is_first = first.is_some_and(|first| first.key == agent.key);
+            return (is_circle && is_first).then(|| circle(value, &chain));
+        }
+        chain.push(&entry.key);
+    }
+    let count = chain.len().saturating_sub(1);
+    (count > FALLBACKS_MAX).then(|| {
+        let message = format!("`{}` has {count} fallbacks behind one another", agent.key);
+        let help = format!("at most {FALLBACKS_MAX}: leave some out");
+        Problem::new(value.at, message).label("the first").help_with(help)
+    })
+}
+
+fn circle(value: &Node, chain: &[&str]) -> Problem {
+    let names = chain.iter().chain(chain.first()).map(|name| format!("`{name}`"));
+    let path = names.collect::<Vec<_>>().join(" → ");
+    Problem::new(value.at, format!("fallbacks go in a circle: {path}"))
+        .label("comes back to itself")
+        .help_with("delete one of them: a chain ends with an agent that has no `fallback`")
 }

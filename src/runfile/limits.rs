@@ -12,6 +12,8 @@ pub const NAME_BYTES_MAX: usize = 64;
 pub const AGENTS_MAX: usize = 256;
 /// The most patterns of one file.
 pub const PATTERNS_MAX: usize = 64;
+/// The most fallbacks behind one another.
+pub const FALLBACKS_MAX: usize = actors::limits::FALLBACKS_MAX;
 /// The most inputs of one file.
 pub const INPUTS_MAX: usize = 64;
 /// The most elements of one list.

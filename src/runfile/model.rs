@@ -188,18 +188,25 @@ pub struct Agent<T = String> {
     pub whole: bool,
     /// How long one attempt at one part may take; the pattern's own timeout holds if it is shorter.
     pub timeout: Duration,
+    /// The agent that does what this one has failed at for good; no chain of them is a circle.
+    pub fallback: Option<Name>,
     /// What `assign = "capability_match"` looks at, sorted, each once.
     pub capabilities: Vec<String>,
 }
 
-impl<T> Agent<T> {
-    /// How often it shows a sign of life while it works, if it says so.
-    pub const fn heartbeat(&self) -> Option<Duration> {
-        match &self.kind {
-            AgentKind::Process(process) => process.heartbeat,
-            AgentKind::Builtin(_) | AgentKind::Command(_) | AgentKind::Actor(_) => None,
+/// The agents of a pattern in its order, then those that stand behind them as fallbacks; each once.
+pub(crate) fn crew<'a, T>(agents: &'a [Agent<T>], pattern: &MapReduce<T>) -> Vec<&'a Agent<T>> {
+    let find = |name: &Name| agents.iter().find(|agent| agent.name == *name);
+    let mut crew: Vec<&Agent<T>> = pattern.workers.names().iter().filter_map(find).collect();
+    let mut at = 0;
+    while let Some(agent) = crew.get(at) {
+        let heir = agent.fallback.as_ref().and_then(find);
+        at += 1;
+        if let Some(heir) = heir.filter(|heir| crew.iter().all(|one| one.name != heir.name)) {
+            crew.push(heir);
         }
     }
+    crew
 }
 
 /// The files that an agent takes, as globs; a file is taken if any of them matches.
@@ -269,8 +276,6 @@ pub struct Command<T = String> {
 pub struct Process<T = String> {
     /// The program and its arguments; never empty.
     pub argv: Vec<T>,
-    /// How often it shows a sign of life while it works; `None`: it has all of its timeout.
-    pub heartbeat: Option<Duration>,
     /// How it is started.
     pub sandbox: Sandbox,
 }

@@ -6,7 +6,7 @@ mod properties;
 mod reference;
 
 use super::limits::{
-    AGENTS_MAX, FILE_BYTES_MAX, INSTANCES_MAX, LINE_BYTES_MAX, PROBLEMS_SHOWN_MAX,
+    AGENTS_MAX, FALLBACKS_MAX, FILE_BYTES_MAX, INSTANCES_MAX, LINE_BYTES_MAX, PROBLEMS_SHOWN_MAX,
 };
 use super::*;
 
@@ -93,23 +93,6 @@ fn an_agent_is_not_a_main_and_a_pattern_is_not_a_worker() {
 }
 
 #[test]
-fn a_heartbeat_is_longer_than_a_busy_machine_takes_and_shorter_than_the_timeout() {
-    let text = |keys: &str| {
-        format!(
-            "synod = 1\nmain = \"a\"\nagents.p = {{ process = [\"p\"], {keys} }}\n\
-             map_reduce.a = {{ split = {{ use = \"code.files\" }}, all_of = [\"p\"] }}\n"
-        )
-    };
-    let found = |keys: &str| messages(&text(keys));
-    assert_eq!(found("heartbeat = \"5s\""), [""; 0]);
-    assert_eq!(found("heartbeat = \"99ms\""), ["a heartbeat of 99ms is too short"]);
-    let unnoticed =
-        |timeout: &str| [format!("the timeout of {timeout} is over before a heartbeat is missed")];
-    assert_eq!(found("heartbeat = \"3m\""), unnoticed("120s"));
-    assert_eq!(found("heartbeat = \"1s\", timeout = \"1s\""), unnoticed("1s"));
-}
-
-#[test]
 fn a_pattern_of_a_later_version_is_the_only_problem_of_its_file() {
     let text =
         "synod = 1\nmain = \"gate\"\nagents.a = { builtin = \"b\" }\n[consensus.gate]\nx = 1\n";
@@ -132,6 +115,59 @@ fn names_that_the_program_does_not_know_are_refused() {
         ("there is no registered actor `quota`", "there are none"),
     ];
     assert_eq!(found, expected);
+}
+
+/// A file whose agents have these fallbacks.
+fn chained(fallbacks: &[(&str, &str)]) -> String {
+    let agents = fallbacks.iter().map(|(name, heir)| {
+        let heir = if heir.is_empty() { String::new() } else { format!(", fallback = {heir:?}") };
+        format!("agents.{name} = {{ builtin = \"b\"{heir} }}\n")
+    });
+    let agents: String = agents.collect();
+    let pattern = "map_reduce.m = { split = { use = \"code.files\" }, any_of = [\"a\"] }\n";
+    format!("synod = 1\nmain = \"m\"\n{agents}{pattern}")
+}
+
+#[test]
+fn a_fallback_is_an_agent_of_the_file() {
+    let file = parse(&chained(&[("a", "slow"), ("slow", "")]), &[]).unwrap();
+    let heirs: Vec<_> = file.agents.iter().map(|agent| agent.fallback.clone()).collect();
+    assert_eq!(heirs, [Name::new("slow"), None]);
+    for (heir, message, help) in [
+        ("slwo", "there is no agent `slwo`", "did you mean `slow`?"),
+        ("m", "`m` is a pattern", "did you mean `a`?"),
+    ] {
+        let problems = parse(&chained(&[("a", heir), ("slow", "")]), &[]).unwrap_err();
+        let found: Vec<_> =
+            problems.iter().map(|found| (found.message(), found.help().unwrap())).collect();
+        assert_eq!(found, [(message, help)]);
+    }
+}
+
+#[test]
+fn fallbacks_in_a_circle_are_refused_once_with_their_path() {
+    let circle = |path| [format!("fallbacks go in a circle: {path}")];
+    assert_eq!(messages(&chained(&[("a", "a")])), circle("`a` → `a`"));
+    let three = [("a", "c"), ("b", "a"), ("c", "b"), ("into", "b")];
+    assert_eq!(messages(&chained(&three)), circle("`a` → `c` → `b` → `a`"));
+    let two = [("a", "b"), ("b", "a"), ("c", "d"), ("d", "c")];
+    assert_eq!(messages(&chained(&two)).len(), 2);
+}
+
+#[test]
+fn too_many_fallbacks_behind_one_another_are_refused() {
+    let names: Vec<String> = (0..=FALLBACKS_MAX + 1).map(|n| format!("f{n}")).collect();
+    let mut chain = vec![("a", "f0")];
+    chain.extend(names.iter().zip(&names[1..]).map(|(name, heir)| (name.as_str(), heir.as_str())));
+    chain.push((names.last().unwrap(), ""));
+    let text = chained(&chain);
+    let found = messages(&text);
+    let count = names.len();
+    assert_eq!(found[0], format!("`a` has {count} fallbacks behind one another"));
+    let fits = text.replace("fallback = \"f2\"", "fallback = \"f3\"");
+    assert_eq!(messages(&fits).len(), 1, "one fewer: {:?}", messages(&fits));
+    let fits = fits.replace("fallback = \"f1\"", "fallback = \"f3\"");
+    assert_eq!(messages(&fits), [""; 0]);
 }
 
 #[test]

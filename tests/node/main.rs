@@ -14,7 +14,7 @@ mod crash;
 #[cfg(test)]
 mod docs;
 #[cfg(test)]
-mod heartbeat;
+mod fallback;
 #[cfg(test)]
 mod large;
 #[cfg(test)]

@@ -40,15 +40,19 @@ impl Place {
 
     /// Writes the run file: a head with the agents, and the pattern that all of them work on.
     pub(crate) fn run_file(&self, agents: &[(&str, &str)], pattern: &str) {
+        let names: Vec<String> = agents.iter().map(|(name, _)| format!("{name:?}")).collect();
+        self.run_file_of(&format!("all_of = [{}]", names.join(", ")), agents, pattern);
+    }
+
+    /// As [`run_file`](Self::run_file), with a line that says which of the agents work on the pattern.
+    pub(crate) fn run_file_of(&self, workers: &str, agents: &[(&str, &str)], pattern: &str) {
         let mut text = "synod = 1\nmain = \"review\"\n[agents]\n".to_owned();
         for (name, agent) in agents {
             text.push_str(&format!("{name} = {{ {agent} }}\n"));
         }
-        let names: Vec<String> = agents.iter().map(|(name, _)| format!("{name:?}")).collect();
         let tree = self.path("tree");
-        text.push_str(&format!("[map_reduce.review]\nall_of = [{}]\n", names.join(", ")));
         text.push_str(&format!(
-            "split = {{ use = \"code.files\", path = {:?}, max_files = 1 }}\n{pattern}\n",
+            "[map_reduce.review]\n{workers}\nsplit = {{ use = \"code.files\", path = {:?}, max_files = 1 }}\n{pattern}\n",
             tree.to_str().unwrap()
         ));
         fs::write(self.path("run.toml"), text).unwrap();

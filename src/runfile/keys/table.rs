@@ -119,7 +119,6 @@ pub(crate) static INPUT: Shape = Shape {
 
 const PROGRAMS: &[&str] = &["command", "process"];
 const COMMANDS: &[&str] = &["command"];
-const PROCESSES: &[&str] = &["process"];
 
 pub(crate) static AGENT: Shape = Shape {
     title: "agents.NAME",
@@ -224,13 +223,12 @@ pub(crate) static AGENT: Shape = Shape {
         )
         .default("\"2m\""),
         Key::new(
-            "heartbeat",
-            Form::Text(Text::Duration),
-            "\"5s\"",
-            "About how often the process reports progress while it works on a part, 100 ms or more; when it surely \
-             hangs, after 1.5 to 3.5 times that, it is ended before its timeout.",
-        )
-        .only(PROCESSES),
+            "fallback",
+            Form::Text(Text::Name),
+            "\"rust\"",
+            "The agent that does what this one has failed at for good; what that one fails at goes \
+             on to its own fallback.",
+        ),
         Key::new(
             "capabilities",
             Form::List(&Form::Text(Text::Plain)),

@@ -2,7 +2,7 @@
 
 use super::super::cross::{input_example, input_value};
 use super::super::keys::MOCK_DEEDS;
-use super::super::model::{Agent, AgentKind, MapReduce, RunFile};
+use super::super::model::{Agent, AgentKind, MapReduce, RunFile, crew};
 use super::super::problem::Problem;
 use super::super::suggest::{list, suggest};
 use super::super::template::Template;
@@ -22,17 +22,24 @@ pub(super) fn check(root: &Table, run_file: &RunFile) -> Vec<Problem> {
             problems.extend(input(given, run_file));
         }
         let Ok(Some(pattern)) = pattern(table, run_file) else { continue };
-        problems.extend(unanswered(test, table, pattern, run_file));
+        let team = Team { pattern, agents: crew(&run_file.agents, pattern) };
+        problems.extend(unanswered(test, table, &team));
         for mock in table.entries_of("mock") {
-            problems.extend(agent(mock.key_at, &mock.key, pattern));
+            problems.extend(agent(mock.key_at, &mock.key, &team));
             problems.extend(each(&mock.node).iter().filter_map(deeds));
         }
         for key in ["never", "always", "expect"] {
             let conditions = table.node(key).map_or(&[][..], each);
-            conditions.iter().for_each(|node| condition(node, key, pattern, &mut problems));
+            conditions.iter().for_each(|node| condition(node, key, &team, &mut problems));
         }
     }
     problems
+}
+
+/// A pattern with all who may do its work.
+struct Team<'f> {
+    pattern: &'f MapReduce<Template>,
+    agents: Vec<&'f Agent<Template>>,
 }
 
 fn unique(test: &Table, earlier: &[Node]) -> Option<Problem> {
@@ -70,12 +77,7 @@ fn pattern<'f>(
 }
 
 /// Refuses a test in which nobody can answer for a program that has to take part.
-fn unanswered(
-    test: &Node,
-    table: &Table,
-    pattern: &MapReduce<Template>,
-    run_file: &RunFile,
-) -> Option<Problem> {
+fn unanswered(test: &Node, table: &Table, team: &Team<'_>) -> Option<Problem> {
     if table.node("cassette").is_some() {
         return None;
     }
@@ -85,8 +87,7 @@ fn unanswered(
         let is_mocked = mocks.iter().any(|mock| mock.key == agent.name.as_str());
         is_program && !is_mocked && agent.trusted && !agent.optional
     };
-    let names = pattern.workers.names().iter();
-    let agents = names.filter_map(|name| run_file.agents.iter().find(|agent| agent.name == *name));
+    let agents = team.agents.iter().copied();
     let unknown: Vec<&str> = agents.filter(is_unknown).map(|agent| agent.name.as_str()).collect();
     let first = unknown.first()?;
     let at = table.node("name").map_or(test.at, |name| name.at);
@@ -130,14 +131,10 @@ fn input(given: &Entry, run_file: &RunFile) -> Option<Problem> {
     })
 }
 
-fn agent(
-    at: super::super::problem::At,
-    name: &str,
-    pattern: &MapReduce<Template>,
-) -> Option<Problem> {
-    let names: Vec<&str> = pattern.workers.names().iter().map(AsRef::as_ref).collect();
+fn agent(at: super::super::problem::At, name: &str, team: &Team<'_>) -> Option<Problem> {
+    let names: Vec<&str> = team.agents.iter().map(|agent| agent.name.as_str()).collect();
     (!names.contains(&name)).then(|| {
-        Problem::new(at, format!("`{}` has no agent `{name}`", pattern.name))
+        Problem::new(at, format!("`{}` has no agent `{name}`", team.pattern.name))
             .label("does no work there")
             .help_with(suggest(name, &names, "its agents are"))
     })
@@ -162,7 +159,7 @@ fn deeds(mock: &Node) -> Option<Problem> {
     )
 }
 
-fn condition(node: &Node, key: &str, pattern: &MapReduce<Template>, problems: &mut Vec<Problem>) {
+fn condition(node: &Node, key: &str, team: &Team<'_>, problems: &mut Vec<Problem>) {
     let Some(table) = node.value.table() else { return };
     let mut empty = |node: &Node, what: &str| {
         let nothing = node.value.table().is_some_and(|table| table.entries.is_empty());
@@ -179,7 +176,7 @@ fn condition(node: &Node, key: &str, pattern: &MapReduce<Template>, problems: &m
         table.node(of).map_or(&[][..], each).iter().for_each(|node| empty(node, of));
     }
     for calls in table.entries_of("calls") {
-        problems.extend(agent(calls.key_at, &calls.key, pattern));
+        problems.extend(agent(calls.key_at, &calls.key, team));
     }
     for of in ["finding", "failure"] {
         for node in table.node(of).map_or(&[][..], each) {
@@ -187,7 +184,7 @@ fn condition(node: &Node, key: &str, pattern: &MapReduce<Template>, problems: &m
                 continue;
             };
             let name = named.value.text();
-            problems.extend(name.and_then(|name| agent(named.at, name, pattern)));
+            problems.extend(name.and_then(|name| agent(named.at, name, team)));
         }
     }
 }
