@@ -20,6 +20,7 @@ pub(crate) const TABLE: &[Test] = &[
     ("life::a_program_that_prints_without_end_is_killed", overflows),
     ("life::dropping_a_call_kills_all_that_it_started", is_dropped),
     ("life::a_program_that_asks_for_it_gets_its_grace", gets_grace),
+    ("life::an_emergency_stop_leaves_no_grace", gets_no_grace),
     ("life::killing_the_host_kills_all_that_it_started", loses_host),
     ("life::killing_the_launcher_kills_the_program", loses_launcher),
     ("life::dropping_a_process_agent_ends_its_program", drops_process),
@@ -104,6 +105,25 @@ fn gets_grace(bench: &Bench) {
     running.abort();
     assert_eq!(pipe.line(), "bye");
     pipe.end();
+}
+
+/// As above, but nobody is asked.
+fn gets_no_grace(bench: &Bench) {
+    let pipe = bench.pipe();
+    let script = "exec 3>pipe; trap 'echo bye >&3; exit' TERM; echo ready >&3; sleep 1000 & wait";
+    let mut polite = Program::new(["sh", "-c", script]);
+    polite.grace = Duration::from_secs(20);
+    let agent = Arc::new(bench.command(polite, Reads::Exit));
+    let _runtime = bench.runtime.enter();
+    let (node, privilege) = Node::builder().open_privileged().unwrap();
+    let agent = AgentSystem::start(node.clone()).agent_of::<Part, Value>("polite", agent);
+    let (agent, part) = (agent.start().unwrap(), bench.part());
+    let answer = bench.runtime.spawn(async move { agent.ask(part, SOON).await });
+    assert_eq!(pipe.line(), "ready");
+    let halted = node.emergency_stop(&privilege, "a test", "they spend too much").unwrap();
+    assert!(bench.runtime.block_on(halted).is_quiet());
+    pipe.end();
+    assert!(bench.runtime.block_on(answer).unwrap().is_err());
 }
 
 fn loses_host(bench: &Bench) {
