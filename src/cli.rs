@@ -108,8 +108,14 @@ fn cancel(options: &Cancel) -> Result<(), Failure> {
     let folder =
         Folder::look(options.data.folder.as_deref()).map_err(|error| Failure::failed(&error))?;
     let run = folder.find(&options.run).map_err(|error| Failure::usage(&error))?;
-    let Err(error) = control::cancel(&folder.socket(run), CANCEL_ANSWER_WAIT) else {
-        return print(&format!("run {run} is cancelled; `synod show {run}` says what it did\n"));
+    let socket = folder.socket(run);
+    let (done, ordered) = if options.emergency {
+        ("stopped", control::emergency(&socket, &options.reason, CANCEL_ANSWER_WAIT))
+    } else {
+        ("cancelled", control::cancel(&socket, CANCEL_ANSWER_WAIT))
+    };
+    let Err(error) = ordered else {
+        return print(&format!("run {run} is {done}; `synod show {run}` says what it did\n"));
     };
     let is_gone = matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused);
     let words = if is_gone && history::is_ended(&folder.journal(run), run) {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use actors::limits::{CANCELLED_REDUCE_WAIT, QUIESCENCE_WAIT};
-use runtime::limits::JOURNAL_RECORD_BYTES_MAX;
+use runtime::limits::{EMERGENCY_TEXT_BYTES_MAX, JOURNAL_RECORD_BYTES_MAX};
 
 /// The JSON of one agent's review of one part, in bytes; findings beyond it are counted, not kept.
 pub const ANSWER_BYTES_MAX: usize = 768 << 10;
@@ -59,8 +59,8 @@ pub const CANCEL_ANSWER_WAIT: Duration = Duration::from_secs(10);
 /// The time that a client of a run's socket has to say what it wants.
 pub const SOCKET_WORD_WAIT: Duration = Duration::from_secs(1);
 
-/// The longest word on a run's socket, in bytes.
-pub const SOCKET_WORD_BYTES_MAX: usize = 64;
+/// The longest word on a run's socket, in bytes: an emergency stop with its reason.
+pub const SOCKET_WORD_BYTES_MAX: usize = EMERGENCY_TEXT_BYTES_MAX + 64;
 
 /// The time that a node has to stop when its run has ended.
 pub const STOP_WAIT: Duration = Duration::from_millis(250);

@@ -6,15 +6,18 @@ use std::{
     error::Error,
     ops::Deref,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use actors::{
     agent::{CallContext, handle::AgentBuilder},
     system::AgentSystem,
 };
+use futures_util::future::BoxFuture;
 use runtime::{
     actor::Actor,
     address::Addr,
+    emergency::{EmergencyError, Halted, Privilege},
     engine::local::{OpenJournalError, RedbJournal},
     node::{NodeBuilder, OpenError},
     spawn::Spawn,
@@ -51,17 +54,23 @@ impl Node {
     /// # Cancel safety
     /// Dropping the future opens nothing, or opens and closes.
     pub async fn open(folder: impl Into<PathBuf>) -> Result<Self, OpenError> {
-        if tokio::runtime::Handle::try_current().is_err() {
-            return Err(OpenError::NoRuntime);
-        }
-        let folder = folder.into();
-        let path = folder.clone();
-        let opened = on_thread(move || open_journal(&folder)).await;
-        let journal = opened.map_err(|error| OpenJournalError::Io {
-            path,
-            source: std::io::Error::other(error.to_string()),
-        })??;
-        runtime::node::Node::builder().journal(std::sync::Arc::new(journal)).open().map(Self::of)
+        builder_in(folder.into()).await?.open().map(Self::of)
+    }
+
+    /// Opens a node as [`open`](Self::open) does, and gives out the one right to [stop it](Self::emergency_stop) in an emergency.
+    ///
+    /// A node of a [builder](Self::builder) has it by [`NodeBuilder::open_privileged`].
+    ///
+    /// # Errors
+    /// Those of [`open`](Self::open).
+    ///
+    /// # Cancel safety
+    /// That of [`open`](Self::open).
+    pub async fn open_privileged(
+        folder: impl Into<PathBuf>,
+    ) -> Result<(Self, Privilege), OpenError> {
+        let (kernel, privilege) = builder_in(folder.into()).await?.open_privileged()?;
+        Ok((Self::of(kernel), privilege))
     }
 
     /// Opens a node that remembers in memory only.
@@ -125,6 +134,35 @@ impl Node {
         self.kernel().supervise(supervisor)
     }
 
+    /// Stops all that this node does, at once and for good, by order of `by` and for this `reason`, which its journal keeps.
+    ///
+    /// Programs are killed without grace. What is returned waits until all is quiet: see
+    /// [the kernel's](runtime::node::Node::emergency_stop).
+    ///
+    /// ```
+    /// use synod::prelude::*;
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let folder = tempfile::tempdir()?;
+    /// let (node, privilege) = Node::open_privileged(folder.path()).await?;
+    /// let halted = node.emergency_stop(&privilege, "the operator", "it spends too much")?.await;
+    /// assert!(halted.is_quiet());
+    /// assert_eq!(node.kernel().emergency_stops()?[0].by, "the operator");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// The privilege is another node's, or there is no reason.
+    pub fn emergency_stop(
+        &self,
+        privilege: &Privilege,
+        by: &str,
+        reason: &str,
+    ) -> Result<BoxFuture<'static, Halted>, EmergencyError> {
+        self.kernel().emergency_stop(privilege, by, reason)
+    }
+
     /// The agents and runs of this node.
     pub fn system(&self) -> &AgentSystem {
         &self.0
@@ -142,6 +180,20 @@ impl Deref for Node {
     fn deref(&self) -> &AgentSystem {
         &self.0
     }
+}
+
+/// What opens a node on the journal of a folder.
+async fn builder_in(folder: PathBuf) -> Result<NodeBuilder, OpenError> {
+    if tokio::runtime::Handle::try_current().is_err() {
+        return Err(OpenError::NoRuntime);
+    }
+    let path = folder.clone();
+    let opened = on_thread(move || open_journal(&folder)).await;
+    let journal = opened.map_err(|error| OpenJournalError::Io {
+        path,
+        source: std::io::Error::other(error.to_string()),
+    })??;
+    Ok(Node::builder().journal(Arc::new(journal)))
 }
 
 fn open_journal(folder: &Path) -> Result<RedbJournal, OpenJournalError> {

@@ -246,7 +246,8 @@ fn live(world: &World, job: &Arc<Job>, mocks: &Arc<Mocks>) -> Arc<Seen> {
         | slot::Msg::Call(..)
         | slot::Msg::Look
         | slot::Msg::Done(..)
-        | slot::Msg::Turn => None,
+        | slot::Msg::Turn
+        | slot::Msg::Listen(_) => None,
     });
     world.client("the caller", call(world.clone(), Arc::clone(job), present, Arc::clone(&seen)));
     seen

@@ -17,6 +17,7 @@ pub mod function;
 mod gate;
 pub mod handle;
 pub mod hearing;
+mod heartbeat;
 pub mod launcher;
 pub mod output;
 pub mod process;

@@ -35,6 +35,9 @@ pub const LIVING_LOOK: Duration = Duration::from_millis(10);
 /// The time that a program which closed its output has to end by itself, so that its end can be named.
 pub const CLOSED_OUTPUT_WAIT: Duration = Duration::from_secs(2);
 
+/// The shortest heartbeat that an agent can declare; below it, a busy machine is taken for a hanging agent.
+pub const HEARTBEAT_MIN: Duration = Duration::from_millis(100);
+
 /// The time between asking a program to end and killing it, where none is given.
 pub const PROGRAM_GRACE_DEFAULT: Duration = Duration::from_millis(500);
 

@@ -80,6 +80,16 @@ impl ActorId {
     pub(crate) const fn new(number: u64, node: usize) -> Self {
         Self { number, node }
     }
+
+    /// Which actor of its node this is, in the order of their births.
+    pub(crate) const fn number(self) -> u64 {
+        self.number
+    }
+
+    /// The actor of the same node with this number.
+    pub(crate) const fn beside(self, number: u64) -> Self {
+        Self { number, node: self.node }
+    }
 }
 
 impl Serialize for ActorId {

@@ -274,7 +274,7 @@ pub(crate) trait Placed: Send {
     ///
     /// # Errors
     /// The path, where that could never be.
-    fn block(&self, waits: &Arc<Waits>, waiter: waits::Waiter) -> Result<(), WaitPath>;
+    fn block(&self, waits: &Waits, waiter: waits::Waiter) -> Result<(), WaitPath>;
     /// The sender can do something else meanwhile.
     fn stand_by(&self);
     /// Makes the message a dead letter, unless it was taken in.
@@ -300,8 +300,8 @@ impl<M: Send + 'static> Placed for Place<M> {
         self.slot.id
     }
 
-    fn block(&self, waits: &Arc<Waits>, waiter: waits::Waiter) -> Result<(), WaitPath> {
-        self.turn.block(|| waits.open(waiter, 1, vec![Holder::Actor(self.slot.id)]))
+    fn block(&self, waits: &Waits, waiter: waits::Waiter) -> Result<(), WaitPath> {
+        self.turn.block(|| waits.open(|| waiter, 1, Holder::Actor(self.slot.id)))
     }
 
     fn stand_by(&self) {

@@ -29,7 +29,7 @@ use crate::{
     child::ChildRef,
     clock::Moment,
     ending::{first, leave_behind},
-    engine::journal::{Acknowledge, Append, JournalError, Sequence},
+    engine::journal::{Acknowledge, Append, Journal, JournalError, Sequence},
     events::EventKind,
     kernel::Kernel,
     limits::{EMERGENCY_TEXT_BYTES_MAX, EMERGENCY_WAIT, JOURNAL_READ_RECORDS_MAX},
@@ -47,6 +47,27 @@ pub struct Privilege(Weak<Kernel>);
 impl fmt::Debug for Privilege {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("Privilege")
+    }
+}
+
+/// Tells those who work outside of a node, on its behalf, whether it was stopped in an emergency; keeps no node open.
+#[derive(Clone)]
+pub struct Halt(Weak<Kernel>);
+
+impl Halt {
+    pub(crate) fn of(kernel: &Arc<Kernel>) -> Self {
+        Self(Arc::downgrade(kernel))
+    }
+
+    /// Whether it was: what is left of its work ends without grace.
+    pub fn is_ordered(&self) -> bool {
+        self.0.upgrade().is_some_and(|kernel| kernel.is_halted())
+    }
+}
+
+impl fmt::Debug for Halt {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Halt({})", self.is_ordered())
     }
 }
 
@@ -160,8 +181,8 @@ impl Node {
         let mut event = kernel.event(EventKind::EmergencyStop, "node");
         event.data = json!({ "by": by, "reason": reason, "actors": actors.len() });
         kernel.publish(event);
-        let audited = audit(&kernel, by, reason);
-        Ok(Box::pin(quiescence(kernel, begun, actors, audited)))
+        let audit = audit(&kernel, by, reason);
+        Ok(Box::pin(quiescence(kernel, begun, actors, audit)))
     }
 
     /// Whether this node was stopped in an emergency: it takes no new work.
@@ -174,13 +195,21 @@ impl Node {
     /// # Errors
     /// What the journal could not read, or the text of a record that is none.
     pub fn emergency_stops(&self) -> Result<Vec<StopRecord>, JournalError> {
-        let unreadable = |why: String| JournalError::Failed {
-            operation: "read the emergency stops",
-            cause: why.into(),
-        };
-        let records = self.journal().read(AUDIT_RUN, 0, JOURNAL_READ_RECORDS_MAX)?;
-        records.iter().map(|bytes| record::decode(bytes).map_err(unreadable)).collect()
+        audited(&**self.journal())
     }
+}
+
+/// The emergency stops that a journal holds, oldest first; of a node that runs, [`Node::emergency_stops`] gives them.
+///
+/// # Errors
+/// What the journal could not read, or the text of a record that is none.
+pub fn audited(journal: &dyn Journal) -> Result<Vec<StopRecord>, JournalError> {
+    let unreadable = |why: String| JournalError::Failed {
+        operation: "read the emergency stops",
+        cause: why.into(),
+    };
+    let records = journal.read(AUDIT_RUN, 0, JOURNAL_READ_RECORDS_MAX)?;
+    records.iter().map(|bytes| record::decode(bytes).map_err(unreadable)).collect()
 }
 
 /// Waits until `actors`, and whoever was born into the stop, have ended, tasks too, and the audit is durable.

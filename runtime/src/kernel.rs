@@ -58,7 +58,7 @@ pub(crate) struct Kernel {
     pub(crate) host: Arc<dyn Host>,
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) metrics: KernelMetrics,
-    pub(crate) waits: Arc<Waits>,
+    pub(crate) waits: Waits,
     pub(crate) timers: Arc<Timers>,
     pub(crate) registry: Registry,
     pub(crate) bus: Bus,

@@ -68,6 +68,12 @@ pub const STASH_MESSAGES_MAX: usize = 1_024;
 /// Targets of one call.
 pub const CALL_TARGETS_MAX: usize = 4_096;
 
+/// Parts of a node's wait-for graph, each with a lock of its own.
+pub const WAIT_PARTS: usize = 64;
+
+/// Waits, each for the next, along which somebody who waits for nothing is looked for before a new wait is reduced.
+pub const WAIT_STEPS_MAX: usize = 16;
+
 /// Effects that wait for the journal or a full mailbox before an actor takes no more data.
 pub const OUTBOX_EFFECTS_MAX: usize = 8_192;
 

@@ -24,7 +24,7 @@ use std::{
     collections::VecDeque,
     panic::AssertUnwindSafe,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::Waker,
@@ -46,7 +46,7 @@ use crate::{
     kernel::Kernel,
     limits::FOLLOW_UPS_MAX,
     telemetry::metrics::Stale,
-    waits::Waiter,
+    waits::{Waiter, Word},
     work::panic_text,
 };
 
@@ -116,6 +116,8 @@ pub(crate) struct Slot<M> {
     roused: AtomicBool,
     /// How many of the taken batch are done; written by the host alone.
     handled: AtomicUsize,
+    /// The call that the actor waits for; made at its first.
+    pub(crate) word: OnceLock<Arc<Word>>,
     lanes: Mutex<Lanes<M>>,
 }
 
@@ -182,6 +184,7 @@ impl<M> Slot<M> {
             urgent: AtomicBool::new(false),
             roused: AtomicBool::new(false),
             handled: AtomicUsize::new(0),
+            word: OnceLock::new(),
             lanes: Mutex::new(Lanes {
                 data: VecDeque::new(),
                 control: VecDeque::new(),

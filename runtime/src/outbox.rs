@@ -173,7 +173,7 @@ impl Outbox {
     /// Says, where the head of the outbox stands in line, whether the actor can do nothing until that moves: it is an edge then.
     ///
     /// Returns whether the head has left the outbox, because it could never have left the line.
-    pub(crate) fn stand_in_line(&mut self, blocked: Option<(&Arc<Waits>, Waiter)>) -> bool {
+    pub(crate) fn stand_in_line(&mut self, blocked: Option<(&Waits, Waiter)>) -> bool {
         let Some(placed) = &self.in_line else { return false };
         let Some((waits, waiter)) = blocked else {
             placed.stand_by();

@@ -97,6 +97,17 @@ impl Phi {
         self.phi(now) < self.options.threshold
     }
 
+    /// When it will be suspected if nothing more is heard; `None` before the first heartbeat.
+    pub fn deadline(&self) -> Option<Moment> {
+        let last = self.last?;
+        let (mean, deviation) = self.distribution();
+        let silence = mean + seconds(self.options.pause) * 1e6;
+        let silence = silence + deviations(self.options.threshold) * deviation;
+        let silence = Duration::try_from_secs_f64(silence.max(0.0) / 1e6).unwrap_or(Duration::MAX);
+        // Whatever is lost in rounding is less than a microsecond.
+        Some(last + silence.saturating_add(Duration::from_micros(1)))
+    }
+
     /// When the last heartbeat came.
     pub fn last(&self) -> Option<Moment> {
         self.last
@@ -122,17 +133,30 @@ impl Phi {
         let spread = (count * self.squares).saturating_sub(self.sum * self.sum);
         let (mean, deviation) =
             (self.sum as f64 / count as f64, (spread as f64).sqrt() / count as f64);
-        (mean, deviation.max(seconds(self.options.deviation_min) * 1e6))
+        (mean, deviation.max(seconds(self.options.deviation_min) * 1e6).max(1.0))
     }
 }
 
+/// The factors of the logistic approximation of the cumulative normal distribution (Bowling et al., 2009), as Akka has it.
+const LINEAR: f64 = 1.5976;
+const CUBIC: f64 = 0.070_566;
+
 /// −log₁₀ of the chance that a heartbeat comes later than `elapsed`, the intervals being normally distributed.
 fn suspicion(elapsed: f64, mean: f64, deviation: f64) -> f64 {
-    let y = (elapsed - mean) / deviation.max(1.0);
-    // The logistic approximation of the cumulative normal distribution (Bowling et al., 2009), as Akka has it.
-    let exponent = y * (1.5976 + 0.070_566 * y * y);
+    let y = (elapsed - mean) / deviation;
+    let exponent = y * (LINEAR + CUBIC * y * y);
     // −log₁₀ of e⁻ˣ ÷ (1 + e⁻ˣ), which is log₁₀ of 1 + eˣ, in a form that does not overflow.
     (exponent.max(0.0) + (-exponent.abs()).exp().ln_1p()) / std::f64::consts::LN_10
+}
+
+/// At how many deviations from the mean the suspicion is `phi`: the inverse of [`suspicion`].
+fn deviations(phi: f64) -> f64 {
+    // log₁₀ of 1 + eˣ is phi at this x, in a form that does not overflow.
+    let exponent =
+        phi * std::f64::consts::LN_10 + (-(-phi * std::f64::consts::LN_10).exp()).ln_1p();
+    // The one real root of y³ + 3ty = 2u, whose left side only rises.
+    let (t, u) = (LINEAR / CUBIC / 3.0, exponent / CUBIC / 2.0);
+    2.0 * t.sqrt() * ((u / (t * t.sqrt())).asinh() / 3.0).sinh()
 }
 
 fn micros(duration: Duration) -> u64 {
@@ -174,6 +198,9 @@ mod tests {
         }
         assert!(suspicion(1e12, 0.0, 1.0).is_finite());
         assert!(suspicion(-1e9, 0.0, 1.0) < 1e-9);
+        for phi in [0.1, 0.301, 1.0, 8.0, 400.0] {
+            assert!((suspicion(deviations(phi), 0.0, 1.0) - phi).abs() < 1e-6, "{phi}");
+        }
     }
 
     #[test]
@@ -219,6 +246,8 @@ mod tests {
                 phi.heartbeat(at(now));
             }
             prop_assert!(phi.intervals.len() <= PHI_SAMPLES_MAX);
+            let due = phi.deadline().unwrap();
+            prop_assert!(!phi.is_alive(due) && phi.is_alive(Moment::from_nanos(due.as_nanos() - 1_000_000)));
             let mut before = phi.phi(at(now));
             for pause in silence {
                 now += pause;

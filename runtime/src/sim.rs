@@ -78,6 +78,17 @@ pub struct World {
     owner: bool,
 }
 
+/// What the clients of a [crowd](World::crowd) have brought so far.
+#[derive(Clone, Debug)]
+pub struct Heard<T>(Arc<Mutex<Vec<T>>>);
+
+impl<T> Heard<T> {
+    /// How many brought something of which `wanted` holds.
+    pub fn count(&self, wanted: impl Fn(&T) -> bool) -> u64 {
+        self.0.lock().iter().filter(|brought| wanted(brought)).count() as u64
+    }
+}
+
 struct Inner {
     seed: u64,
     core: Arc<Core>,
@@ -119,12 +130,12 @@ impl World {
     }
 
     /// Adds a node called `name` and starts on it what `boot` starts, now and after each crash.
-    pub fn node(&self, name: &str, boot: impl Fn(&Node) + Send + Sync + 'static) {
+    pub fn node<R>(&self, name: &str, boot: impl Fn(&Node) -> R + Send + Sync + 'static) {
         let number = self.inner.core.add_node();
         let simulated = Simulated {
             name: name.into(),
             number,
-            boot: Arc::new(boot),
+            boot: Arc::new(move |node| drop(boot(node))),
             disk: Disk::default(),
             node: None,
             dice: Arc::default(),
@@ -148,6 +159,27 @@ impl World {
     /// Runs `work` outside of every node. It must end: one that has not when the world has healed fails the simulation.
     pub fn client(&self, name: &str, work: impl Future<Output = ()> + Send + 'static) {
         self.inner.core.spawn(outside(), name.into(), Kind::Client, Box::pin(work));
+    }
+
+    /// Runs `work(0)` now, `work(1)` after `every`, and so on, `count` in all, each as a [`client`](Self::client); gives what they
+    /// bring.
+    pub fn crowd<T: Send + 'static, W: Future<Output = T> + Send + 'static>(
+        &self,
+        count: u32,
+        every: Duration,
+        work: impl Fn(u64) -> W,
+    ) -> Heard<T> {
+        let heard = Heard(Arc::default());
+        for n in 0..count {
+            let (comes, work) = (self.wait(every.saturating_mul(n)), work(u64::from(n)));
+            let told = Arc::clone(&heard.0);
+            self.client(&format!("client {n}"), async move {
+                comes.await;
+                let brought = work.await;
+                told.lock().push(brought);
+            });
+        }
+        heard
     }
 
     /// Runs the world until `work` is done, at the most for `within`.

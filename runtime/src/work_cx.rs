@@ -27,6 +27,7 @@ use crate::{
     child::Child,
     clock::Moment,
     context::{AskTarget, Cx},
+    emergency::Halt,
     events::{Draft, Filter, PublishError, Received, Subscription},
     kernel::Kernel,
     mailbox::Slot,
@@ -187,6 +188,11 @@ impl WorkCx {
         self.kernel().publish_draft(draft, self.owner.name())
     }
 
+    /// Tells whether the node was stopped in an emergency, also to those who outlive it.
+    pub fn halt(&self) -> Halt {
+        Halt::of(self.kernel())
+    }
+
     /// Says that this handler has taken the question behind `reply`: nobody else of the actor can answer it.
     pub fn take<T>(&self, reply: &Reply<T>) {
         if let Some(handler) = &self.handler {
@@ -295,8 +301,8 @@ impl Handler {
         if state.asks.is_empty() || state.sleeps > 0 || state.edge.is_some() {
             return;
         }
-        let holders = state.asks.values().filter_map(|(holder, _)| *holder).collect();
-        match self.kernel.waits.open(self.waiter.clone(), 1, holders) {
+        let holders: Vec<Holder> = state.asks.values().filter_map(|(holder, _)| *holder).collect();
+        match self.kernel.waits.open(|| self.waiter.clone(), 1, holders) {
             Ok(edge) => state.edge = edge,
             Err(path) => {
                 let asks: Vec<_> = state.asks.values().map(|(_, ask)| Arc::clone(ask)).collect();

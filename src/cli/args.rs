@@ -46,7 +46,7 @@ pub enum Command {
     Runs(Listing),
     /// Shows a run: its outcome, its parts, and where the time went
     Show(Show),
-    /// Cancels a run that another process runs
+    /// Cancels a run that another process runs, or stops it in an emergency
     Cancel(Cancel),
     /// Serves one built-in agent over standard input and output, for a run file's `process`
     Agent {
@@ -232,6 +232,12 @@ pub struct Show {
 pub struct Cancel {
     /// The run: its id, an unambiguous beginning of it, or `last`
     pub run: String,
+    /// Stops everything at once: programs are killed without grace, nothing is reported; who did it and why is kept with the run
+    #[arg(long)]
+    pub emergency: bool,
+    /// Why, for those who look at the run later
+    #[arg(long, value_name = "TEXT", requires = "emergency", default_value = "no reason given")]
+    pub reason: String,
     /// Where runs are kept
     #[command(flatten)]
     pub data: Data,

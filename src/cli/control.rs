@@ -1,10 +1,11 @@
-//! The socket beside a run's journal: through it another process of the same user cancels the run.
+//! The socket beside a run's journal: through it another process of the same user cancels the run, or stops it in an emergency.
 //!
-//! `synod run` and `synod resume` serve it, `synod cancel` is its client. One word a connection; the end of the connection says
-//! that the process has ended.
+//! `synod run` and `synod resume` serve it, `synod cancel` is its client. One line a connection, which begins with a word; the end
+//! of the connection says that the process has ended.
 //!
 //! # Invariants
 //! - The socket is in a folder of mode 0700 and has mode 0600, so only its owner can connect.
+//! - Who stops a run in an emergency is what the system says of the client, never what that says of itself.
 //! - A client that says nothing holds nobody up for longer than [`SOCKET_WORD_WAIT`].
 
 use std::{
@@ -26,10 +27,28 @@ use tokio::{
     time::timeout,
 };
 
+use runtime::limits::EMERGENCY_TEXT_BYTES_MAX;
+
 use crate::limits::{SOCKET_WORD_BYTES_MAX, SOCKET_WORD_WAIT};
 
-const CANCEL: &[u8] = b"cancel\n";
-const CANCELLING: &[u8] = b"cancelling\n";
+const CANCEL: &str = "cancel";
+const CANCELLING: &str = "cancelling\n";
+const EMERGENCY: &str = "emergency ";
+const STOPPING: &str = "stopping\n";
+
+/// What a client wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Order {
+    /// The run ends, with what it has.
+    Cancel,
+    /// Everything ends at once.
+    Emergency {
+        /// Who wants it, as the system knows the client.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+}
 
 /// The served socket; dropping it removes it.
 #[derive(Debug)]
@@ -57,18 +76,22 @@ impl Control {
         Ok(Self { path: path.to_owned(), listener: Some(listener) })
     }
 
-    /// Gives what serves the socket; each cancel is told through the channel, and the client is kept until the end of the process.
+    /// Gives what serves the socket; each order is told through the channel, and the client is kept until the end of the process.
     pub fn serve(
         &mut self,
-    ) -> (impl Future<Output = ()> + Send + use<>, mpsc::Receiver<UnixStream>) {
-        let (cancels, receiver) = mpsc::channel(1);
+    ) -> (impl Future<Output = ()> + Send + use<>, mpsc::Receiver<(Order, UnixStream)>) {
+        let (orders, receiver) = mpsc::channel(1);
         let listener = self.listener.take();
         let serve = async move {
             let Some(listener) = listener else { return };
             while let Ok((mut client, _)) = listener.accept().await {
                 match timeout(SOCKET_WORD_WAIT, obey(&mut client)).await {
-                    Ok(Ok(true)) if cancels.send(client).await.is_err() => return,
-                    Ok(Ok(_)) => {}
+                    Ok(Ok(Some(order))) => {
+                        if orders.send((order, client)).await.is_err() {
+                            return;
+                        }
+                    }
+                    Ok(Ok(None)) => {}
                     Ok(Err(error)) => {
                         tracing::debug!(%error, "a client of the run's socket was lost");
                     }
@@ -90,18 +113,36 @@ impl Drop for Control {
     }
 }
 
-/// Reads one word and answers it; tells whether it was a cancel.
-async fn obey(client: &mut UnixStream) -> io::Result<bool> {
+/// Reads one line and answers it; tells what it orders.
+async fn obey(client: &mut UnixStream) -> io::Result<Option<Order>> {
     let mut word = Vec::new();
     let limit = u64::try_from(SOCKET_WORD_BYTES_MAX).unwrap_or(u64::MAX);
     let mut limited = (&mut *client).take(limit);
     while !word.ends_with(b"\n") && limited.read_buf(&mut word).await? > 0 {}
-    if word == CANCEL {
-        client.write_all(CANCELLING).await?;
-        return Ok(true);
-    }
-    client.write_all(b"unknown word\n").await?;
-    Ok(false)
+    let order = match std::str::from_utf8(&word).ok().and_then(|line| line.strip_suffix('\n')) {
+        Some(CANCEL) => Some(Order::Cancel),
+        Some(line) => match line.strip_prefix(EMERGENCY).map(str::trim) {
+            Some(reason) if !reason.is_empty() => {
+                Some(Order::Emergency { by: who(client)?, reason: reason.to_owned() })
+            }
+            Some(_) | None => None,
+        },
+        None => None,
+    };
+    let answer = match &order {
+        Some(Order::Cancel) => CANCELLING,
+        Some(Order::Emergency { .. }) => STOPPING,
+        None => "unknown word\n",
+    };
+    client.write_all(answer.as_bytes()).await?;
+    Ok(order)
+}
+
+/// Who a client is, as the system says.
+fn who(client: &UnixStream) -> io::Result<String> {
+    let of = client.peer_cred()?;
+    let process = of.pid().map_or_else(String::new, |pid| format!(", process {pid}"));
+    Ok(format!("user {}{process}", of.uid()))
 }
 
 /// Tells whether a process serves the socket.
@@ -114,12 +155,29 @@ pub fn is_running(path: &Path) -> bool {
 /// # Errors
 /// `NotFound` or `ConnectionRefused` when there is no such process, `WouldBlock` when it does not end within `wait`.
 pub fn cancel(path: &Path, wait: Duration) -> io::Result<()> {
+    order(path, &format!("{CANCEL}\n"), CANCELLING, wait)
+}
+
+/// Asks the process behind the socket to stop everything at once, and waits for the end of the process.
+///
+/// # Errors
+/// As [`cancel`]; `InvalidInput` without a reason.
+pub fn emergency(path: &Path, reason: &str, wait: Duration) -> io::Result<()> {
+    let reason = reason.split_whitespace().collect::<Vec<_>>().join(" ");
+    let reason = reason.get(..reason.floor_char_boundary(EMERGENCY_TEXT_BYTES_MAX));
+    let Some(reason) = reason.filter(|reason| !reason.is_empty()) else {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "say why, by `--reason`"));
+    };
+    order(path, &format!("{EMERGENCY}{reason}\n"), STOPPING, wait)
+}
+
+fn order(path: &Path, line: &str, expected: &str, wait: Duration) -> io::Result<()> {
     let mut server = connect(path)?;
     server.set_read_timeout(Some(wait))?;
-    server.write_all(CANCEL)?;
+    server.write_all(line.as_bytes())?;
     let mut answer = Vec::new();
     server.take(1_024).read_to_end(&mut answer)?;
-    if answer == CANCELLING {
+    if answer == expected.as_bytes() {
         Ok(())
     } else {
         let text = format!("it answered {:?}", String::from_utf8_lossy(&answer));
@@ -153,18 +211,26 @@ mod tests {
         let mut control = Control::open(&path).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(Control::open(&path).unwrap_err().kind(), io::ErrorKind::AddrInUse);
-        let (serve, mut cancels) = control.serve();
-        let at = path.clone();
-        let client = tokio::task::spawn_blocking(move || cancel(&at, Duration::from_secs(30)));
+        let (serve, mut orders) = control.serve();
+        let (at, wait) = (path.clone(), Duration::from_secs(30));
+        let client = tokio::task::spawn_blocking(move || {
+            cancel(&at, wait).and_then(|()| emergency(&at, "it\nspends\ttoo much", wait))
+        });
         let told = async {
-            let first = cancels.recv().await;
-            drop(first);
+            let first = orders.recv().await.map(|(order, _)| order);
+            (first, orders.recv().await.map(|(order, _)| order))
         };
-        tokio::select! {
+        let told = tokio::select! {
             () = serve => panic!("the server ended"),
-            () = told => {}
-        }
+            told = told => told,
+        };
         client.await.unwrap().unwrap();
+        let by =
+            format!("user {}, process {}", rustix::process::getuid().as_raw(), std::process::id());
+        let reason = "it spends too much".to_owned();
+        assert_eq!(told, (Some(Order::Cancel), Some(Order::Emergency { by, reason })));
+        let unsaid = emergency(&path, " \n", wait).unwrap_err();
+        assert_eq!(unsaid.kind(), io::ErrorKind::InvalidInput);
         drop(control);
         assert!(!path.exists());
         assert!(cancel(&path, Duration::from_secs(1)).is_err());

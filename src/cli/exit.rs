@@ -19,6 +19,8 @@ pub enum Exit {
     TimedOut,
     /// The run completed, and `--fail-on` applies to what it found.
     Findings,
+    /// The run was stopped by `synod cancel --emergency`.
+    Halted,
     /// The run was cancelled: by Ctrl-C or by `synod cancel`.
     Cancelled,
     /// The run did not end within its time after SIGTERM and was cancelled.
@@ -27,13 +29,14 @@ pub enum Exit {
 
 impl Exit {
     /// Every exit, with what it means; `--help` and the README show it.
-    pub const TABLE: [(Self, &'static str); 8] = [
+    pub const TABLE: [(Self, &'static str); 9] = [
         (Self::Done, "all was done; findings alone do not change this"),
         (Self::Failed, "the run or a test failed, or the command could not do its work"),
         (Self::Usage, "wrong command line or run file; nothing was started"),
         (Self::Incomplete, "the run completed, some of its parts have no result"),
         (Self::TimedOut, "the run's deadline passed"),
         (Self::Findings, "the run completed, `--fail-on` applies to its findings"),
+        (Self::Halted, "the run was stopped in an emergency by `synod cancel --emergency`"),
         (Self::Cancelled, "the run was cancelled by Ctrl-C or `synod cancel`"),
         (Self::Terminated, "the run was cancelled: it did not end within `--drain` after SIGTERM"),
     ];
@@ -47,6 +50,7 @@ impl Exit {
             Self::Incomplete => 3,
             Self::TimedOut => 4,
             Self::Findings => 5,
+            Self::Halted => 6,
             Self::Cancelled => 130,
             Self::Terminated => 143,
         }
@@ -87,7 +91,7 @@ mod tests {
     fn every_exit_has_a_code_of_its_own_in_the_help() {
         let mut codes: Vec<u8> = Exit::TABLE.iter().map(|(exit, _)| exit.code()).collect();
         codes.dedup();
-        assert_eq!(codes, [0, 1, 2, 3, 4, 5, 130, 143]);
+        assert_eq!(codes, [0, 1, 2, 3, 4, 5, 6, 130, 143]);
         let page = include_str!("../../docs/CLI.md");
         for (exit, meaning) in Exit::TABLE {
             assert!(page.contains(&format!("| {} | {meaning} |", exit.code())), "{meaning}");

@@ -16,6 +16,7 @@ use actors::{
 };
 use protocol::RunId;
 use runtime::{
+    emergency::{self, StopRecord},
     engine::{
         journal::{Append, Journal, JournalError},
         local::{OpenJournalError, RedbJournal},
@@ -148,6 +149,8 @@ pub struct History {
     pub work: Vec<Work>,
     /// How it ended the last time that it was run.
     pub ended: Option<Ended>,
+    /// Who stopped it in an emergency, the first time first.
+    pub stops: Vec<StopRecord>,
 }
 
 /// A record whose parts and results are passed over.
@@ -197,6 +200,7 @@ pub fn read(journal: &dyn Journal, run: RunId) -> Result<History, HistoryError> 
         parts: 0,
         work: Vec::new(),
         ended: None,
+        stops: emergency::audited(journal)?,
     };
     let mut names = Names::default();
     let mut from = 0;

@@ -1,4 +1,4 @@
-//! Opens what a run needs: its journal, its socket and a node; [`run`](super::run) calls it.
+//! Opens what a run needs: its journal, its socket and a node, and the right to stop that; [`run`](super::run) calls it.
 //!
 //! # Invariants
 //! - The journal of a new run is made under another name, and gets its own once the run's request is durable in it: a process that
@@ -10,6 +10,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use protocol::RunId;
 use runtime::{
     clock::{Clock, Random, SystemClock, SystemRandom},
+    emergency::{Audit, Privilege},
     engine::{
         journal::Journal,
         local::{OpenJournalError, RedbJournal},
@@ -22,7 +23,7 @@ use super::{
     control::Control,
     exit::Exit,
     history::{self, HistoryError, Request},
-    output::Failure,
+    output::{Failure, clean},
     run::Start,
 };
 use crate::{job::Job, limits::METRIC_SECONDS, node::Node};
@@ -31,9 +32,40 @@ use crate::{job::Job, limits::METRIC_SECONDS, node::Node};
 pub(super) struct Opened {
     pub(super) run: RunId,
     pub(super) node: Node,
+    /// The right of `synod cancel --emergency`.
+    pub(super) privilege: Privilege,
     pub(super) control: Control,
     pub(super) journal_path: PathBuf,
     pub(super) metrics: Option<PrometheusHandle>,
+}
+
+impl Opened {
+    /// Stops everything at once; says what came of it.
+    ///
+    /// # Errors
+    /// [`Failure`] when it was refused.
+    pub(super) async fn halt(&self, by: &str, reason: &str) -> Result<String, Failure> {
+        let ordered = self.node.emergency_stop(&self.privilege, by, reason);
+        let halted = ordered.map_err(|error| Failure::failed(&error))?.await;
+        let run = self.run;
+        let mut words = format!(
+            "stopped in an emergency by {by}: {reason}; take the run up again: synod resume {run}\n"
+        );
+        if !halted.is_quiet() {
+            let (actors, tasks) = (halted.alive.join(", "), halted.tasks);
+            words.push_str(&format!(
+                "still busy, and ended with the program: {actors}; {tasks} tasks\n"
+            ));
+        }
+        match halted.audit {
+            Audit::Durable => {}
+            Audit::Unknown => words.push_str("the journal has not said whether it kept this\n"),
+            Audit::Refused(error) => {
+                words.push_str(&format!("the journal did not keep this: {error}\n"));
+            }
+        }
+        Ok(words.lines().map(|line| clean(line) + "\n").collect())
+    }
 }
 
 /// Opens what the run needs, and tidies the folder of runs before.
@@ -65,10 +97,11 @@ pub(super) async fn open(
     if metrics.is_some() {
         builder = builder.metrics(Metrics::new(Arc::new(recorder)));
     }
-    let node = Node::of(builder.open().map_err(|error| Failure::failed(&error))?);
+    let (kernel, privilege) = builder.open_privileged().map_err(|error| Failure::failed(&error))?;
+    let node = Node::of(kernel);
     seed_metrics(node.kernel().metrics());
     let journal_path = start.folder.journal(run);
-    Ok(Opened { run, node, control, journal_path, metrics })
+    Ok(Opened { run, node, privilege, control, journal_path, metrics })
 }
 
 /// Makes the journal of a new run, with its request.

@@ -3,7 +3,7 @@
 //! # Invariants
 //! - Nothing is started, and no file is made, when the run file, its inputs or its programs are wrong.
 //! - Ctrl-C cancels the run, which then ends with what it has within [`CANCEL_WAIT`]; SIGTERM does so once the run has had its
-//!   time to end by itself. A second signal ends the program.
+//!   time to end by itself. A second signal ends the program. `synod cancel --emergency` ends everything before it is answered.
 //! - No program of an agent is left when this one ends: see [`Leaving`].
 
 use std::{
@@ -30,6 +30,7 @@ use runtime::{
 
 use super::{
     args::{ReportFormat, Resume, Run, View},
+    control::Order,
     exit::Exit,
     folder::Folder,
     history,
@@ -224,6 +225,11 @@ async fn perform(
             finished.metrics = opened.metrics.as_ref().map(PrometheusHandle::render);
             show(finished, &start.view, &opened.node, signals).await
         }
+        Ended::Halted(words) => {
+            leaving.at_once();
+            say(words).await;
+            return Ok(Exit::Halted);
+        }
         Ended::Abandoned(exit, known) => {
             leaving.at_once();
             say(abandoned(opened.run, &known)).await;
@@ -335,6 +341,8 @@ fn picture(view: &View, journal: &dyn Journal, run: RunId) -> Option<String> {
 enum Ended {
     /// With an outcome, perhaps after a signal.
     Outcome(Box<Outcome<Report>>, Option<Exit>),
+    /// Without one, since everything was stopped at once; with what there is to say of that.
+    Halted(String),
     /// Without one, because the user would not wait; with what is known in lines.
     Abandoned(Exit, Vec<String>),
 }
@@ -358,7 +366,7 @@ async fn conduct(
     signals: &mut Signals,
     leaving: &mut Leaving,
 ) -> Result<Ended, Failure> {
-    let (serve, mut cancels) = opened.control.serve();
+    let (serve, mut orders) = opened.control.serve();
     let kernel = opened.node.kernel();
     let filter = Filter::new().run(opened.run);
     let events = kernel.events().subscribe_with(filter, DISPLAY_EVENTS);
@@ -389,8 +397,11 @@ async fn conduct(
                 draining = false;
                 (Exit::Terminated, false)
             }
-            Some(client) = cancels.recv() => {
+            Some((order, client)) = orders.recv() => {
                 clients.push(client);
+                if let Order::Emergency { by, reason } = order {
+                    break Ended::Halted(opened.halt(&by, &reason).await?);
+                }
                 (Exit::Cancelled, false)
             }
             () = &mut give_up => {
@@ -410,11 +421,7 @@ async fn conduct(
         }
         signalled |= by_signal;
         if by_signal && exit == Exit::Terminated && cancelled.is_none() {
-            opened.node.admission().close();
-            let wait = humantime::format_duration(start.view.drain);
-            start
-                .screen
-                .tell(&format!("SIGTERM: the run has {wait} to end; another signal ends it now"));
+            begin_draining(start, opened);
             drain.as_mut().reset(tokio::time::Instant::now() + start.view.drain);
             draining = true;
             continue;
@@ -426,6 +433,14 @@ async fn conduct(
     };
     take_all(&mut events, &mut progress);
     Ok(ended.with(progress))
+}
+
+/// Takes nothing new in, and says how long the run has.
+fn begin_draining(start: &Start, opened: &Opened) {
+    opened.node.admission().close();
+    let wait = humantime::format_duration(start.view.drain);
+    let words = format!("SIGTERM: the run has {wait} to end; another signal ends it now");
+    start.screen.tell(&words);
 }
 
 /// What the live graph of the run is headed by.

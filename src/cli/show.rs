@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 use actors::pattern::{FailureKind, Tally};
 use protocol::RunId;
+use runtime::emergency::StopRecord;
 use serde::Serialize;
 
 use super::{
@@ -13,7 +14,7 @@ use super::{
     history::{self, History, Work, end},
     output::{Failure, clean, counted, print},
     result::outcome_word,
-    timeline,
+    timeline::{self, millis},
 };
 use crate::{
     job::SkippedAgent,
@@ -78,10 +79,26 @@ struct Document<'a> {
     parts: usize,
     work: &'a [Work],
     skipped_agents: &'a [SkippedAgent],
+    emergency_stops: Vec<Stop<'a>>,
+}
+
+/// An emergency stop.
+#[derive(Serialize)]
+struct Stop<'a> {
+    /// Unix milliseconds.
+    at: i64,
+    by: &'a str,
+    reason: &'a str,
+}
+
+impl<'a> Stop<'a> {
+    fn of(record: &'a StopRecord) -> Self {
+        Self { at: millis(record), by: &record.by, reason: &record.stop.reason }
+    }
 }
 
 fn document(history: &History, state: State) -> Result<String, Failure> {
-    let History { request, began, name, parts, work, ended } = history;
+    let History { request, began, name, parts, work, ended, stops } = history;
     let document = Document {
         synod: 1,
         run: request.run,
@@ -99,6 +116,7 @@ fn document(history: &History, state: State) -> Result<String, Failure> {
         parts: *parts,
         work,
         skipped_agents: &request.cast.skipped,
+        emergency_stops: stops.iter().map(Stop::of).collect(),
     };
     let text = serde_json::to_string_pretty(&document).map_err(|error| Failure::failed(&error))?;
     Ok(text + "\n")
@@ -125,6 +143,9 @@ fn text(history: &History, state: State, all: bool) -> String {
     writeln!(text, "{word}").ok();
     if let Some(failure) = history.ended.as_ref().and_then(|ended| ended.failure.as_ref()) {
         writeln!(text, "{}", clean(&failure.to_string())).ok();
+    }
+    for stop in &history.stops {
+        writeln!(text, "{}", timeline::stopped(stop)).ok();
     }
     let done = history.work.iter().filter(|work| work.error.is_none()).count();
     let failed = history.work.len() - done;

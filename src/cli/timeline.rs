@@ -1,5 +1,7 @@
 //! What happened in a run, in the order of time, as its journal tells it.
 
+use runtime::emergency::StopRecord;
+
 use super::{
     history::{History, Work, end},
     output::clean,
@@ -36,8 +38,19 @@ pub fn events(history: &History, all: bool) -> Vec<Event> {
         let word = outcome_word(ended.failure.as_ref()).replace('_', " ");
         events.push(event(ended.at, format!("ended: {word}")));
     }
+    events.extend(history.stops.iter().map(|stop| event(millis(stop), stopped(stop))));
     events.sort_by_key(|event| event.at);
     events
+}
+
+/// Says who stopped a run in an emergency, and why.
+pub fn stopped(stop: &StopRecord) -> String {
+    format!("stopped in an emergency by {}: {}", clean(&stop.by), clean(&stop.stop.reason))
+}
+
+/// When it was stopped, in Unix milliseconds.
+pub const fn millis(stop: &StopRecord) -> i64 {
+    stop.at / 1_000_000
 }
 
 /// Writes events as lines, each with its time since the first.

@@ -47,6 +47,10 @@ pub(super) fn start(
             return Err(JobError::Unknown { name: actor.name.clone() });
         }
     };
+    let builder = match agent.heartbeat() {
+        Some(every) => builder.heartbeat(every),
+        None => builder,
+    };
     let mut builder = builder.capabilities(agent.capabilities.clone()).timeout(timeout);
     if let Some(heir) = &heir {
         builder = builder.fallback(heir);

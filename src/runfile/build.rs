@@ -92,7 +92,8 @@ fn kind(agent: &Fields<'_>) -> Option<AgentKind<Template>> {
     }
     if agent.table.entry("process").is_some() {
         let argv = agent.strings("process").iter().map(|text| Template::new(text)).collect();
-        return Some(AgentKind::Process(Process { argv, sandbox: sandbox(agent)? }));
+        let heartbeat = agent.duration("heartbeat");
+        return Some(AgentKind::Process(Process { argv, heartbeat, sandbox: sandbox(agent)? }));
     }
     let argument = |text: &String| match text.as_str() {
         "{files}" => Argument::Files,

@@ -1,10 +1,13 @@
 //! Checks what one key says against another: names, references, and what this program knows.
 
+use actors::limits::{AGENT_TIMEOUT_DEFAULT, HEARTBEAT_MIN};
+
 use super::catalogue::Catalogue;
 use super::keys::PATTERNS_LATER;
 use super::limits::{AGENTS_MAX, FALLBACKS_MAX, INPUTS_MAX, INSTANCES_MAX, PATTERNS_MAX};
 use super::model::{InputKind, InputValue};
 use super::problem::Problem;
+use super::scalar;
 use super::suggest::suggest;
 use super::template::{self, Piece};
 use super::tree::{Entry, Node, Table, Value};
@@ -21,6 +24,7 @@ pub(crate) fn check(root: &Table, catalogue: &Catalogue) -> Vec<Problem> {
     }
     for agent in root.entries_of("agents") {
         problems.extend(program(agent, root));
+        problems.extend(heartbeat(agent));
         problems.extend(fallback(agent, root));
         for (key, known) in [("builtin", &catalogue.builtins), ("actor", &catalogue.actors)] {
             problems.extend(known_name(agent, key, known.as_deref()));
@@ -201,6 +205,30 @@ fn program(agent: &Entry, root: &Table) -> Option<Problem> {
         Problem::new(first.at, format!("`{}` names no program", argv.key))
             .label("the program to start")
             .help_with("the first value is a program, such as `\"ruff\"`")
+    })
+}
+
+/// Checks that a process that hangs is noticed before its time is over, and a busy machine not taken for a hang.
+fn heartbeat(agent: &Entry) -> Option<Problem> {
+    let duration = |key: &str| scalar::duration(text(&field(agent, key)?.node)?).ok();
+    let (node, every) = (&field(agent, "heartbeat")?.node, duration("heartbeat")?);
+    if every < HEARTBEAT_MIN {
+        let problem = Problem::new(node.at, format!("a heartbeat of {every:?} is too short"))
+            .label("too short")
+            .help_with(format!("the shortest is {HEARTBEAT_MIN:?}"));
+        return Some(problem);
+    }
+    let timeout = match field(agent, "timeout") {
+        Some(_) => duration("timeout")?,
+        None => AGENT_TIMEOUT_DEFAULT,
+    };
+    (every >= timeout).then(|| {
+        Problem::new(
+            node.at,
+            format!("the timeout of {timeout:?} is over before a heartbeat is missed"),
+        )
+        .label("nothing is noticed by this")
+        .help_with("make `heartbeat` much shorter than `timeout`, or delete it")
     })
 }
 

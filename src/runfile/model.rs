@@ -194,6 +194,16 @@ pub struct Agent<T = String> {
     pub capabilities: Vec<String>,
 }
 
+impl<T> Agent<T> {
+    /// How often it shows a sign of life while it works, if it says so.
+    pub const fn heartbeat(&self) -> Option<Duration> {
+        match &self.kind {
+            AgentKind::Process(process) => process.heartbeat,
+            AgentKind::Builtin(_) | AgentKind::Command(_) | AgentKind::Actor(_) => None,
+        }
+    }
+}
+
 /// The agents of a pattern in its order, then those that stand behind them as fallbacks; each once.
 pub(crate) fn crew<'a, T>(agents: &'a [Agent<T>], pattern: &MapReduce<T>) -> Vec<&'a Agent<T>> {
     let find = |name: &Name| agents.iter().find(|agent| agent.name == *name);
@@ -276,6 +286,8 @@ pub struct Command<T = String> {
 pub struct Process<T = String> {
     /// The program and its arguments; never empty.
     pub argv: Vec<T>,
+    /// How often it shows a sign of life while it works; `None`: it has all of its timeout.
+    pub heartbeat: Option<Duration>,
     /// How it is started.
     pub sandbox: Sandbox,
 }

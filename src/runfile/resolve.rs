@@ -168,8 +168,9 @@ fn fill_kind(kind: &AgentKind<Template>, values: &Values) -> AgentKind {
                 sandbox: sandbox.clone(),
             })
         }
-        AgentKind::Process(Process { argv, sandbox }) => AgentKind::Process(Process {
+        AgentKind::Process(Process { argv, heartbeat, sandbox }) => AgentKind::Process(Process {
             argv: argv.iter().filter_map(|text| text.fill(values)).collect(),
+            heartbeat: *heartbeat,
             sandbox: sandbox.clone(),
         }),
         AgentKind::Actor(Actor { name, with }) => AgentKind::Actor(Actor {

@@ -93,6 +93,23 @@ fn an_agent_is_not_a_main_and_a_pattern_is_not_a_worker() {
 }
 
 #[test]
+fn a_heartbeat_is_longer_than_a_busy_machine_takes_and_shorter_than_the_timeout() {
+    let text = |keys: &str| {
+        format!(
+            "synod = 1\nmain = \"a\"\nagents.p = {{ process = [\"p\"], {keys} }}\n\
+             map_reduce.a = {{ split = {{ use = \"code.files\" }}, all_of = [\"p\"] }}\n"
+        )
+    };
+    let found = |keys: &str| messages(&text(keys));
+    assert_eq!(found("heartbeat = \"5s\""), [""; 0]);
+    assert_eq!(found("heartbeat = \"99ms\""), ["a heartbeat of 99ms is too short"]);
+    let unnoticed =
+        |timeout: &str| [format!("the timeout of {timeout} is over before a heartbeat is missed")];
+    assert_eq!(found("heartbeat = \"3m\""), unnoticed("120s"));
+    assert_eq!(found("heartbeat = \"1s\", timeout = \"1s\""), unnoticed("1s"));
+}
+
+#[test]
 fn a_pattern_of_a_later_version_is_the_only_problem_of_its_file() {
     let text =
         "synod = 1\nmain = \"gate\"\nagents.a = { builtin = \"b\" }\n[consensus.gate]\nx = 1\n";

@@ -7,11 +7,12 @@
 //! - The same call of the same run is answered alike: reviewers are pure, and their answers are kept.
 //! - A request that a cassette does not know fails the test, not only the call.
 
-use std::{collections::BTreeMap, future::pending, sync::Arc};
+use std::{collections::BTreeMap, future::pending, sync::Arc, time::Duration};
 
 use actors::agent::{AgentError, Behaviour, CallContext, Part};
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
+use runtime::ask::AskError;
 use serde_json::{Value, json};
 
 use super::{
@@ -39,6 +40,7 @@ struct Role {
     name: String,
     mocks: Vec<Mock>,
     own: Own,
+    heartbeat: Option<Duration>,
 }
 
 /// An agent's own work, in a simulation.
@@ -70,7 +72,8 @@ impl Mocks {
                 (_, None) => Own::FindsNothing,
             };
             let mocks = test.mocks.get(&agent.name).cloned().unwrap_or_default();
-            roles.insert(name.clone(), Arc::new(Role { name, mocks, own }));
+            let heartbeat = agent.heartbeat();
+            roles.insert(name.clone(), Arc::new(Role { name, mocks, own, heartbeat }));
         }
         Ok(Self { job: Arc::clone(job), roles, kept: Mutex::default() })
     }
@@ -125,8 +128,8 @@ impl StandIn {
         let number = self.seen.called(&self.role.name);
         let Some(mock) = self.role.mock(number, part) else { return self.own(part, context) };
         if let Some(slow) = mock.slow {
-            let slept = context.sleep(slow).await;
-            slept.map_err(|error| AgentError::Refused { reason: error.to_string() })?;
+            let lingered = self.linger(slow, context).await;
+            lingered.map_err(|error| AgentError::Refused { reason: error.to_string() })?;
         }
         match &mock.saying {
             Saying::Own => self.own(part, context),
@@ -139,6 +142,18 @@ impl StandIn {
             Saying::Panic => Err(AgentError::Panicked { message: "its mock says so".to_owned() }),
             Saying::Crash => Err(AgentError::Lost { reason: "its mock says so".to_owned() }),
         }
+    }
+
+    /// Takes its time, with the signs of life that its agent declares.
+    async fn linger(&self, slow: Duration, context: &CallContext) -> Result<(), AskError> {
+        let mut left = slow;
+        while !left.is_zero() {
+            let nap = self.role.heartbeat.map_or(left, |every| every.min(left));
+            context.sleep(nap).await?;
+            context.progress.alive();
+            left -= nap;
+        }
+        Ok(())
     }
 
     fn own(&self, part: &Part, context: &CallContext) -> Result<Value, AgentError> {

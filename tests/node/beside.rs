@@ -34,6 +34,41 @@ fn a_running_run_is_listed_shown_and_cancelled_from_beside() {
 }
 
 #[test]
+fn an_emergency_stop_kills_programs_that_will_not_end_and_is_kept_with_the_run() {
+    let place = Place::new(&[("a.txt", "one\n")]);
+    let pipe = place.pipe("alive");
+    // A cancel would ask it by SIGTERM, and its child, which has left its session, would never hear of that.
+    let script = format!(
+        "exec 3> {}; trap 'echo asked >&3' TERM; setsid sh -c 'trap : TERM; sleep 1000' & \
+         echo hangs >&3; while :; do sleep 1000; done",
+        pipe.path().display()
+    );
+    let agent = format!("command = [\"sh\", \"-c\", {script:?}], reads = \"lines\"");
+    place.run_file(&[("deaf", &agent)], "");
+    let running = place.start(&["run", "run.toml", "--json"]);
+    assert_eq!(pipe.line(), "hangs");
+    let stopped = place.run(&["cancel", "last", "--emergency", "--reason", "it spends too much"]);
+    assert_eq!(stopped.code, 0, "{stopped:?}");
+    assert!(stopped.out.contains("is stopped; `synod show"), "{stopped:?}");
+    let ended = running.end();
+    assert_eq!((ended.code, ended.out.as_str()), (6, ""), "{ended:?}");
+    assert!(ended.err.contains("stopped in an emergency by user "), "{ended:?}");
+    assert_eq!(pipe.drain(), [""; 0], "no program is left, and none was asked");
+
+    let shown = place.run(&["show", "last"]);
+    assert!(shown.out.contains("interrupted; take it up again"), "{}", shown.out);
+    let line = "stopped in an emergency by user ";
+    assert_eq!(shown.out.matches(line).count(), 2, "above and among the events: {}", shown.out);
+    assert!(shown.out.contains(": it spends too much\n"), "{}", shown.out);
+    let stops = &place.run(&["show", "last", "--json"]).json()["emergency_stops"];
+    assert_eq!(stops.as_array().unwrap().len(), 1, "{stops}");
+    assert_eq!(stops[0]["reason"], "it spends too much");
+    assert!(stops[0]["at"].as_i64().unwrap() > 1_700_000_000_000, "{stops}");
+    let again = place.run(&["cancel", "last", "--emergency"]);
+    assert!(again.code == 1 && again.err.contains("synod resume"), "{again:?}");
+}
+
+#[test]
 fn the_run_of_a_dead_process_is_interrupted_and_cannot_be_cancelled() {
     let (place, pipe, running) = hanging(&[]);
     running.signal(Signal::KILL);

@@ -14,6 +14,8 @@ mod crash;
 #[cfg(test)]
 mod docs;
 #[cfg(test)]
+mod heartbeat;
+#[cfg(test)]
 mod fallback;
 #[cfg(test)]
 mod large;

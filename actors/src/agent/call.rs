@@ -24,6 +24,7 @@ use runtime::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::heartbeat::Heart;
 use crate::conversation::{Conversation, Opened, Seat, Talk, Voice};
 
 /// Does one piece of work at a time for whoever calls it.
@@ -225,25 +226,44 @@ impl Progress {
 
 /// Takes the progress of one call to whoever watches it; the default watches nothing.
 #[derive(Clone, Default)]
-pub struct ProgressSink(Option<Arc<dyn Fn(Progress) + Send + Sync>>);
+pub struct ProgressSink {
+    watch: Option<Arc<dyn Fn(Progress) + Send + Sync>>,
+    /// The heart of the call, where its agent declares a heartbeat, and what tells it the time.
+    heart: Option<(Heart, WorkCx)>,
+}
 
 impl ProgressSink {
     /// Calls `watch` at each report; it must not block.
     pub fn new(watch: impl Fn(Progress) + Send + Sync + 'static) -> Self {
-        Self(Some(Arc::new(watch)))
+        Self { watch: Some(Arc::new(watch)), heart: None }
     }
 
-    /// Reports progress.
+    /// Lets `heart` beat at each report.
+    pub(crate) fn beating(self, heart: Heart, work: WorkCx) -> Self {
+        Self { heart: Some((heart, work)), ..self }
+    }
+
+    /// Reports progress, which is a sign of life.
     pub fn report(&self, progress: Progress) {
-        if let Some(watch) = &self.0 {
+        self.alive();
+        if let Some(watch) = &self.watch {
             watch(progress);
+        }
+    }
+
+    /// Shows that the agent is alive, where there is no progress to report: for agents that declare a
+    /// [heartbeat](crate::agent::AgentBuilder::heartbeat).
+    pub fn alive(&self) {
+        if let Some((heart, work)) = &self.heart {
+            heart.beat(work.now());
         }
     }
 }
 
 impl fmt::Debug for ProgressSink {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_tuple("ProgressSink").field(&self.0.is_some()).finish()
+        let (watched, beats) = (self.watch.is_some(), self.heart.is_some());
+        write!(out, "ProgressSink(watched: {watched}, beats: {beats})")
     }
 }
 

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use runtime::work_cx::WorkCx;
 use serde_json::Value;
 use tokio::time::timeout;
 
@@ -77,6 +78,7 @@ impl Behaviour<Part, Value> for CommandAgent {
 impl Settings {
     async fn run(&self, part: &Part, context: &CallContext) -> Result<Value, AgentError> {
         let mut running = self.start(part, context)?;
+        running.halt = context.work.as_ref().map(WorkCx::halt);
         let gathered = running.gather(self.program.output_bytes_max);
         let error = match timeout(self.program.timeout, gathered).await {
             Ok(Ok((stdout, ended))) => return self.judge(&stdout, &ended),

@@ -22,20 +22,21 @@ use runtime::{
     mailbox::{Mailbox, Overflow},
     spawn::Spawn,
     supervisor::{Restart, Supervised, Supervisor},
-    telemetry::metrics::BREAKERS_OPENED,
+    telemetry::metrics::{AGENTS_SILENT, BREAKERS_OPENED},
 };
 
 use super::{
     call::Behaviour,
     chain::{Direct, Heir, Link},
     gate::{Gate, Report},
+    heartbeat::Stethoscope,
     slot::{self, Slot},
 };
 use crate::{
     assign::{AgentKey, Card, SlotId},
     limits::{
-        AGENT_INSTANCES_MAX, AGENT_RESTART_PERIOD, AGENT_RESTARTS, FALLBACKS_MAX, RATE_KEYS_MAX,
-        SLOT_MAILBOX,
+        AGENT_INSTANCES_MAX, AGENT_RESTART_PERIOD, AGENT_RESTARTS, FALLBACKS_MAX, HEARTBEAT_MIN,
+        RATE_KEYS_MAX, SLOT_MAILBOX,
     },
     roster,
     system::{AgentSystem, RateRefused},
@@ -200,6 +201,7 @@ pub struct AgentBuilder<I, O> {
     limit: Option<(String, Rate)>,
     timeout: Option<Duration>,
     heir: Option<Heir<I, O>>,
+    heartbeat: Option<Duration>,
 }
 
 /// Why an agent could not start.
@@ -264,6 +266,7 @@ impl<I: Send + 'static, O: Send + 'static> AgentBuilder<I, O> {
             limit: None,
             timeout: None,
             heir: None,
+            heartbeat: None,
         }
     }
 
@@ -361,6 +364,18 @@ impl<I: Send + 'static, O: Send + 'static> AgentBuilder<I, O> {
         Ok((!is_plain).then_some(Link { node, timeout, heir }))
     }
 
+    /// Expects a sign of life about every so often during a call, at least every 100 ms: a report of
+    /// [progress](super::call::ProgressSink), or [`alive`](super::call::ProgressSink::alive). None by default.
+    ///
+    /// An agent that shows none for so long that it surely hangs, by phi accrual, is ended before its timeout: after one and a half
+    /// to three and a half times `every`, later only where its beats were irregular. The call ends as lost, to be tried elsewhere,
+    /// and the instance restarts.
+    #[must_use]
+    pub fn heartbeat(mut self, every: Duration) -> Self {
+        self.heartbeat = Some(every.max(HEARTBEAT_MIN));
+        self
+    }
+
     /// The limit of the agent's key, shared with the others that use it.
     fn shared_limit(&self) -> Result<Option<RateLimiter<()>>, StartError> {
         let Some((key, rate)) = &self.limit else { return Ok(None) };
@@ -419,6 +434,8 @@ impl<I: Send + 'static, O: Send + 'static> AgentBuilder<I, O> {
         let to = self.system.roster().recipient(move |health| roster::Msg::Health(id, health));
         let opened = self.system.node().metrics().counter(BREAKERS_OPENED, &[]);
         let (gate, report) = (gate.clone(), Report { to, opened });
+        let silent = || self.system.node().metrics().counter(AGENTS_SILENT, &[]);
+        let stethoscope = self.heartbeat.map(|every| Stethoscope { every, silent: silent() });
         let spawn = Spawn::named("slot").mailbox(Mailbox::new(SLOT_MAILBOX, Overflow::Wait));
         let number = self.system.next_instance();
         let supervisor = Supervisor::one_for_one(format!("agent/{}/{number}", self.name))
@@ -427,6 +444,7 @@ impl<I: Send + 'static, O: Send + 'static> AgentBuilder<I, O> {
                 Slot::new(Arc::clone(&behaviour), concurrency)
                     .of(Arc::clone(&name), latency.clone())
                     .behind(gate.clone(), report.clone())
+                    .listening(stethoscope.clone())
             });
         self.system.node().supervise(supervisor)
     }

@@ -13,7 +13,7 @@
 //! It does the same when the program ends by itself. If the launcher is killed, the kernel kills the program.
 //!
 //! # Invariants
-//! - Dropping a [`Running`] kills its program: the lifeline is a field of it.
+//! - Dropping a [`Running`] kills its program: the lifeline is a field of it. After an emergency stop it does so without grace.
 //! - The last thing on the launcher's standard error, after all others that could write there are dead, is its
 //!   [`Report`] behind a zero byte; so an exit code, a signal and a failed start are told apart for sure.
 
@@ -27,6 +27,7 @@ use std::process::{ExitCode, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use runtime::emergency::Halt;
 use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, BufReader, sink};
@@ -137,7 +138,7 @@ impl Launcher {
             child.start_kill().map_err(|error| lost("cannot kill its launcher", &error))?;
             return Err(AgentError::Refused { reason: "all programs are being ended".to_owned() });
         }
-        Running::new(child, launch.program.grace)
+        Running::new(child, launch.program.grace, Arc::clone(&self.living))
     }
 }
 
@@ -278,17 +279,21 @@ pub(super) struct Running {
     pub(super) stdin: Option<ChildStdin>,
     pub(super) stdout: BufReader<ChildStdout>,
     pub(super) errors: Errors,
+    /// Whether the node of its last call was stopped in an emergency; none where it was called on no node.
+    pub(super) halt: Option<Halt>,
     grace: Duration,
+    living: Arc<Living>,
 }
 
 impl Running {
-    fn new(mut child: Child, grace: Duration) -> Result<Self, AgentError> {
+    fn new(mut child: Child, grace: Duration, living: Arc<Living>) -> Result<Self, AgentError> {
         let streams = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let (Some(stdin), Some(stdout), Some(stderr)) = streams else {
             return Err(AgentError::Lost { reason: "its launcher has no pipes".to_owned() });
         };
         let errors = Errors { child, stderr, tail: Tail::default() };
-        Ok(Self { stdin: Some(stdin), stdout: BufReader::new(stdout), errors, grace })
+        let stdout = BufReader::new(stdout);
+        Ok(Self { stdin: Some(stdin), stdout, errors, halt: None, grace, living })
     }
 
     /// Reads all that the program prints, at most `bytes_max`, and waits for its end.
@@ -317,6 +322,17 @@ impl Running {
         if let Err(why) = stopped {
             tracing::error!(%why, "a killed program may have left processes behind");
             self.errors.kill();
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if !self.halt.as_ref().is_some_and(Halt::is_ordered) {
+            return;
+        }
+        if let Some(Err(why)) = self.errors.child.id().map(|pid| self.living.kill_program(pid)) {
+            tracing::error!(%why, "cannot kill a program at once; it has its grace");
         }
     }
 }

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Either, select};
 use protocol::TaskId;
+use runtime::work_cx::WorkCx;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -106,6 +107,7 @@ impl Settings {
             Some(running) => running,
             None => self.start()?,
         };
+        running.halt = context.work.as_ref().map(WorkCx::halt);
         let exchanged = timeout(self.program.timeout, exchange.run(&mut running, &request)).await;
         let error = match exchanged {
             Ok(Ok(answer)) => {

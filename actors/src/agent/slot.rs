@@ -1,7 +1,7 @@
 //! A slot: the actor that stands for one instance of an agent. It calls the agent, cancels it, and restarts with it.
 //!
 //! Coordinators give it work under a [`lease`](crate::roster); other actors ask it directly. Its supervisor starts it again when its
-//! agent panics.
+//! agent panics or hangs.
 //!
 //! # Invariants
 //! - Every piece of work is answered once; a slot that ends drops its replies, which answers them too.
@@ -35,6 +35,7 @@ use serde_json::json;
 use super::{
     call::{AgentError, Behaviour, CallContext, Cancelled, ProgressSink},
     gate::{Closed, Gate, Report, verdict},
+    heartbeat::{Heart, Silence, Stethoscope},
 };
 use crate::{
     limits::{CALLS_QUEUED_MAX, GIVEN_UP_LOOK},
@@ -77,6 +78,8 @@ pub enum Msg<I, O> {
     Done(u64, Result<Result<O, AgentError>, TaskError>),
     /// The rate limit may let the next call through now.
     Turn,
+    /// By now it can be told whether a call still shows signs of life.
+    Listen(u64),
 }
 
 /// The slot's state.
@@ -96,6 +99,8 @@ pub struct Slot<I: 'static, O: 'static> {
     gate: Gate,
     /// Whom to tell what the gate says of the agent.
     report: Option<Report>,
+    /// Listens to calls, where the agent declares a heartbeat.
+    stethoscope: Option<Stethoscope>,
     /// Whether it waits for its turn under the rate limit.
     limited: bool,
     /// When it is next looked whether direct calls were given up; only while there are some.
@@ -109,6 +114,12 @@ struct Running<O> {
     task: Task,
     cancelled: Cancelled,
     reply: Reply<Result<O, AgentError>>,
+    /// What beats in the call, where the agent declares that.
+    heart: Option<Heart>,
+    /// When it is listened to next.
+    ear: Option<Timer>,
+    /// Why it was ended, when it showed no sign of life any more.
+    silence: Option<Silence>,
 }
 
 impl<I: 'static, O: 'static> Slot<I, O> {
@@ -127,6 +138,7 @@ impl<I: 'static, O: 'static> Slot<I, O> {
             calls: VecDeque::new(),
             gate: Gate::default(),
             report: None,
+            stethoscope: None,
             limited: false,
             look: None,
         }
@@ -136,6 +148,13 @@ impl<I: 'static, O: 'static> Slot<I, O> {
     #[must_use]
     pub(crate) fn behind(mut self, gate: Gate, report: Report) -> Self {
         (self.gate, self.report) = (gate, Some(report));
+        self
+    }
+
+    /// Lets the slot listen to its calls.
+    #[must_use]
+    pub(crate) fn listening(mut self, stethoscope: Option<Stethoscope>) -> Self {
+        self.stethoscope = stethoscope;
         self
     }
 
@@ -204,6 +223,7 @@ impl<I: Send + 'static, O: Send + 'static> Actor for Slot<I, O> {
                 self.look_again(cx);
             }
             Msg::Done(call, outcome) => self.done(call, outcome, cx),
+            Msg::Listen(call) => self.listen(call, cx),
         }
     }
 }
@@ -226,14 +246,40 @@ impl<I: Send + 'static, O: Send + 'static> Slot<I, O> {
             cx.handler_cx(u32::try_from(self.concurrency).unwrap_or(u32::MAX), call)
         };
         work_cx.take(&reply);
+        let heart = self.stethoscope.as_ref().map(|of| Heart::new(of.every, cx.now()));
+        if let Some(heart) = &heart {
+            context.progress = context.progress.beating(heart.clone(), work_cx.clone());
+        }
         context.work = Some(work_cx.clone());
         // The agent's own code runs inside the task, so that its panics are the task's.
         let work = work_cx.run(async move { agent.call(input, context).await });
         let task = cx.perform(work, move |outcome| Msg::Done(call, outcome));
         self.leased += usize::from(lease.is_some());
-        let running = Running { lease, permit, timed_out: false, task, cancelled, reply };
+        let (timed_out, silence) = (false, None);
+        let running =
+            Running { lease, permit, timed_out, task, cancelled, reply, heart, ear: None, silence };
         self.running.insert(call, running);
+        self.listen(call, cx);
         self.look_again(cx);
+    }
+
+    /// Listens to a call now, and again when its silence would be too long; ends one that shows no sign of life any more.
+    fn listen(&mut self, call: u64, cx: &mut Cx<Self>) {
+        let Some(running) = self.running.get_mut(&call) else { return };
+        let (Some(heart), Some(of)) = (&running.heart, &self.stethoscope) else { return };
+        match heart.listen(cx.now()) {
+            Ok(wait) => running.ear = Some(cx.after(wait, Msg::Listen(call))),
+            Err(silence) => {
+                running.silence = Some(silence);
+                running.cancelled.set();
+                cx.cancel(&running.task);
+                of.silent.increment(1);
+                let (agent, seconds) = (&*self.name, silence.lasted.as_secs_f64());
+                let data =
+                    || json!({ "agent": agent, "silent_seconds": seconds, "phi": silence.phi });
+                cx.publish(EventKind::AgentSilent, None, data);
+            }
+        }
     }
 
     /// Begins what was handed over, as far as there is room; an agent that keeps a line itself gets all of it.
@@ -343,17 +389,25 @@ impl<I: Send + 'static, O: Send + 'static> Slot<I, O> {
         let Some(running) = self.running.remove(&call) else { return };
         self.leased -= usize::from(running.lease.is_some());
         self.look_again(cx);
-        let (answer, panic) = match outcome {
-            Ok(Err(AgentError::Panicked { message })) | Err(TaskError::Panicked(message)) => {
-                (Err(AgentError::Panicked { message: message.clone() }), Some(message))
+        if let Some(ear) = &running.ear {
+            cx.cancel_timer(ear);
+        }
+        let (answer, crash) = match (outcome, running.silence.map(AgentError::from)) {
+            (Ok(Err(AgentError::Panicked { message })) | Err(TaskError::Panicked(message)), _) => {
+                let crash = format!("the agent panicked: {message}");
+                (Err(AgentError::Panicked { message }), Some(crash))
             }
-            Ok(answer) => (answer, None),
-            Err(TaskError::Cancelled) => (Err(AgentError::Cancelled), None),
+            (Ok(answer), _) => (answer, None),
+            (Err(TaskError::Cancelled), Some(silence)) => {
+                let crash = silence.to_string();
+                (Err(silence), Some(crash))
+            }
+            (Err(TaskError::Cancelled), None) => (Err(AgentError::Cancelled), None),
         };
         self.judge(running.permit, verdict(&answer, running.timed_out), cx);
         cx.reply(running.reply, answer);
-        match panic {
-            Some(message) => cx.crash(format!("the agent panicked: {message}")),
+        match crash {
+            Some(reason) => cx.crash(reason),
             None => {
                 self.next_work(cx);
                 self.next_call(cx);
@@ -384,6 +438,7 @@ impl<I, O> fmt::Debug for Msg<I, O> {
             Self::Call(..) => out.write_str("Call"),
             Self::Look => out.write_str("Look"),
             Self::Done(call, _) => write!(out, "Done({call})"),
+            Self::Listen(call) => write!(out, "Listen({call})"),
         }
     }
 }

@@ -1,25 +1,30 @@
-//! A run of 10,000 actors in four levels, some of whom wait for programs with grandchildren, is cancelled: nothing is left.
+//! A run is cancelled, of whose parts programs with grandchildren do some, and 10,000 actors in four levels one: nothing is left.
 
 use std::{
     future::Future,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
+        mpsc::{Receiver, channel},
     },
     time::Duration,
 };
 
 use runtime::{
-    actor::{Actor, ExitReason},
-    budget::{Budget, Cost, Limits},
-    clock::Moment,
+    actor::Actor,
+    address::Addr,
+    budget::{Budget, Cost},
     context::Cx,
     node::Node,
     spawn::Spawn,
 };
 use serde_json::Value;
 use synod_actors::{
-    agent::{Behaviour, Part, Program, handle::Agent},
+    agent::{Behaviour, CallContext, Part, Program, handle::Agent},
+    pattern::{
+        FailureKind,
+        map_reduce::{Branch as MapBranch, Collect, MapReduce, items},
+    },
     system::AgentSystem,
 };
 
@@ -31,18 +36,14 @@ pub(crate) const TABLE: &[Test] =
 
 /// No test waits longer for anything.
 const PATIENCE: Duration = Duration::from_secs(60);
-const MINUTE: Duration = Duration::from_secs(60);
 const CHILDREN: usize = 22;
-/// Leaves that wait for a program: two of each parent that has some, three levels down.
+/// Parts of the run that a program works on.
 const PROGRAMS: usize = 8;
 
-/// An actor with children, each with a level less; leaves wait for a program or spend without end.
+/// An actor with children, each with a level less; leaves spend without end.
 #[derive(Clone)]
 struct Branch {
     levels: u32,
-    asks: bool,
-    agent: Agent<Part, Value>,
-    part: Part,
     handled: Arc<AtomicU64>,
 }
 
@@ -52,11 +53,9 @@ impl Actor for Branch {
     fn start(&mut self, cx: &mut Cx<Self>) {
         if let Some(levels) = self.levels.checked_sub(1) {
             for n in 0..CHILDREN {
-                let child = Self { levels, asks: self.asks && n < 2, ..self.clone() };
+                let child = Self { levels, ..self.clone() };
                 cx.spawn(Spawn::named(n.to_string()), move || child.clone());
             }
-        } else if self.asks {
-            cx.ask(&self.agent, self.part.clone(), 10 * MINUTE, |_| ());
         } else {
             cx.after(Duration::from_millis(5), ());
             cx.perform(std::future::pending::<()>(), |_| ());
@@ -83,9 +82,38 @@ async fn until(what: &str, holds: impl Fn() -> bool) {
     assert!(tokio::time::timeout(PATIENCE, wait).await.is_ok(), "{what} does not hold");
 }
 
+/// Ends a tree with whoever works on it.
+struct Ends(Addr<()>);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
+/// An agent that works by a tree of actors below it, charged to the run, and never ends by itself; shows the run's budget.
+fn planter(
+    system: &AgentSystem,
+    handled: Arc<AtomicU64>,
+) -> (Agent<Part, Value>, Receiver<Budget>) {
+    let (shown, budgets) = channel();
+    let plant = move |_: Part, cx: CallContext| {
+        let (work, budget) =
+            (cx.work.expect("it runs on a node"), cx.budget.expect("it runs for a run"));
+        shown.send(budget.clone()).unwrap();
+        let branch = Branch { levels: 3, handled: Arc::clone(&handled) };
+        let root = Ends(work.spawn(Spawn::named("root").budget(budget), move || branch.clone()));
+        async move {
+            root.0.stopped().await;
+            Err("its tree is gone")
+        }
+    };
+    (system.agent("tree", plant).start().unwrap(), budgets)
+}
+
 fn ends_all(bench: &Bench) {
     let pipe = bench.pipe();
-    // Each says who it is, takes a question, starts a child and an orphan that leave the session, and never answers.
+    // Each says who it is, takes its part, starts a child and an orphan that leave the session, and never answers.
     let body = request_loop("echo asked >&3; sleep 1000");
     let programs: Vec<Arc<dyn Behaviour<Part, Value>>> = (0..PROGRAMS)
         .map(|_| {
@@ -93,34 +121,43 @@ fn ends_all(bench: &Bench) {
             Arc::new(bench.process_of(program)) as Arc<dyn Behaviour<Part, Value>>
         })
         .collect();
-    let (part, handled) = (bench.part(), Arc::<AtomicU64>::default());
-    let run = Budget::root("run", Limits::default(), Moment::START);
-    let (node, root, counted) = bench.runtime.block_on(async {
-        let node = Node::in_memory().unwrap();
-        let system = AgentSystem::start(node.clone());
-        let agent = system.agent_each("family", move |n| Arc::clone(&programs[n]));
-        let agent = agent.count(PROGRAMS).start().unwrap();
-        let branch = Branch { levels: 3, asks: true, agent, part, handled: Arc::clone(&handled) };
-        let root = node.spawn(Spawn::named("root").budget(run.clone()), move || branch.clone());
-        (node, root, handled)
-    });
+    let handled = Arc::<AtomicU64>::default();
+    let _runtime = bench.runtime.enter();
+    let node = Node::in_memory().unwrap();
+    let system = AgentSystem::start(node.clone());
+    let family = system.agent_each("family", move |n| Arc::clone(&programs[n]));
+    let (tree, budgets) = planter(&system, Arc::clone(&handled));
+    let takes = |kind: &'static str, agent: Agent<Part, Value>| MapBranch {
+        narrow: Some(Arc::new(move |part: &Part| (part.kind == kind).then(|| part.clone()))),
+        ..MapBranch::whole(&agent)
+    };
+    let part = |kind: &str| Part { kind: kind.to_owned(), ..bench.part() };
+    let parts: Vec<Part> = [vec![part("program"); PROGRAMS], vec![part("tree")]].concat();
+    let agents =
+        vec![takes("program", family.count(PROGRAMS).start().unwrap()), takes("tree", tree)];
+    let run = MapReduce::new(items(parts), agents, || Collect);
+    let run = bench.runtime.block_on(system.run(run).start()).unwrap();
+
     let mut lines: Vec<String> = (0..3 * PROGRAMS).map(|_| pipe.line()).collect();
     lines.sort();
     let words: Vec<&str> =
         ["asked", "orphan", "parent"].iter().flat_map(|word| [*word; PROGRAMS]).collect();
     assert_eq!(lines, words);
-    let below = || node.actors().iter().filter(|actor| actor.name().starts_with("root")).count();
+    let budget = budgets.recv_timeout(PATIENCE).unwrap();
+    let below = || node.actors().iter().filter(|actor| actor.name().contains("/root")).count();
     let all = 1 + CHILDREN + CHILDREN * CHILDREN + CHILDREN * CHILDREN * CHILDREN;
     bench.runtime.block_on(async {
-        until("all are born and some spend", || below() == all && run.spent().messages > 0).await;
-        root.cancel();
-        assert_eq!(soon(root.stopped()).await, ExitReason::Cancelled);
+        let spends = || budget.spent().messages > 1_000;
+        until("all are born and spend", || below() == all && spends()).await;
+        run.canceller().cancel();
+        let error = soon(run.outcome()).await.unwrap_err();
+        assert!(matches!(error.kind, FailureKind::Cancelled { .. }), "{error}");
         until("nobody of the run is left", || below() == 0).await;
     });
-    let (spent, steps) = (run.spent(), counted.load(Ordering::Relaxed));
+    let before = (budget.spent(), handled.load(Ordering::Relaxed));
     pipe.end();
     bench.runtime.block_on(until("no timer of theirs is left", || node.pending_timers() == 0));
-    assert_eq!((spent.children, run.reserved()), (all as u64 - 1, Cost::ZERO));
-    let after = (run.spent(), counted.load(Ordering::Relaxed));
-    assert_eq!(after, (spent, steps), "nothing is spent or handled afterwards");
+    assert_eq!((before.0.children, budget.reserved()), (all as u64 - 1, Cost::ZERO));
+    let after = (budget.spent(), handled.load(Ordering::Relaxed));
+    assert_eq!(after, before, "nothing is spent or handled afterwards");
 }

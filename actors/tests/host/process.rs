@@ -3,10 +3,13 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use runtime::node::Node;
 use serde_json::{Value, json};
 use synod_actors::agent::{AgentError, Behaviour, Part, ProcessAgent, Program, ProgressSink};
+use synod_actors::system::AgentSystem;
 
 use crate::bench::{Bench, Test, context, request_loop};
+use crate::life::FAMILY;
 
 pub(crate) const TABLE: &[Test] = &[
     ("process::one_program_answers_many_calls_and_reports_progress", answers),
@@ -22,6 +25,10 @@ pub(crate) const TABLE: &[Test] = &[
     ("process::a_line_without_end_is_too_much", prints_one_line),
     ("process::progress_without_end_is_too_much", prints_progress),
     ("process::large_requests_and_loud_errors_do_not_block", is_loud),
+    (
+        "process::a_program_that_beats_and_then_hangs_is_ended_with_its_family_and_started_anew",
+        falls_silent,
+    ),
     ("process::a_missing_program_is_not_found", is_missing),
     ("process::the_documented_program_answers_as_documented", is_documented),
 ];
@@ -154,6 +161,25 @@ fn is_loud(bench: &Bench) {
     let large = json!("x".repeat(300_000));
     let one = bench.call(&agent, large.clone()).unwrap();
     assert_eq!(bench.call(&agent, large), Ok(one));
+}
+
+fn falls_silent(bench: &Bench) {
+    let pipe = bench.pipe();
+    let beat = r#"echo "{\"id\":$id,\"progress\":0.1}""#;
+    let hang = format!("{FAMILY}; {beat}; {beat}; kill -STOP $$");
+    let program = Program::new(["sh", "-c", &request_loop(&once(&hang))]);
+    let timeout = program.timeout;
+    let agent = Arc::new(bench.process_of(program));
+    let _runtime = bench.runtime.enter();
+    let system = AgentSystem::start(Node::in_memory().unwrap());
+    let moody = system.agent_of::<Part, Value>("moody", agent).heartbeat(Duration::from_secs(1));
+    let moody = moody.start().unwrap();
+    let error = bench.runtime.block_on(moody.ask(bench.part(), timeout)).unwrap_err().to_string();
+    assert!(error.contains("it showed no sign of life for"), "{error}");
+    // Every one of its processes is gone, and another program answers.
+    pipe.drain();
+    let answer = bench.runtime.block_on(moody.ask(bench.part(), timeout));
+    assert!(answer.is_ok_and(|answer| answer.is_number()));
 }
 
 fn is_missing(bench: &Bench) {

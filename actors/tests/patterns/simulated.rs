@@ -8,11 +8,14 @@ use std::{
 
 use protocol::RunId;
 use runtime::{
+    clock::Moment,
+    events::{EventKind, Filter, Received},
     node::Node,
     sim::{Fault, World, sim},
 };
 use synod_actors::{
-    agent::handle::Agent,
+    agent::{CallContext, handle::Agent},
+    limits::ATTEMPT_TIMEOUT_DEFAULT,
     pattern::map_reduce::{map_reduce, sum},
     system::AgentSystem,
 };
@@ -81,4 +84,55 @@ fn a_run_is_taken_up_after_every_crash_and_ends_with_the_one_right_result() {
         .finally("the run completed", |_, results| results.lock().unwrap().len() == 1)
         .run();
     assert_eq!(report.seeds, 30);
+}
+
+/// Does one piece of work, the first attempt at which falls silent after twelve beats; says when it was done and who was told of.
+fn fall_silent(heartbeat: Option<Duration>) -> (Duration, Vec<String>) {
+    const EVERY: Duration = Duration::from_secs(5);
+    let world = World::new(1);
+    let present = Arc::<Mutex<Option<Running>>>::default();
+    let here = Arc::clone(&present);
+    world.node("one", move |node| {
+        let system = AgentSystem::start(node.clone());
+        let moody = system.agent("moody", |n: u64, cx: CallContext| async move {
+            for _ in 0..12 {
+                cx.sleep(EVERY).await.map_err(|error| error.to_string())?;
+                cx.progress.alive();
+            }
+            if cx.attempt == 1 { std::future::pending().await } else { Ok::<_, String>(n) }
+        });
+        let moody = match heartbeat {
+            Some(every) => moody.heartbeat(every),
+            None => moody,
+        };
+        let moody = moody.start().unwrap();
+        *here.lock().unwrap() = Some((system, moody));
+    });
+    let (system, moody) = present.lock().unwrap().clone().unwrap();
+    let told = Filter::new().kinds([EventKind::AgentSilent, EventKind::AgentRestarted]);
+    let mut told = system.node().events().subscribe(told).unwrap();
+    let run = map_reduce([7], &moody).reduce(sum());
+    let run = async move { system.run(run).deadline(60 * MINUTE).await };
+    let done = world.block_on(run, 60 * MINUTE).unwrap().unwrap();
+    assert_eq!((done.value, done.tally.retries), (7, 1));
+    let kinds = std::iter::from_fn(|| told.try_next()).map(|received| match received {
+        Received::Event(event) => event.kind.clone(),
+        Received::Missed(missed) => panic!("{missed} missed"),
+    });
+    (world.now().since(Moment::START), kinds.collect())
+}
+
+#[test]
+fn an_agent_that_falls_silent_is_ended_long_before_its_timeout_and_its_work_done_elsewhere() {
+    let (took, told) = fall_silent(Some(Duration::from_secs(5)));
+    // A minute until it hangs, a minute for the second attempt.
+    assert!(took > 2 * MINUTE && took < 2 * MINUTE + Duration::from_secs(20), "{took:?}");
+    assert_eq!(told, ["agent_silent", "agent_restarted"]);
+}
+
+#[test]
+fn an_agent_that_declares_no_heartbeat_has_all_of_its_timeout() {
+    let (took, told) = fall_silent(None);
+    assert!(took > ATTEMPT_TIMEOUT_DEFAULT + MINUTE, "{took:?}");
+    assert_eq!(told, [""; 0]);
 }

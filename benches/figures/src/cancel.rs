@@ -126,7 +126,7 @@ fn tokio(settings: &Settings) -> Outcome {
 }
 
 /// The nearest rank, in milliseconds.
-fn percentile_99(mut times: Vec<Duration>) -> f64 {
+pub(crate) fn percentile_99(mut times: Vec<Duration>) -> f64 {
     times.sort_unstable();
     let rank = (times.len() * 99).div_ceil(100).saturating_sub(1);
     times.get(rank).map_or(f64::NAN, |time| time.as_secs_f64() * 1_000.0)

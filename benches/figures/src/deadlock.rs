@@ -1,28 +1,46 @@
-//! `deadlock.cost`: what it costs that a call which could never be answered is refused.
+//! `deadlock.*`: what it costs that a call which could never be answered is refused, and how soon it is.
 //!
-//! One actor calls a second, which calls a third before it answers, and calls again after the answer: each call opens an edge of
-//! the wait-for graph, the second one behind another. Beside it the same on a node whose detection is switched off.
-use anyhow::{Context as _, Result};
+//! | workload | what happens |
+//! |---|---|
+//! | cost | one actor calls a second, which calls a third before it answers, and calls again after the answer: each call opens an edge of the wait-for graph, the second one behind another; beside it the same on a node whose detection is switched off |
+//! | refusal | A calls B, which calls C, which calls A; the time runs from C's call to the step in which C reads its refusal and the path C → A → B → C, and the value is the 99th percentile of the rounds |
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
 use synod::prelude::*;
 use synod::runtime::node::Node as Kernel;
 use tokio::sync::mpsc;
 
+use crate::cancel::percentile_99;
 use crate::clock::{Watch, on_workers, per_second};
 use crate::figure::{Contender, Figure, Goal, Outcome};
 use crate::mailbox::DEADLINE;
 
-pub(crate) const FIGURES: &[Figure] = &[Figure {
-    name: "deadlock.cost",
-    unit: "calls/s",
-    goal: Goal::at_least(0.9, "without"),
-    contenders: &[
-        Contender::synod(|settings| calls(settings.count(ROUNDS), true)),
-        Contender::floor("without", |settings| calls(settings.count(ROUNDS), false)),
-    ],
-}];
+pub(crate) const FIGURES: &[Figure] = &[
+    Figure {
+        name: "deadlock.cost",
+        unit: "calls/s",
+        goal: Goal::at_least(0.9, "without"),
+        contenders: &[
+            Contender::synod(|settings| calls(settings.count(ROUNDS), true)),
+            Contender::floor("without", |settings| calls(settings.count(ROUNDS), false)),
+        ],
+    },
+    Figure {
+        name: "deadlock.refusal",
+        unit: "µs",
+        goal: Goal::at_most(1_000.0, "1 µs"),
+        contenders: &[
+            Contender::synod(|settings| refusals(settings.count(CIRCLES))),
+            Contender::floor("1 µs", |_| Ok(Ok(1.0))),
+        ],
+    },
+];
 
 /// Each of two calls.
 const ROUNDS: u64 = 200_000;
+/// Circles of three calls.
+const CIRCLES: u64 = 20_000;
 
 /// Answers at once.
 struct Last;
@@ -101,4 +119,65 @@ fn calls(rounds: u64, detection: bool) -> Outcome {
         Result::<_>::Ok(time)
     })?;
     Ok(Ok(per_second(2 * rounds, time)))
+}
+
+/// One of a circle; the last to be called closes it.
+struct Member {
+    next: Option<Addr<Turn>>,
+    closing: Option<Watch>,
+    refused: mpsc::UnboundedSender<(Duration, String)>,
+}
+
+enum Turn {
+    Next(Addr<Self>),
+    Go(u32, Reply<()>),
+    Over(Result<(), AskError>, Reply<()>),
+}
+
+impl Actor for Member {
+    type Msg = Turn;
+
+    fn handle(&mut self, turn: Turn, cx: &mut Cx<Self>) {
+        match turn {
+            Turn::Next(next) => self.next = Some(next),
+            Turn::Go(members, to) => {
+                let Some(next) = &self.next else { return };
+                self.closing = (members == 1).then(Watch::start);
+                let question = move |to| Turn::Go(members.saturating_sub(1), to);
+                cx.call(next, question, DEADLINE, move |outcome| Turn::Over(outcome, to));
+            }
+            Turn::Over(outcome, to) => {
+                if let (Some(watch), Err(AskError::Deadlock(path))) = (self.closing, &outcome) {
+                    self.refused.send((watch.time(), path.to_string())).ok();
+                }
+                cx.reply(to, ());
+            }
+        }
+    }
+}
+
+/// The time from a call that closes a circle of three to its refusal, the 99th percentile in microseconds.
+fn refusals(rounds: u64) -> Outcome {
+    let times = on_workers(async move {
+        let node = Kernel::builder().open().context("open a node")?;
+        let (refused, mut heard) = mpsc::unbounded_channel();
+        let [a, b, c] = ["a", "b", "c"].map(|name| {
+            let refused = refused.clone();
+            let member = move || Member { next: None, closing: None, refused: refused.clone() };
+            node.spawn(Spawn::named(name), member)
+        });
+        for (member, next) in [(&a, &b), (&b, &c), (&c, &a)] {
+            member.tell(Turn::Next(next.clone())).await.context("close the circle")?;
+        }
+        let mut times = Vec::new();
+        for _ in 0..rounds {
+            a.ask(|to| Turn::Go(3, to), DEADLINE).await.context("go around")?;
+            let (time, path) = heard.recv().await.context("hear of the refusal")?;
+            ensure!(path == "c → a → b → c", "the path of the refusal is {path}");
+            times.push(time);
+        }
+        node.close().await.context("stop the node")?;
+        Ok(times)
+    })?;
+    Ok(Ok(percentile_99(times) * 1_000.0))
 }

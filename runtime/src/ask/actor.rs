@@ -14,7 +14,7 @@ use crate::{
     mailbox::Slot,
     telemetry::metrics::Stale,
     timers::Due,
-    waits::{Edge, Holder},
+    waits::{CallEdge, Holder},
 };
 
 /// One question of one incarnation.
@@ -30,7 +30,7 @@ struct Open<F> {
     into_message: F,
     /// Who holds the question, where that was said before its delivery was seen.
     holder: Option<Holder>,
-    edge: Option<Edge>,
+    edge: Option<CallEdge>,
 }
 
 impl<T, M, F> ActorAsk<T, M, F>
@@ -65,7 +65,7 @@ where
             let mut open = self.open.lock();
             let Some(open) = &mut *open else { return false };
             let (slot, holder) = (&self.asker.slot, *open.holder.get_or_insert(holder));
-            let opened = slot.kernel.waits.open(slot.waiter(), 1, vec![holder]);
+            let opened = slot.kernel.waits.call(&slot.word, || slot.waiter(), holder);
             match opened {
                 Ok(edge) => {
                     open.edge = edge;
@@ -82,8 +82,15 @@ where
     fn close(&self) -> Option<F> {
         let mut open = self.open.lock();
         let Open { into_message, edge, .. } = open.take()?;
-        drop(edge);
+        self.end(edge);
         Some(into_message)
+    }
+
+    /// Takes the edge out of the graph, with the call locked.
+    fn end(&self, edge: Option<CallEdge>) {
+        if let (Some(CallEdge::Word), Some(word)) = (edge, self.asker.slot.word.get()) {
+            word.end();
+        }
     }
 
     fn finish(&self, outcome: Result<T, AskError>) -> bool {
@@ -139,8 +146,15 @@ where
             let mut open = self.open.lock();
             let Some(open) = &mut *open else { return };
             let before = open.holder.replace(holder);
+            let slot = &self.asker.slot;
+            let waits = &slot.kernel.waits;
             match (&open.edge, before) {
-                (Some(edge), Some(before)) => edge.passed(before, holder),
+                (Some(CallEdge::Graph(edge)), Some(before)) => edge.passed(waits, before, holder),
+                (Some(CallEdge::Word), _) => {
+                    self.end(open.edge.take());
+                    let opened = waits.open(|| slot.waiter(), 1, holder);
+                    opened.map(|edge| open.edge = edge.map(CallEdge::Graph))
+                }
                 _ => return,
             }
         };

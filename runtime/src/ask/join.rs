@@ -130,7 +130,8 @@ where
             }
             match (&open.edge, holder) {
                 (Some(edge), Some(holder)) => {
-                    edge.answered(holder, met).map_err(AskError::Deadlock)
+                    let waits = &asker.kernel.waits;
+                    edge.answered(waits, holder, met).map_err(AskError::Deadlock)
                 }
                 _ => open.watch(asker),
             }
@@ -139,14 +140,15 @@ where
     }
 
     fn passed(&self, question: usize, holder: Holder) {
-        self.change(|open, _| {
+        self.change(|open, asker| {
             let Some(of) = open.questions.get_mut(question) else { return Ok(()) };
             match of {
                 Question::Asked(said) => *said = Some(holder),
                 Question::Held(held) => {
                     let before = std::mem::replace(held, holder);
                     if let Some(edge) = &open.edge {
-                        return edge.passed(before, holder).map_err(AskError::Deadlock);
+                        let passed = edge.passed(&asker.kernel.waits, before, holder);
+                        return passed.map_err(AskError::Deadlock);
                     }
                 }
                 Question::Ended(_) => {}
@@ -199,7 +201,7 @@ impl<T, F> Open<T, F> {
                 Question::Ended(_) => {}
             }
         }
-        let opened = asker.kernel.waits.open(asker.waiter(), self.need, holders);
+        let opened = asker.kernel.waits.open(|| asker.waiter(), self.need, holders);
         self.edge = opened.map_err(AskError::Deadlock)?;
         Ok(())
     }

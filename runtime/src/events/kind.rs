@@ -39,6 +39,8 @@ event_kinds! {
     TaskRetried = "task_retried",
     /// An agent crashed and was started again.
     AgentRestarted = "agent_restarted",
+    /// An agent that declares a heartbeat showed no sign of life any more and was ended.
+    AgentSilent = "agent_silent",
     /// An optional agent is not there, so its tasks are left out.
     AgentSkipped = "agent_skipped",
     /// The node was stopped in an emergency.

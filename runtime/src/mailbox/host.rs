@@ -313,6 +313,9 @@ impl<M: Send + 'static> Slot<M> {
     /// Ends the address for good: out of the registry, then closed, what was queued noted as dead letters.
     pub(crate) fn bury(&self, reason: &ExitReason) {
         self.kernel.registry.remove(&self.name, self.id);
+        if self.word.get().is_some() {
+            self.kernel.waits.forget(self.id);
+        }
         let dead = self.close(reason);
         self.kernel.dead_letters::<M>(&self.name, dead);
     }

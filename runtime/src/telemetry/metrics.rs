@@ -30,6 +30,8 @@ pub const BUDGET_REFUSALS: &str = "synod_budget_refusals_total";
 pub const BREAKERS_OPENED: &str = "synod_breakers_opened_total";
 /// Calls and parts that went on to an agent's fallback, by `reason`: how the agent before it failed.
 pub const FALLBACKS: &str = "synod_fallbacks_total";
+/// Calls that were ended because their agent showed no sign of life any more.
+pub const AGENTS_SILENT: &str = "synod_agents_silent_total";
 /// Attempts at parts, by outcome.
 pub const ATTEMPTS: &str = "synod_attempts_total";
 /// Parts that are with an agent now.
@@ -53,6 +55,10 @@ impl Metrics {
             (BUDGET_REFUSALS, "Messages and children that a budget refused"),
             (BREAKERS_OPENED, "Circuit breakers of agents that opened"),
             (FALLBACKS, "Calls and parts that went on to an agent's fallback"),
+            (
+                AGENTS_SILENT,
+                "Calls that were ended because their agent showed no sign of life any more",
+            ),
             (ATTEMPTS, "Attempts at parts"),
         ];
         for (name, text) in counters {

@@ -1,6 +1,7 @@
 //! The wait-for graph as a value, and the reduction that proves which waits can never end.
 //!
-//! Kept by [`Waits`](super::Waits) behind its lock; knows no actor but its id, no time and no thread.
+//! Kept in parts by [`Waits`](super::Waits), which puts together what a check needs; knows no actor but its id, no time and no
+//! thread.
 //!
 //! A party has handlers. A handler waits while it has a wait, and each wait needs some of its holders to answer: all of them (AND),
 //! any (OR), or k of n. A handler that has several waits needs all of them. The reduction is that of Chandy, Misra and Haas for the
@@ -30,8 +31,79 @@ pub(crate) enum Holder {
     Handler(ActorId, u64),
 }
 
-/// One wait of the graph: the party that waits and the wait's number, which is never used twice.
+impl Holder {
+    /// The actor, if it is one that the graph knows of.
+    pub(super) fn actor(self) -> Option<ActorId> {
+        match self {
+            Self::Elsewhere => None,
+            Self::Actor(actor) | Self::Handler(actor, _) => Some(actor),
+        }
+    }
+}
+
+/// Who holds the questions of one wait; one that holds two is named twice. Takes no room of its own for one holder.
+#[derive(Clone, Debug)]
+pub(crate) enum Holders {
+    One(Holder),
+    Many(Vec<Holder>),
+}
+
+impl From<Holder> for Holders {
+    fn from(holder: Holder) -> Self {
+        Self::One(holder)
+    }
+}
+
+impl From<Vec<Holder>> for Holders {
+    fn from(holders: Vec<Holder>) -> Self {
+        Self::Many(holders)
+    }
+}
+
+impl Holders {
+    pub(super) fn all(&self) -> &[Holder] {
+        match self {
+            Self::One(holder) => std::slice::from_ref(holder),
+            Self::Many(holders) => holders,
+        }
+    }
+
+    /// Those of them that the graph knows of.
+    pub(super) fn actors(&self) -> impl Iterator<Item = ActorId> {
+        self.all().iter().filter_map(|holder| holder.actor())
+    }
+
+    /// The holder, where there is but one.
+    pub(super) fn only(&self) -> Option<Holder> {
+        if let [holder] = self.all() { Some(*holder) } else { None }
+    }
+
+    /// Takes `holder` out, once.
+    pub(super) fn remove(&mut self, holder: Holder) {
+        let mut left = self.all().to_vec();
+        if let Some(at) = left.iter().position(|of| *of == holder) {
+            left.swap_remove(at);
+        }
+        *self = Self::Many(left);
+    }
+
+    /// Puts `to` in the place of `from`, once.
+    pub(super) fn replace(&mut self, from: Holder, to: Holder) {
+        let holders = match self {
+            Self::One(holder) => std::slice::from_mut(holder),
+            Self::Many(holders) => holders,
+        };
+        if let Some(holder) = holders.iter_mut().find(|holder| **holder == from) {
+            *holder = to;
+        }
+    }
+}
+
+/// One wait of the graph: the party that waits and the wait's number, which is never used twice but for [`WORD`].
 pub(crate) type WaitKey = (ActorId, u64);
+
+/// The number of the wait that an edge word stands for.
+pub(crate) const WORD: u64 = u64::MAX;
 
 /// Which handler waits.
 #[derive(Clone, Debug)]
@@ -52,23 +124,30 @@ pub(crate) struct Wait {
     pub(crate) waiter: Waiter,
     /// How many of the holders must answer.
     pub(crate) need: usize,
-    /// Who holds its questions; one that holds two is named twice.
-    pub(crate) holders: Vec<Holder>,
+    pub(crate) holders: Holders,
+    /// How often it has changed.
+    pub(crate) changes: u64,
 }
 
 impl Wait {
-    fn seen(&self) -> WaitsFor {
-        let on = self.holders.iter().filter_map(|holder| match holder {
-            Holder::Elsewhere => None,
-            Holder::Actor(actor) | Holder::Handler(actor, _) => Some(*actor),
-        });
-        let on: Vec<ActorId> = on.collect();
-        let elsewhere = self.holders.len() - on.len();
+    pub(super) fn seen(&self) -> WaitsFor {
+        let on: Vec<ActorId> = self.holders.actors().collect();
+        let elsewhere = self.holders.all().len() - on.len();
         WaitsFor { handler: self.waiter.handler, need: self.need, on, elsewhere }
     }
 }
 
-/// Every wait of one node.
+/// Where a way along the waits goes on from one holder.
+pub(crate) enum Step {
+    /// Nowhere: it waits for nothing.
+    Free,
+    /// To whomever its one wait is for.
+    On(Holder),
+    /// It waits for several, or with several handlers.
+    Forked,
+}
+
+/// Waits of one node, all or some.
 #[derive(Debug, Default)]
 pub(crate) struct WaitGraph {
     waits: BTreeMap<WaitKey, Wait>,
@@ -82,14 +161,15 @@ impl WaitGraph {
     }
 
     /// Takes a wait out.
-    pub(crate) fn remove(&mut self, key: WaitKey) {
-        self.waits.remove(&key);
+    pub(crate) fn remove(&mut self, key: WaitKey) -> Option<Wait> {
+        self.waits.remove(&key)
     }
 
     /// Changes the wait called `key`; one that needs nothing any more is taken out.
     pub(crate) fn change(&mut self, key: WaitKey, change: impl FnOnce(&mut Wait)) {
         let Some(wait) = self.waits.get_mut(&key) else { return };
         change(wait);
+        wait.changes += 1;
         if wait.need == 0 {
             self.waits.remove(&key);
         }
@@ -105,13 +185,53 @@ impl WaitGraph {
         self.waits.len()
     }
 
+    /// Where a way along the waits goes on from `holder`.
+    pub(crate) fn step(&self, holder: Holder) -> Step {
+        let mut behind = self.behind(holder);
+        let Some((_, wait)) = behind.next() else { return Step::Free };
+        let one = matches!(holder, Holder::Handler(..)) || wait.waiter.handlers == 1;
+        match wait.holders.only() {
+            Some(next) if one && wait.need == 1 && behind.next().is_none() => Step::On(next),
+            _ => Step::Forked,
+        }
+    }
+
+    /// Copies the waits of `actor` into `to`; returns whom they are for.
+    pub(crate) fn copy(&self, actor: ActorId, to: &mut Self) -> Vec<ActorId> {
+        let mut on = Vec::new();
+        for (key, wait) in self.of(actor) {
+            on.extend(wait.holders.actors());
+            to.waits.insert(*key, wait.clone());
+        }
+        on
+    }
+
+    /// Forgets what is not in `other` as it is here.
+    pub(crate) fn keep_unchanged(&mut self, other: &Self) {
+        let changes = |key: &WaitKey| other.waits.get(key).map(|wait| wait.changes);
+        self.waits.retain(|key, wait| changes(key) == Some(wait.changes));
+    }
+
+    /// The path of a wait that can never end by its own fault: it leads back to its own handler, or has too few holders.
+    ///
+    /// Any other stuck wait is one for a circle that somebody else is just closing, and will be refused.
+    pub(crate) fn closing(&self, key: WaitKey) -> Option<Vec<Arc<str>>> {
+        let (path, is_closed) = self.stuck_path(key)?;
+        (is_closed || path.len() == 1).then_some(path)
+    }
+
     /// The path of a wait that can never end: from its waiter from holder to holder, back to itself where it closed the circle.
     ///
     /// `None` while the wait can still end, by whatever order of answers.
     pub(crate) fn stuck(&self, key: WaitKey) -> Option<Vec<Arc<str>>> {
+        self.stuck_path(key).map(|(path, _)| path)
+    }
+
+    /// The same, and whether the path leads back to where it began.
+    fn stuck_path(&self, key: WaitKey) -> Option<(Vec<Arc<str>>, bool)> {
         let wait = self.waits.get(&key)?;
         // By far the most waits are for somebody who waits for nothing.
-        let free = wait.holders.iter().filter(|holder| self.is_idle(**holder)).count();
+        let free = wait.holders.all().iter().filter(|holder| self.is_idle(**holder)).count();
         if free >= wait.need {
             return None;
         }
@@ -202,7 +322,7 @@ impl Reduction {
                     continue;
                 }
                 *self.open.entry((key.0, wait.waiter.handler)).or_default() += 1;
-                for holder in &wait.holders {
+                for holder in wait.holders.all() {
                     self.helps.entry(*holder).or_default().push(*key);
                     look.push(*holder);
                 }
@@ -223,7 +343,7 @@ impl Reduction {
     }
 
     /// The shortest way from a stuck wait back to its own handler; without one, the way into the circle that holds it.
-    fn path(&self, graph: &WaitGraph, key: WaitKey) -> Vec<Arc<str>> {
+    fn path(&self, graph: &WaitGraph, key: WaitKey) -> (Vec<Arc<str>>, bool) {
         let stuck = |key: &WaitKey| !self.met.contains(key);
         let mut came_from = BTreeMap::new();
         let mut queue = VecDeque::from([key]);
@@ -231,9 +351,10 @@ impl Reduction {
         while let Some(at) = queue.pop_front() {
             let Some(wait) = graph.waits.get(&at) else { continue };
             last = at;
-            for holder in wait.holders.iter().filter(|holder| !self.live.contains(holder)) {
+            let holders = wait.holders.all().iter();
+            for holder in holders.filter(|holder| !self.live.contains(holder)) {
                 if graph.behind(*holder).any(|(behind, _)| *behind == key) {
-                    return names(graph, &came_from, at, Some(key));
+                    return (names(graph, &came_from, at, Some(key)), true);
                 }
                 for (behind, _) in graph.behind(*holder).filter(|(behind, _)| stuck(behind)) {
                     if *behind != key && !came_from.contains_key(behind) {
@@ -243,7 +364,7 @@ impl Reduction {
                 }
             }
         }
-        names(graph, &came_from, last, None)
+        (names(graph, &came_from, last, None), false)
     }
 }
 

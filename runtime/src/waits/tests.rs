@@ -1,5 +1,7 @@
 //! The reduction against an oracle that plays the graph, and the paths it names.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use super::*;
 use crate::{
     actor::ActorId,
@@ -20,8 +22,8 @@ fn check(waits: &[(u64, usize, &[u64])], expected: Option<&str>) {
     let mut edges = Vec::new();
     let mut path = None;
     for (by, need, of) in waits {
-        let holders = of.iter().map(|of| Holder::Actor(actor(*of))).collect();
-        match all.open(waiter(*by, 1, 0), *need, holders) {
+        let holders: Vec<Holder> = of.iter().map(|of| Holder::Actor(actor(*of))).collect();
+        match all.open(|| waiter(*by, 1, 0), *need, holders) {
             Ok(edge) => edges.push(edge),
             Err(stuck) => path = Some(stuck.to_string()),
         }
@@ -61,36 +63,35 @@ fn a_waiter_beside_the_circle_is_not_blamed() {
 fn a_free_handler_answers_and_the_last_one_does_not() {
     let all = Waits::new(true);
     let pair = |handler| waiter(1, 2, handler);
-    let first = all.open(pair(0), 1, vec![Holder::Actor(actor(2))]).unwrap();
-    let asks_back = vec![Holder::Actor(actor(1))];
-    let second = all.open(waiter(2, 1, 0), 1, asks_back).unwrap();
+    let first = all.open(|| pair(0), 1, Holder::Actor(actor(2))).unwrap();
+    let second = all.open(|| waiter(2, 1, 0), 1, Holder::Actor(actor(1))).unwrap();
     assert!(first.is_some() && second.is_some(), "the other handler of the first can answer");
-    let last = all.open(pair(1), 1, vec![Holder::Actor(actor(2))]);
+    let last = all.open(|| pair(1), 1, Holder::Actor(actor(2)));
     assert_eq!(last.unwrap_err().to_string(), "a1 → a2 → a1");
     // The question is taken by the handler that waits for its asker: its other handler is no help.
     let taken = second.unwrap();
-    let passed = taken.passed(Holder::Actor(actor(1)), Holder::Handler(actor(1), 0));
+    let passed = taken.passed(&all, Holder::Actor(actor(1)), Holder::Handler(actor(1), 0));
     assert_eq!(passed.unwrap_err().to_string(), "a2 → a1 → a2");
-    assert_eq!(taken.passed(Holder::Handler(actor(1), 0), Holder::Elsewhere), Ok(()));
+    assert_eq!(taken.passed(&all, Holder::Handler(actor(1), 0), Holder::Elsewhere), Ok(()));
 }
 
 #[test]
 fn an_answer_lessens_the_need_and_a_failure_the_hope() {
     let all = Waits::new(true);
     let of = |number| Holder::Actor(actor(number));
-    let quorum = all.open(waiter(1, 1, 0), 2, vec![of(2), of(3), of(4)]).unwrap().unwrap();
-    let back = all.open(waiter(2, 1, 0), 1, vec![of(1)]).unwrap();
+    let quorum = all.open(|| waiter(1, 1, 0), 2, vec![of(2), of(3), of(4)]).unwrap().unwrap();
+    let back = all.open(|| waiter(2, 1, 0), 1, of(1)).unwrap();
     assert!(back.is_some());
-    assert_eq!(quorum.answered(of(3), true), Ok(()));
-    assert_eq!(quorum.answered(of(4), false).unwrap_err().to_string(), "a1 → a2 → a1");
-    assert_eq!(quorum.answered(of(2), true), Ok(()));
+    assert_eq!(quorum.answered(&all, of(3), true), Ok(()));
+    assert_eq!(quorum.answered(&all, of(4), false).unwrap_err().to_string(), "a1 → a2 → a1");
+    assert_eq!(quorum.answered(&all, of(2), true), Ok(()));
     assert_eq!(all.len(), 1, "a wait that needs nothing has left");
 }
 
 #[test]
 fn without_detection_nothing_is_kept_and_nothing_refused() {
     let all = Waits::new(false);
-    assert!(all.open(waiter(1, 1, 0), 1, vec![Holder::Actor(actor(1))]).unwrap().is_none());
+    assert!(all.open(|| waiter(1, 1, 0), 1, Holder::Actor(actor(1))).unwrap().is_none());
     assert_eq!(all.len(), 0);
 }
 
@@ -110,7 +111,9 @@ impl Play {
                 let Some(mut wait) = self.waits[at].take() else { continue };
                 // Waits still in play, the present one among them.
                 self.waits[at] = Some(wait.clone());
-                if let Some(answer) = wait.holders.iter().position(|holder| self.answers(*holder)) {
+                let answer =
+                    wait.holders.all().iter().find(|holder| self.answers(**holder)).copied();
+                if let Some(answer) = answer {
                     wait.holders.remove(answer);
                     wait.need -= 1;
                     self.waits[at] = (wait.need > 0).then_some(wait);
@@ -172,7 +175,12 @@ impl Dice {
             1 => holders.len(),
             _ => 1 + self.below(holders.len()),
         };
-        Wait { waiter: waiter(by as u64, handlers[by], handler(by)), need, holders }
+        Wait {
+            waiter: waiter(by as u64, handlers[by], handler(by)),
+            need,
+            holders: holders.into(),
+            changes: 0,
+        }
     }
 }
 
@@ -211,7 +219,7 @@ fn refusing_the_closing_edge_leaves_no_random_graph_stuck_and_names_a_real_circl
         for _ in 0..handlers.len() * 4 {
             let wait = dice.wait(&handlers);
             waits.push(Some(wait.clone()));
-            match all.open(wait.waiter.clone(), wait.need, wait.holders) {
+            match all.open(|| wait.waiter.clone(), wait.need, wait.holders) {
                 Ok(edge) => edges.push(edge),
                 Err(path) => {
                     waits.pop();
@@ -230,4 +238,156 @@ fn refusing_the_closing_edge_leaves_no_random_graph_stuck_and_names_a_real_circl
         assert!(left.iter().all(|left| !left), "an accepted wait is stuck");
     }
     assert!(refused > 1_000, "{refused}");
+}
+
+/// An actor with one handler that calls, and the edge it has open.
+struct Caller {
+    number: u64,
+    place: OnceLock<Arc<Word>>,
+    edge: Option<CallEdge>,
+    /// Whether it may wait in its word.
+    plain: bool,
+}
+
+impl Caller {
+    fn new(number: u64, plain: bool) -> Self {
+        Self { number, place: OnceLock::new(), edge: None, plain }
+    }
+
+    fn call(&mut self, all: &Waits, of: u64) -> Option<WaitPath> {
+        let (by, of) = (|| waiter(self.number, 1, 0), Holder::Actor(actor(of)));
+        let opened = if self.plain {
+            all.call(&self.place, by, of)
+        } else {
+            all.open(by, 1, of).map(|edge| edge.map(CallEdge::Graph))
+        };
+        match opened {
+            Ok(edge) => self.edge = edge,
+            Err(path) => return Some(path),
+        }
+        None
+    }
+
+    fn end(&mut self) {
+        if let Some(CallEdge::Word) = self.edge.take() {
+            self.place.get().unwrap().end();
+        }
+    }
+}
+
+#[test]
+fn a_plain_call_is_a_word_and_every_other_wait_finds_it() {
+    let all = Waits::new(true);
+    let (mut first, mut second) = (Caller::new(1, true), Caller::new(2, true));
+    assert_eq!(first.call(&all, 2), None);
+    assert!(matches!(first.edge, Some(CallEdge::Word)));
+    assert_eq!((all.len(), all.list().len()), (1, 1));
+    assert_eq!(second.call(&all, 1).unwrap().to_string(), "a2 → a1 → a2");
+    assert!(second.edge.is_none());
+    assert_eq!(all.len(), 1, "what is refused leaves no word behind");
+    // A second wait of the same actor is one of the graph; it needs both.
+    let also = all.call(&first.place, || waiter(1, 1, 0), Holder::Actor(actor(3))).unwrap();
+    assert!(matches!(also, Some(CallEdge::Graph(_))));
+    assert_eq!(all.list().len(), 2);
+    let third = all.open(|| waiter(3, 1, 0), 1, Holder::Actor(actor(1)));
+    assert_eq!(third.unwrap_err().to_string(), "a3 → a1 → a3");
+    first.end();
+    assert_eq!(second.call(&all, 1), None, "the first waits for the third alone");
+    drop(also);
+    assert_eq!(all.len(), 1);
+    all.forget(actor(2));
+    assert_eq!(all.len(), 0);
+}
+
+/// Lets each of `waits` (who, for whom, as a plain call) begin on a thread of its own at the same moment, round after round.
+///
+/// Returns how often each was refused.
+fn race(rounds: usize, waits: &[(u64, u64, bool)]) -> Vec<usize> {
+    let (all, ready) = (Waits::new(true), AtomicUsize::new(0));
+    let meet = |times: usize| {
+        ready.fetch_add(1, Ordering::SeqCst);
+        // They leave together only if nobody sleeps, but one thread may have to wait for another's place on the processor.
+        for spins in 1_u32.. {
+            if ready.load(Ordering::SeqCst) >= times * waits.len() {
+                break;
+            }
+            if spins.is_multiple_of(4_096) {
+                std::thread::yield_now();
+            }
+            std::hint::spin_loop();
+        }
+    };
+    let run = |(by, of, plain): (u64, u64, bool)| {
+        let mut caller = Caller::new(by, plain);
+        let mut refused = Vec::new();
+        for round in 0..rounds {
+            meet(2 * round + 1);
+            refused.push(caller.call(&all, of).is_some());
+            meet(2 * round + 2);
+            caller.end();
+        }
+        refused
+    };
+    let (run, mut sum) = (&run, vec![0; waits.len()]);
+    let results: Vec<Vec<bool>> = std::thread::scope(|scope| {
+        let threads: Vec<_> = waits.iter().map(|wait| scope.spawn(move || run(*wait))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    for round in 0..rounds {
+        let refused = results.iter().filter(|results| results[round]).count();
+        assert_eq!(refused, 1, "round {round} of {waits:?}");
+        for (sum, results) in sum.iter_mut().zip(&results) {
+            *sum += usize::from(results[round]);
+        }
+    }
+    assert_eq!(all.len(), 0);
+    sum
+}
+
+/// Lets each of `waits` begin and end on a thread of its own, over and over; they are a circle, so never are all of them open.
+fn mill(times: usize, waits: &[(u64, u64, bool)]) {
+    let (all, open) = (Waits::new(true), AtomicUsize::new(0));
+    let run = |(by, of, plain): (u64, u64, bool)| {
+        let mut caller = Caller::new(by, plain);
+        for _ in 0..times {
+            if caller.call(&all, of).is_none() {
+                let others = open.fetch_add(1, Ordering::SeqCst);
+                assert!(others + 1 < waits.len(), "all of {waits:?} are open");
+                for _ in 0..20 {
+                    std::hint::spin_loop();
+                }
+                open.fetch_sub(1, Ordering::SeqCst);
+                caller.end();
+            }
+        }
+    };
+    let run = &run;
+    std::thread::scope(|scope| {
+        for wait in waits {
+            scope.spawn(move || run(*wait));
+        }
+    });
+    assert_eq!(all.len(), 0);
+}
+
+#[test]
+fn no_circle_ever_stands_whoever_closes_it_at_the_same_moment() {
+    for (first, second) in [(true, true), (true, false), (false, false)] {
+        mill(10_000, &[(1, 2, first), (2, 1, second)]);
+    }
+    mill(4_000, &[(1, 2, true), (2, 3, true), (3, 1, false)]);
+}
+
+#[test]
+fn of_those_who_close_a_circle_at_the_same_moment_only_one_is_refused() {
+    for (first, second) in [(true, true), (true, false), (false, false)] {
+        race(200, &[(1, 2, first), (2, 1, second)]);
+    }
+    race(200, &[(1, 2, true), (2, 3, true), (3, 1, false)]);
+}
+
+#[test]
+fn whoever_waits_beside_a_circle_that_closes_at_the_same_moment_is_never_refused() {
+    let refused = race(200, &[(1, 2, true), (2, 1, true), (3, 1, true), (4, 3, false)]);
+    assert_eq!(refused[2..], [0, 0]);
 }

@@ -119,6 +119,7 @@ pub(crate) static INPUT: Shape = Shape {
 
 const PROGRAMS: &[&str] = &["command", "process"];
 const COMMANDS: &[&str] = &["command"];
+const PROCESSES: &[&str] = &["process"];
 
 pub(crate) static AGENT: Shape = Shape {
     title: "agents.NAME",
@@ -222,6 +223,14 @@ pub(crate) static AGENT: Shape = Shape {
             "How long one attempt at one part may take.",
         )
         .default("\"2m\""),
+        Key::new(
+            "heartbeat",
+            Form::Text(Text::Duration),
+            "\"5s\"",
+            "About how often the process reports progress while it works on a part, 100 ms or more; when it surely \
+             hangs, after 1.5 to 3.5 times that, it is ended before its timeout.",
+        )
+        .only(PROCESSES),
         Key::new(
             "fallback",
             Form::Text(Text::Name),

@@ -73,18 +73,17 @@ impl Living {
     /// # Errors
     /// What the system says.
     pub(super) fn kill_programs(&self) -> io::Result<()> {
-        let living = self.living();
-        if living.is_empty() {
-            return Ok(());
-        }
-        for pid in processes()? {
-            let of = parent(pid);
-            let launcher = living.iter().find(|launcher| of == Some(launcher.pid));
-            if let (Some(launcher), Some(process)) = (launcher, Pid::from_raw(pid)) {
-                allow(Errno::SRCH, kill(process, launcher))?;
-            }
-        }
-        Ok(())
+        kill_programs(&self.living())
+    }
+
+    /// Kills the program of one launcher, by that one's number.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(super) fn kill_program(&self, launcher: u32) -> io::Result<()> {
+        let mut living = self.living();
+        living.retain(|living| u32::try_from(living.pid) == Ok(launcher));
+        kill_programs(&living)
     }
 
     fn living(&self) -> Vec<Arc<Watched>> {
@@ -92,6 +91,21 @@ impl Living {
         list.launchers.retain(|launcher| !launcher.has_ended());
         list.launchers.clone()
     }
+}
+
+/// Kills the children of launchers.
+fn kill_programs(launchers: &[Arc<Watched>]) -> io::Result<()> {
+    if launchers.is_empty() {
+        return Ok(());
+    }
+    for pid in processes()? {
+        let of = parent(pid);
+        let launcher = launchers.iter().find(|launcher| of == Some(launcher.pid));
+        if let (Some(launcher), Some(process)) = (launcher, Pid::from_raw(pid)) {
+            allow(Errno::SRCH, kill(process, launcher))?;
+        }
+    }
+    Ok(())
 }
 
 /// Kills a process if it is, while we hold it, the child of a launcher that lives.
