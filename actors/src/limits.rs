@@ -146,6 +146,33 @@ pub const FAILED_RECORD_BYTES: usize = 512 << 10;
 /// Bytes of parts in one record of a split, about; a larger part has a record of its own.
 pub const SPLIT_RECORD_BYTES: usize = 256 << 10;
 
+/// Voters of one electorate.
+pub const VOTERS_MAX: usize = 1_024;
+
+/// Choices of one proposal.
+pub const CHOICES_MAX: usize = 64;
+
+/// Rounds of one vote.
+pub const ROUNDS_MAX: u32 = 64;
+
+/// Valid ballots of one voter in one round.
+pub const BALLOTS_PER_VOTER_MAX: usize = 64;
+
+/// Refused ballots of one round that are kept; further ones are counted.
+pub const REFUSED_KEPT_MAX: usize = 1_024;
+
+/// The reasoning of one ballot, in bytes.
+pub const REASONING_BYTES_MAX: usize = 64 << 10;
+
+/// Pieces of evidence of one ballot.
+pub const EVIDENCE_MAX: usize = 256;
+
+/// The longest text of a number, in bytes.
+pub const NUMBER_BYTES_MAX: usize = 64;
+
+/// The largest power of ten in the text of a number; that of an `f64` is 324.
+pub const NUMBER_EXPONENT_MAX: i32 = 330;
+
 /// The shortest time after which an attempt is looked at as a straggler.
 pub const STRAGGLER_TIME_MIN: Duration = Duration::from_millis(2);
 

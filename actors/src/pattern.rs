@@ -3,6 +3,7 @@
 //! A pattern file holds its coordinator, an actor. [`dispatch`](crate::dispatch) starts it; it ends in exactly one
 //! [`Outcome`](crate::pattern::RunError) by its deadline.
 
+pub mod consensus;
 pub mod map_reduce;
 
 use std::{fmt, time::Duration};

@@ -24,12 +24,19 @@ const UNKNOWN: &[(&str, &[&str])] = &[
 /// The root package: the product, what tests it from outside, and what shows how to use it.
 const ROOT: &[&str] = &["src/", "tests/", "examples/"];
 
+/// The numbers of consensus.
+const EXACT: &[&str] =
+    &["actors/src/pattern/consensus/number.rs", "actors/src/pattern/consensus/number/"];
+
 /// A foreign crate and the places that may name it; everything in `FREE` may name all.
 const FOREIGN: &[(&str, &[&str])] = &[
     ("ractor", &["runtime/src/shell.rs", "runtime/src/shell/"]),
     ("redb", &["runtime/src/engine/local.rs", "runtime/src/engine/local/"]),
     ("dashmap", &["runtime/"]),
     ("foldhash", &["actors/"]),
+    ("num_bigint", EXACT),
+    ("num_rational", EXACT),
+    ("num_traits", EXACT),
     ("metrics", &["runtime/", "actors/tests/"]),
     ("rmp_serde", &["protocol/", "runtime/"]),
     ("uuid", &["protocol/"]),

@@ -1,0 +1,198 @@
+//! Exact numbers: weights, quorums and confidences as rationals, so that 2 of 3 is 2/3 and ten times 0.1 is 1.
+//!
+//! Used by the whole of consensus; the only module that names the crates behind it. Sums that fit two `i64` stay there, others
+//! take as many digits as they need.
+//!
+//! # Invariants
+//! - A number is kept in lowest terms, in the small form wherever it fits: equal numbers are equal values.
+//! - No operation rounds, overflows or panics.
+
+mod text;
+
+use std::{
+    cmp::Ordering,
+    iter::Sum,
+    ops::{Add, Mul, Sub},
+};
+
+use num_rational::{BigRational, Ratio};
+use num_traits::{CheckedAdd, CheckedMul, CheckedSub, Signed, ToPrimitive, Zero};
+
+/// An exact rational number.
+///
+/// Written `2/3`, `0.75`, `7e-2` or `3`; an `f64` enters by its shortest decimal, so that `0.1` is one tenth.
+///
+/// ```
+/// use synod_actors::pattern::consensus::Exact;
+///
+/// let third: Exact = "1/3".parse()?;
+/// assert_eq!(&(&third + &third) + &third, Exact::ONE);
+/// assert_eq!(Exact::try_from(0.1)?, Exact::ratio(1, 10)?);
+/// assert!(Exact::try_from(f64::NAN).is_err());
+/// # Ok::<(), synod_actors::pattern::consensus::NumberError>(())
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct Exact(Repr);
+
+#[derive(Clone, PartialEq, Eq)]
+enum Repr {
+    Small(Ratio<i64>),
+    Big(Box<BigRational>),
+}
+
+/// What is not a number that can be counted with.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is not a number to count with: {why}; write it as 2/3, 0.75 or 3")]
+pub struct NumberError {
+    text: String,
+    why: &'static str,
+}
+
+impl Exact {
+    /// Nothing.
+    pub const ZERO: Self = Self(Repr::Small(Ratio::new_raw(0, 1)));
+    /// All.
+    pub const ONE: Self = Self(Repr::Small(Ratio::new_raw(1, 1)));
+
+    /// `parts` of `whole`.
+    ///
+    /// # Errors
+    /// `whole` is zero.
+    pub fn ratio(parts: i64, whole: i64) -> Result<Self, NumberError> {
+        if whole == 0 {
+            return Err(NumberError {
+                text: format!("{parts}/0"),
+                why: "nothing is divided by zero",
+            });
+        }
+        // In the large form first, which no sign or end of a range can overflow.
+        Ok(small_or(BigRational::new(parts.into(), whole.into())))
+    }
+
+    /// The nearest `f64`, for people and metrics.
+    pub fn to_f64(&self) -> f64 {
+        match &self.0 {
+            Repr::Small(small) => small.to_f64(),
+            Repr::Big(big) => big.to_f64(),
+        }
+        .unwrap_or(f64::NAN)
+    }
+
+    /// Whether it is below zero.
+    pub fn is_negative(&self) -> bool {
+        match &self.0 {
+            Repr::Small(small) => small.is_negative(),
+            Repr::Big(big) => big.is_negative(),
+        }
+    }
+
+    /// Whether it is zero.
+    pub fn is_zero(&self) -> bool {
+        matches!(&self.0, Repr::Small(small) if small.is_zero())
+    }
+
+    /// Whether it is a share: from 0 to 1.
+    pub fn is_share(&self) -> bool {
+        !self.is_negative() && *self <= Self::ONE
+    }
+
+    /// This number divided by `by`; none if that is zero.
+    pub fn over(&self, by: &Self) -> Option<Self> {
+        (!by.is_zero()).then(|| small_or(self.big() / by.big()))
+    }
+
+    fn big(&self) -> BigRational {
+        match &self.0 {
+            Repr::Small(small) => {
+                BigRational::new_raw((*small.numer()).into(), (*small.denom()).into())
+            }
+            Repr::Big(big) => (**big).clone(),
+        }
+    }
+
+    /// An operation in the small form where that can hold the result, else in the large one.
+    fn combine(
+        &self,
+        other: &Self,
+        small: impl FnOnce(&Ratio<i64>, &Ratio<i64>) -> Option<Ratio<i64>>,
+        big: impl FnOnce(BigRational, BigRational) -> BigRational,
+    ) -> Self {
+        if let (Repr::Small(left), Repr::Small(right)) = (&self.0, &other.0)
+            && let Some(result) = small(left, right)
+        {
+            return Self(Repr::Small(result));
+        }
+        small_or(big(self.big(), other.big()))
+    }
+}
+
+/// The small form of a number where that can hold it.
+fn small_or(big: BigRational) -> Exact {
+    match (big.numer().to_i64(), big.denom().to_i64()) {
+        (Some(parts), Some(whole)) => Exact(Repr::Small(Ratio::new_raw(parts, whole))),
+        _ => Exact(Repr::Big(Box::new(big))),
+    }
+}
+
+impl Add for &Exact {
+    type Output = Exact;
+
+    fn add(self, other: Self) -> Exact {
+        self.combine(other, CheckedAdd::checked_add, |left, right| left + right)
+    }
+}
+
+impl Sub for &Exact {
+    type Output = Exact;
+
+    fn sub(self, other: Self) -> Exact {
+        self.combine(other, CheckedSub::checked_sub, |left, right| left - right)
+    }
+}
+
+impl Mul for &Exact {
+    type Output = Exact;
+
+    fn mul(self, other: Self) -> Exact {
+        self.combine(other, CheckedMul::checked_mul, |left, right| left * right)
+    }
+}
+
+impl<'a> Sum<&'a Exact> for Exact {
+    fn sum<I: Iterator<Item = &'a Self>>(numbers: I) -> Self {
+        numbers.fold(Self::ZERO, |sum, number| &sum + number)
+    }
+}
+
+impl Ord for Exact {
+    fn cmp(&self, other: &Self) -> Ordering {
+        match (&self.0, &other.0) {
+            (Repr::Small(left), Repr::Small(right)) => left.cmp(right),
+            _ => self.big().cmp(&other.big()),
+        }
+    }
+}
+
+impl PartialOrd for Exact {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Default for Exact {
+    fn default() -> Self {
+        Self::ZERO
+    }
+}
+
+impl From<u32> for Exact {
+    fn from(whole: u32) -> Self {
+        Self(Repr::Small(Ratio::from_integer(i64::from(whole))))
+    }
+}
+
+impl From<i64> for Exact {
+    fn from(whole: i64) -> Self {
+        Self(Repr::Small(Ratio::from_integer(whole)))
+    }
+}
