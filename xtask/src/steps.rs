@@ -14,7 +14,7 @@ use clap::{Args, ValueEnum};
 
 use crate::shell::{self, Watch};
 use crate::tidy;
-use crate::tools::Tools;
+use crate::tools::{self, Tools};
 
 /// The longest that one step may take.
 const STEP_LIMIT: Duration = Duration::from_secs(40 * 60);
@@ -22,6 +22,9 @@ const STEP_LIMIT: Duration = Duration::from_secs(40 * 60);
 const EXAMPLE_LIMIT: Duration = Duration::from_secs(120);
 /// How many lines of a failed step's output are shown; its log has all.
 const SHOWN_LINES: usize = 300;
+
+/// The Python packages of the step `voting-reader`.
+const VOTES: &str = include_str!("../votes.txt");
 
 /// Which steps to run.
 #[derive(Args)]
@@ -46,6 +49,8 @@ enum Step {
     Tests,
     /// A reader in another language decodes every golden frame
     GoldenReader,
+    /// Another library counts random elections once more
+    VotingReader,
     /// The code in the documentation
     DocTests,
     /// Every example runs and asserts its result
@@ -131,6 +136,7 @@ impl Bench<'_> {
                 self.tools.prepare(&mut reader)?;
                 self.log(step, reader, "golden")
             }
+            Step::VotingReader => self.voting_reader(step),
             Step::DocTests => {
                 let mut tests = cargo("test --locked --workspace --all-features --doc");
                 self.tools.prepare(&mut tests)?;
@@ -187,6 +193,18 @@ impl Bench<'_> {
         ]);
         self.tools.prepare(&mut nextest)?;
         Ok(nextest)
+    }
+
+    fn voting_reader(&self, step: Step) -> Result<()> {
+        let print = "cargo run --locked --quiet -p synod-actors --example ranked_winners";
+        let elections = shell::read(&mut shell::command(self.root, print))?;
+        let file = self.new_log(step)?.with_extension("jsonl");
+        fs::write(&file, elections).with_context(|| format!("write {}", file.display()))?;
+        let file = fs::File::open(&file).with_context(|| format!("open {}", file.display()))?;
+        let python = tools::environment(self.root, "votes", VOTES)?.join("bin/python3");
+        let mut reader = Command::new(python);
+        reader.current_dir(self.root).args(["-B", "tests/voting_reader.py"]).stdin(file);
+        self.log(step, reader, "elections")
     }
 
     fn examples(&self, step: Step) -> Result<()> {

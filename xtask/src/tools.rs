@@ -76,7 +76,9 @@ pub(crate) fn environment(root: &Path, name: &str, pinned: &str) -> Result<PathB
     let list = home.join("wanted.txt");
     fs::write(&list, pinned).with_context(|| format!("write {}", list.display()))?;
     let mut pip = shell::command(root, home.join("bin/pip").to_string_lossy().as_ref());
-    pip.args(["install", "--quiet", "--disable-pip-version-check", "--requirement"]).arg(&list);
+    // exactly what is pinned: a package that would bring more than is used of it brings nothing
+    pip.args(["install", "--quiet", "--disable-pip-version-check", "--no-deps", "--requirement"]);
+    pip.arg(&list);
     shell::read(&mut pip)?;
     fs::write(&installed, pinned).with_context(|| format!("write {}", installed.display()))?;
     Ok(home)

@@ -1,5 +1,7 @@
 //! Tie-breakers: what decides where the ballots do not.
 
+use runtime::clock::{Random as _, SeededRandom};
+
 use super::{
     Exact, TieBreaker, TieBreakerOn,
     judge::{Finding, Judged},
@@ -62,7 +64,7 @@ fn choose(
             only(&own.stance.preferred(candidates))
         }
         TieBreaker::Random => {
-            let dice = mixed(judged.opening.seed ^ u64::from(round));
+            let dice = SeededRandom::new(judged.opening.seed ^ u64::from(round)).next_u64();
             let at = (u128::from(dice) * candidates.len() as u128) >> 64;
             candidates.get(usize::try_from(at).ok()?).copied()
         }
@@ -91,12 +93,4 @@ fn surest(judged: &Judged<'_>, candidates: &[usize]) -> Option<usize> {
 
 fn only(choices: &[usize]) -> Option<usize> {
     if let [choice] = choices { Some(*choice) } else { None }
-}
-
-/// A number of which each bit depends on each bit of `seed`: the step of `SplitMix64` (Steele, Lea and Flood, OOPSLA 2014).
-fn mixed(seed: u64) -> u64 {
-    let step = seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    let step = (step ^ (step >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    let step = (step ^ (step >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    step ^ (step >> 31)
 }
