@@ -6,7 +6,7 @@ use runtime::node::Node;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use synod_actors::{
-    agent::{AgentError, Behaviour, Program, Reads, call::Part},
+    agent::{AgentError, Behaviour, CommandAgent, Launcher, Program, Reads, call::Part},
     pattern::map_reduce::map_reduce,
     system::AgentSystem,
 };
@@ -21,6 +21,7 @@ pub(crate) const TABLE: &[Test] = &[
     ("life::dropping_a_call_kills_all_that_it_started", is_dropped),
     ("life::a_program_that_asks_for_it_gets_its_grace", gets_grace),
     ("life::an_emergency_stop_leaves_no_grace", gets_no_grace),
+    ("life::a_launcher_that_kills_leaves_nothing_and_starts_nothing", kills_all),
     ("life::killing_the_host_kills_all_that_it_started", loses_host),
     ("life::killing_the_launcher_kills_the_program", loses_launcher),
     ("life::dropping_a_process_agent_ends_its_program", drops_process),
@@ -92,6 +93,22 @@ fn is_dropped(bench: &Bench) {
     await_family(&pipe);
     running.abort();
     pipe.end();
+}
+
+fn kills_all(bench: &Bench) {
+    let pipe = bench.pipe();
+    let mut stubborn = program("trap '' TERM; wait", SOON);
+    stubborn.grace = 3 * SOON;
+    let launcher = Launcher::at("/proc/self/exe");
+    let agent = CommandAgent::new(stubborn, Reads::Exit, None, &launcher).unwrap();
+    let working = bench.runtime.spawn(agent.call(bench.part(), context()));
+    await_family(&pipe);
+    working.abort();
+    let kill = async { tokio::time::timeout(SOON, launcher.kill()).await };
+    bench.runtime.block_on(kill).expect("its grace is not waited for").unwrap();
+    pipe.end();
+    let refused = bench.ask(&agent).unwrap_err();
+    assert!(matches!(&refused, AgentError::Refused { .. }), "{refused}");
 }
 
 fn gets_grace(bench: &Bench) {
