@@ -8,7 +8,9 @@
 
 use std::{
     future::{self, Future, poll_fn},
+    pin::pin,
     sync::Arc,
+    task::Poll,
 };
 
 use futures_util::future::{BoxFuture, FutureExt};
@@ -96,12 +98,16 @@ pub(crate) async fn cancel(kernel: &Kernel, children: &[ChildRef], also: impl Fu
     for child in children {
         child.0.order_cancel(None);
     }
-    let ended = async {
+    let mut ended = pin!(async {
         for child in children {
             child.stopped().await;
         }
         also.await;
-    };
+    });
+    // Whoever has nothing to wait for needs no timer.
+    if poll_fn(|cx| Poll::Ready(ended.as_mut().poll(cx).is_ready())).await {
+        return;
+    }
     let wait = Sleep::until(&kernel.timers, kernel.now() + QUIESCENCE_WAIT);
     if first(ended, wait).await.is_none() {
         children.iter().for_each(leave_behind);

@@ -94,6 +94,11 @@ pub(crate) fn serve<A: Actor>(mut life: Life<A>) -> impl Future<Output = ()> + S
         }
         if slot.is_cancelled() {
             life.curtain.reason = Some(Box::new(ExitReason::Cancelled));
+        }
+        if life.ties.household.is_empty() {
+            return;
+        }
+        if slot.is_cancelled() {
             Box::pin(life.ties.household.cancel(&slot.kernel)).await;
         } else {
             Box::pin(life.ties.household.end(&slot.kernel)).await;
@@ -182,6 +187,9 @@ impl Ties {
         stage: &mut Stage<A>,
         reason: ExitReason,
     ) -> ExitReason {
+        if slot.is_cancelled() {
+            return cancelled(slot, stage).await;
+        }
         let (kernel, killed) = (&slot.kernel, reason == ExitReason::Killed);
         let patience = match self.shutdown {
             // Whoever is killed has no time; an end of its own has the usual one.
@@ -206,21 +214,14 @@ impl Ties {
             stage.belongings.tasks_ended(slot).await;
             fault
         };
-        let left = if killed || slot.is_cancelled() {
+        let left = if killed {
             drop(leave);
             None
         } else {
             first(leave, cut).await
         };
         if slot.is_cancelled() {
-            stage.belongings.cancel();
-            ending::cancel(
-                kernel,
-                &stage.belongings.children(),
-                stage.belongings.tasks_ended(slot),
-            )
-            .await;
-            return ExitReason::Cancelled;
+            return cancelled(slot, stage).await;
         }
         if left.is_none() {
             if !slot.is_killed() {
@@ -323,6 +324,14 @@ pub(crate) fn run_batch<A: Actor>(
             slot.take_control(control);
         }
     }
+}
+
+/// Ends at once what an incarnation owns, since its actor was cancelled; no time is set where there is nothing to wait for.
+async fn cancelled<A: Actor>(slot: &Slot<A::Msg>, stage: &mut Stage<A>) -> ExitReason {
+    let Stage { belongings, .. } = stage;
+    belongings.cancel();
+    ending::cancel(&slot.kernel, &belongings.children(), belongings.tasks_ended(slot)).await;
+    ExitReason::Cancelled
 }
 
 /// Waits until every effect has left; returns what the journal refused.
