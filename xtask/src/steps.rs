@@ -23,8 +23,34 @@ const EXAMPLE_LIMIT: Duration = Duration::from_secs(120);
 /// How many lines of a failed step's output are shown; its log has all.
 const SHOWN_LINES: usize = 300;
 
-/// The Python packages of the step `voting-reader`.
-const VOTES: &str = include_str!("../votes.txt");
+/// Another library counts what our rules of voting decide.
+const VOTES: Reader = Reader {
+    name: "votes",
+    example: "-p synod-actors --example ranked_winners",
+    script: "tests/voting_reader.py",
+    pinned: include_str!("../votes.txt"),
+    closing: "elections",
+};
+/// Another library ranks the sentences that our LexRank ranks.
+const SUMMARIES: Reader = Reader {
+    name: "summaries",
+    example: "-p synod-documents --example lexrank_scores",
+    script: "tests/lexrank_reader.py",
+    pinned: include_str!("../summaries.txt"),
+    closing: "sumy agrees",
+};
+
+/// A program in another language that computes once more what an example of ours prints.
+struct Reader {
+    /// of its Python environment
+    name: &'static str,
+    example: &'static str,
+    script: &'static str,
+    /// its Python packages
+    pinned: &'static str,
+    /// what its line for the reader of the log has in it
+    closing: &'static str,
+}
 
 /// Which steps to run.
 #[derive(Args)]
@@ -51,6 +77,8 @@ enum Step {
     GoldenReader,
     /// Another library counts random elections once more
     VotingReader,
+    /// A summariser in another language ranks the same sentences alike
+    SummaryReader,
     /// The code in the documentation
     DocTests,
     /// Every example runs and asserts its result
@@ -136,7 +164,8 @@ impl Bench<'_> {
                 self.tools.prepare(&mut reader)?;
                 self.log(step, reader, "golden")
             }
-            Step::VotingReader => self.voting_reader(step),
+            Step::VotingReader => self.reader(step, &VOTES),
+            Step::SummaryReader => self.reader(step, &SUMMARIES),
             Step::DocTests => {
                 let mut tests = cargo("test --locked --workspace --all-features --doc");
                 self.tools.prepare(&mut tests)?;
@@ -195,16 +224,17 @@ impl Bench<'_> {
         Ok(nextest)
     }
 
-    fn voting_reader(&self, step: Step) -> Result<()> {
-        let print = "cargo run --locked --quiet -p synod-actors --example ranked_winners";
-        let elections = shell::read(&mut shell::command(self.root, print))?;
+    /// Has what an example of ours prints computed once more by a program in another language.
+    fn reader(&self, step: Step, reader: &Reader) -> Result<()> {
+        let print = format!("cargo run --locked --quiet {}", reader.example);
+        let printed = shell::read(&mut shell::command(self.root, &print))?;
         let file = self.new_log(step)?.with_extension("jsonl");
-        fs::write(&file, elections).with_context(|| format!("write {}", file.display()))?;
+        fs::write(&file, printed).with_context(|| format!("write {}", file.display()))?;
         let file = fs::File::open(&file).with_context(|| format!("open {}", file.display()))?;
-        let python = tools::environment(self.root, "votes", VOTES)?.join("bin/python3");
-        let mut reader = Command::new(python);
-        reader.current_dir(self.root).args(["-B", "tests/voting_reader.py"]).stdin(file);
-        self.log(step, reader, "elections")
+        let python = tools::environment(self.root, reader.name, reader.pinned)?.join("bin/python3");
+        let mut command = Command::new(python);
+        command.current_dir(self.root).args(["-B", reader.script]).stdin(file);
+        self.log(step, command, reader.closing)
     }
 
     fn examples(&self, step: Step) -> Result<()> {

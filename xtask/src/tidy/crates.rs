@@ -8,7 +8,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("actors", &["protocol", "runtime"]),
     ("cluster", &["protocol", "runtime"]),
     ("review", &[]),
-    ("", &["protocol", "runtime", "actors", "cluster", "review"]),
+    ("documents", &[]),
+    ("", &["protocol", "runtime", "actors", "cluster", "review", "documents"]),
     ("xtask", &[]),
 ];
 
@@ -19,6 +20,7 @@ const UNKNOWN: &[(&str, &[&str])] = &[
     ("actors", &["axum", "clap", "async-nats", "ractor", "redb"]),
     ("cluster", &["axum", "clap", "ractor", "redb"]),
     ("review", &["tokio", "ractor", "redb", "clap"]),
+    ("documents", &["tokio", "ractor", "redb", "clap"]),
 ];
 
 /// The root package: the product, what tests it from outside, and what shows how to use it.
@@ -40,7 +42,7 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("metrics", &["runtime/", "actors/tests/"]),
     ("rmp_serde", &["protocol/", "runtime/"]),
     ("uuid", &["protocol/"]),
-    ("flate2", &["protocol/"]),
+    ("flate2", &["protocol/", "documents/"]),
     ("zstd", &["protocol/"]),
     ("lz4_flex", &["protocol/"]),
     ("async_nats", &["cluster/src/nats.rs", "cluster/src/nats/"]),
@@ -49,6 +51,10 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("tree_sitter", &["review/"]),
     ("typos", &["review/"]),
     ("typos_dict", &["review/"]),
+    ("encoding_rs", &["documents/"]),
+    ("mail_parser", &["documents/"]),
+    ("pulldown_cmark", &["documents/"]),
+    ("whatlang", &["documents/"]),
     ("clap", ROOT),
     ("toml", ROOT),
     ("ariadne", ROOT),
