@@ -161,8 +161,14 @@ pub const BALLOTS_PER_VOTER_MAX: usize = 64;
 /// Refused ballots of one round that are kept; further ones are counted.
 pub const REFUSED_KEPT_MAX: usize = 1_024;
 
-/// The reasoning of one ballot, in bytes.
+/// The reasoning of one ballot with all names in it, in bytes.
 pub const REASONING_BYTES_MAX: usize = 64 << 10;
+
+/// The evidence of one ballot, in bytes of its record.
+pub const EVIDENCE_BYTES_MAX: usize = 256 << 10;
+
+/// The name of a voter that is kept of a ballot which is too large, in bytes.
+pub const VOTER_BYTES_KEPT: usize = 256;
 
 /// Pieces of evidence of one ballot.
 pub const EVIDENCE_MAX: usize = 256;
@@ -187,4 +193,5 @@ pub const GIVEN_UP_LOOK: Duration = Duration::from_millis(100);
 
 const _: () = assert!(CANCELLED_REDUCE_WAIT.as_millis() <= PARTIAL_REDUCE_WAIT.as_millis());
 const _: () = assert!(SPLIT_RECORD_BYTES < DATUM_BYTES_MAX);
+const _: () = assert!(REASONING_BYTES_MAX + EVIDENCE_BYTES_MAX < DATUM_BYTES_MAX);
 const _: () = assert!(FAILED_RECORD_BYTES + 4 * ERROR_BYTES_MAX < DATUM_BYTES_MAX);

@@ -6,7 +6,9 @@ use protocol::Value;
 use serde::{Deserialize, Serialize};
 
 use super::{Exact, Method, Opening, Proposal};
-use crate::limits::{BALLOTS_PER_VOTER_MAX, EVIDENCE_MAX, REASONING_BYTES_MAX};
+use crate::limits::{
+    BALLOTS_PER_VOTER_MAX, EVIDENCE_BYTES_MAX, EVIDENCE_MAX, REASONING_BYTES_MAX, VOTER_BYTES_KEPT,
+};
 
 /// What one voter says in one round.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -149,9 +151,9 @@ pub enum BallotError {
         /// Which.
         choice: String,
     },
-    /// It says too much.
+    /// It says too much; no more is kept of it than whose it is, as an abstention.
     #[error(
-        "the ballot is too large: {REASONING_BYTES_MAX} bytes of reasoning and {EVIDENCE_MAX} pieces of evidence are possible"
+        "the ballot is too large: {REASONING_BYTES_MAX} bytes of reasoning and names, and {EVIDENCE_MAX} pieces of evidence in {EVIDENCE_BYTES_MAX} bytes, are possible; name files instead of holding them"
     )]
     TooLarge,
     /// Its voter says too much.
@@ -188,6 +190,9 @@ impl Ballot {
         opening: &Opening,
         round: u32,
     ) -> Result<(usize, Stance), BallotError> {
+        if self.is_too_large() {
+            return Err(BallotError::TooLarge);
+        }
         let voter = opening
             .electorate
             .index(&self.voter)
@@ -198,13 +203,34 @@ impl Ballot {
         if !self.confidence.is_share() {
             return Err(BallotError::Confidence { confidence: self.confidence.clone() });
         }
-        if self.reasoning.len() > REASONING_BYTES_MAX || self.evidence.len() > EVIDENCE_MAX {
-            return Err(BallotError::TooLarge);
-        }
         let stance = self.choice.stance(&opening.proposal, opening.rules.method)?;
         let may_block = opening.electorate.voters().get(voter).is_some_and(|voter| voter.veto);
         self.check_veto(&opening.proposal, &stance, may_block)?;
         Ok((voter, stance))
+    }
+
+    fn is_too_large(&self) -> bool {
+        let chosen: usize = match &self.choice {
+            Choice::Abstain => 0,
+            Choice::One(choice) => choice.len(),
+            Choice::Set(choices) => choices.iter().map(String::len).sum(),
+            Choice::Ranking(choices) => choices.iter().map(String::len).sum(),
+        };
+        let blocked: usize = self.veto.iter().map(String::len).sum();
+        let evidence = || runtime::record::size(&self.evidence);
+        self.voter.len() + self.reasoning.len() + chosen + blocked > REASONING_BYTES_MAX
+            || self.evidence.len() > EVIDENCE_MAX
+            || !self.evidence.is_empty() && !evidence().is_ok_and(|size| size <= EVIDENCE_BYTES_MAX)
+    }
+
+    /// What is kept of a ballot that is too large: whose it is, and when.
+    pub(super) fn clipped(mut self) -> Self {
+        self.voter.truncate(self.voter.floor_char_boundary(VOTER_BYTES_KEPT));
+        Self {
+            epoch: self.epoch,
+            sequence: self.sequence,
+            ..Self::new(self.voter, Choice::Abstain)
+        }
     }
 
     fn check_veto(

@@ -113,17 +113,20 @@ impl BallotBox {
                     seat.settle(&mut self.received, opening.rules.revisable);
                 }
             }
-            Err(_) if self.refused >= REFUSED_KEPT_MAX => {
-                self.dropped += 1;
-                return None;
-            }
-            Err(why) => {
-                self.refused += 1;
-                let (weight, fate) = (Exact::ZERO, Fate::Refused(why));
-                self.received.push(Received { ballot, at, weight, fate });
-            }
+            Err(why) => self.refuse(ballot, at, why),
         }
         self.received.get(index)
+    }
+
+    /// Keeps a refused ballot, as long as there are not too many.
+    pub(super) fn refuse(&mut self, ballot: Ballot, at: Duration, why: BallotError) {
+        if self.refused >= REFUSED_KEPT_MAX {
+            self.dropped += 1;
+            return;
+        }
+        self.refused += 1;
+        let ballot = if why == BallotError::TooLarge { ballot.clipped() } else { ballot };
+        self.received.push(Received { ballot, at, weight: Exact::ZERO, fate: Fate::Refused(why) });
     }
 
     fn check(

@@ -88,9 +88,11 @@ impl Vote {
     pub fn redo(&mut self, record: VoteRecord) -> Result<Option<Box<Decision>>, String> {
         match record {
             VoteRecord::Opened { .. } => return Err("a vote is opened once".to_owned()),
-            VoteRecord::Cast { ballot, at, weight, refused } => {
-                let weight = refused.map_or(Ok(weight), Err);
-                self.take(*ballot, at, |ballot, _| not_negative(ballot, weight?));
+            VoteRecord::Cast { ballot, at, refused: Some(why), .. } => {
+                self.open.refuse(*ballot, at, why);
+            }
+            VoteRecord::Cast { ballot, at, weight, refused: None } => {
+                self.take(*ballot, at, |ballot, _| not_negative(ballot, weight));
             }
             VoteRecord::Dropped => self.open.dropped += 1,
             VoteRecord::VoterEnded { voter } => self.voter_ended(&voter),

@@ -150,6 +150,41 @@ fn too_many_ballots_are_bounded() {
 }
 
 #[test]
+fn a_ballot_that_says_too_much_is_refused_and_not_kept() {
+    let long = || "x".repeat(65 << 10);
+    let shown = |bytes: usize| Evidence {
+        claim: "it is slow".to_owned(),
+        source: "benches".to_owned(),
+        data: serde_json::json!("x".repeat(bytes)),
+    };
+    let plain = || Ballot::new("a", Choice::one("ship"));
+    let cases = [
+        Ballot { reasoning: long(), ..plain() },
+        Ballot { evidence: vec![shown(0); 257], ..plain() },
+        Ballot { evidence: vec![shown(64 << 10); 5], ..plain() },
+        Ballot { veto: [long()].into(), ..plain() },
+        Ballot::new("a", Choice::ranking([long()])),
+        Ballot::new(long(), Choice::Abstain),
+    ];
+    for ballot in cases {
+        let mut vote = Vote::new(opening("plurality", "a b").unwrap(), Duration::MAX);
+        let record = VoteRecord::cast(vote.cast(ballot, Duration::ZERO));
+        assert!(runtime::record::size(&record).unwrap() < 1_000);
+        let VoteRecord::Cast { refused, .. } = &record else { panic!("{record:?}") };
+        assert_eq!(*refused, Some(BallotError::TooLarge));
+        let mut again = Vote::new(opening("plurality", "a b").unwrap(), Duration::MAX);
+        assert_eq!(again.redo(record), Ok(None));
+        let decided = |mut vote: Vote| vote.close(ClosedBy::Deadline, Duration::ZERO);
+        assert_eq!(decided(again), decided(vote));
+    }
+    let mut vote = Vote::new(opening("plurality", "a b").unwrap(), Duration::MAX);
+    let full =
+        Ballot { reasoning: "x".repeat(60_000), evidence: vec![shown(60 << 10); 4], ..plain() };
+    vote.cast(full, Duration::ZERO);
+    assert!(vote.has_counted("a"));
+}
+
+#[test]
 fn records_that_tell_no_vote_are_refused() {
     assert!(Vote::replay([]).unwrap_err().contains("begin with its opening"));
     let mut opened = opening("plurality", "a").unwrap();
