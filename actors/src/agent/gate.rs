@@ -5,13 +5,13 @@
 //!
 //! # Invariants
 //! - While the breaker is open no call begins; half-open, no more than its probes.
-//! - Calls of all agents of one key are limited together.
+//! - Calls of all agents of one key are limited together; one that the breaker holds back takes nothing of the limit.
 
 use std::{sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use runtime::{
-    breaker::{Breaker, Options, Permit, State},
+    breaker::{Breaker, Options, Permit, Refused, State},
     clock::Moment,
     limiter::{Limited, RateLimiter},
     telemetry::metrics::Counter,
@@ -53,28 +53,26 @@ impl Gate {
     pub(crate) fn admit(&self, now: impl FnOnce() -> Moment) -> Result<Option<Permit>, Closed> {
         let Some(parts) = &self.0 else { return Ok(None) };
         let now = now();
-        // A call that its breaker holds back takes nothing of the limit.
-        let held = |after: Duration, failures: Option<u32>| {
-            let often =
-                failures.map_or_else(String::new, |often| format!(" {often} times in a row"));
-            Closed::Held(AgentError::Held { reason: format!("the agent failed{often}"), after })
+        // The breaker first: a call that it holds back takes nothing of the limit.
+        let permit = parts.breaker.as_ref().map(|(breaker, _)| breaker.lock().admit(now));
+        let permit = permit.transpose().map_err(|Refused { failures, after }| {
+            let reason = format!("the agent failed {failures} times in a row");
+            Closed::Held(AgentError::Held { reason, after })
+        })?;
+        let Err(limited) = parts.limit.as_ref().map_or(Ok(()), |limit| limit.take((), 1, now))
+        else {
+            return Ok(permit);
         };
-        if let Some((breaker, _)) = &parts.breaker
-            && let State::Open(until) = breaker.lock().state(now)
-        {
-            return Err(held(now.until(until), None));
+        // Its place as a probe is for another.
+        if let (Some(permit), Some((breaker, _))) = (permit, &parts.breaker) {
+            breaker.lock().forget(permit);
         }
-        match parts.limit.as_ref().map_or(Ok(()), |limit| limit.take((), 1, now)) {
-            Ok(()) => {}
-            Err(Limited::After { after, .. }) => return Err(Closed::Limited(after)),
-            Err(error @ Limited::TooMuch { .. }) => {
-                let reason = error.to_string();
-                return Err(Closed::Held(AgentError::Refused { reason }));
+        Err(match limited {
+            Limited::After { after, .. } => Closed::Limited(after),
+            Limited::TooMuch { .. } => {
+                Closed::Held(AgentError::Refused { reason: limited.to_string() })
             }
-        }
-        let Some((breaker, _)) = &parts.breaker else { return Ok(None) };
-        let admitted = breaker.lock().admit(now);
-        admitted.map(Some).map_err(|refused| held(refused.after, Some(refused.failures)))
+        })
     }
 
     /// Takes how a call ended (`None`: that says nothing of the agent); tells what the roster has to know of it.
@@ -139,4 +137,54 @@ pub(crate) const fn verdict<O>(answer: &Result<O, AgentError>, timed_out: bool) 
 pub(crate) struct Report {
     pub(crate) to: runtime::address::Recipient<Health>,
     pub(crate) opened: Counter,
+}
+
+#[cfg(test)]
+mod tests {
+    use runtime::{
+        backoff::{Backoff, Jitter},
+        limiter::Rate,
+    };
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// A gate that one failure closes for a second, with one probe after it, and the limit that it shares.
+    fn gate(rate: Rate) -> (Gate, RateLimiter<()>) {
+        let open = Backoff::new(SECOND, SECOND).jitter(Jitter::None);
+        let options = Options { failures: 1, open, probes: 1, patience: 100 * SECOND };
+        let limit = RateLimiter::new(rate, 1);
+        (Gate::new(Some(options), Some(limit.clone())), limit)
+    }
+
+    fn fail(gate: &Gate, now: Moment) {
+        let permit = gate.admit(|| now).unwrap().unwrap();
+        assert!(gate.ended(permit, Some(false), now, || 0).is_some());
+    }
+
+    #[test]
+    fn calls_that_find_no_place_as_a_probe_take_nothing_of_the_limit() {
+        let (gate, limit) = gate(Rate::new(10, 1_000 * SECOND));
+        fail(&gate, Moment::START);
+        let later = Moment::START + SECOND;
+        let _probe = gate.admit(|| later).unwrap().unwrap();
+        for _ in 0..100 {
+            assert!(matches!(gate.admit(|| later), Err(Closed::Held(AgentError::Held { .. }))));
+        }
+        // Two of the ten were called.
+        assert_eq!(limit.take((), 8, later), Ok(()));
+    }
+
+    #[test]
+    fn a_probe_that_the_limit_puts_off_gives_its_place_back() {
+        let (gate, limit) = gate(Rate::new(1, 10 * SECOND));
+        fail(&gate, Moment::START);
+        let later = Moment::START + SECOND;
+        assert_eq!(gate.admit(|| later).unwrap_err(), Closed::Limited(9 * SECOND));
+        let turn = Moment::START + 10 * SECOND;
+        let probe = gate.admit(|| turn).unwrap().unwrap();
+        assert_eq!(gate.ended(probe, Some(true), turn, || 0), Some(Health::Well));
+        assert!(limit.take((), 1, turn).is_err());
+    }
 }
