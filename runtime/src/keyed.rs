@@ -10,6 +10,7 @@
 //!   is lost in between.
 //! - At most as many keys live as the router allows; the next one is refused.
 //! - A restart keeps the key's address and its queue.
+//! - A key that is slow holds up nobody else: what its full mailbox has no place for waits in a bounded line of its own.
 //! - What one sender sends to one key is handled in the order in which it was sent: of one step after the other, or of one
 //!   [`Keyed::tell`] awaited after the other.
 
@@ -36,14 +37,18 @@ use crate::{
     context::{AskTarget, Cx},
     kernel::Kernel,
     limits::{
-        KEYED_ACTORS, KEYED_ATTEMPTS_MAX, KEYED_FIND_WAIT, KEYED_IDLE, RESTART_PERIOD_DEFAULT,
-        RESTARTS_DEFAULT,
+        KEYED_ACTORS, KEYED_ATTEMPTS_MAX, KEYED_FIND_WAIT, KEYED_IDLE, KEYED_LINE_MAX,
+        RESTART_PERIOD_DEFAULT, RESTARTS_DEFAULT,
     },
     node::Node,
     spawn::Spawn,
     supervisor::Intensity,
     work::panic_text,
 };
+
+use line::Line;
+
+mod line;
 
 /// What a key of a router must be: compared, shown in the name of its actor, sent about.
 pub trait Key: Clone + Eq + Hash + Display + Send + Sync + 'static {}
@@ -256,7 +261,8 @@ impl<K: Key, M: Send + 'static> Keyed<K, M> {
 
     /// The actor of `key`, for a step to send to or to ask.
     ///
-    /// A message that finds too many keys alive becomes a dead letter, a question is answered [`AskError::Refused`].
+    /// What a full mailbox that waits has no place for stands in line, at most [`KEYED_LINE_MAX`] messages a key. A message beyond
+    /// that, or one that finds too many keys alive, becomes a dead letter; a question is answered [`AskError::Refused`].
     pub fn at(&self, key: K) -> AtKey<K, M> {
         AtKey { router: self.router.clone(), key }
     }
@@ -366,6 +372,7 @@ struct Router<K, A: Actor> {
 struct Live<M> {
     addr: Addr<M>,
     intensity: Intensity,
+    line: Line,
 }
 
 impl<K: Key, A: Actor> Actor for Router<K, A> {
@@ -373,8 +380,8 @@ impl<K: Key, A: Actor> Actor for Router<K, A> {
 
     fn handle(&mut self, command: Self::Msg, cx: &mut Cx<Self>) {
         match command {
-            Command::Tell(key, message, refuse) => match self.actor(&key, cx) {
-                Ok(addr) => cx.send(&addr, message),
+            Command::Tell(key, message, refuse) => match self.place(&key, cx) {
+                Ok((addr, line)) => line.send(addr, message, cx),
                 Err(why) => self.refuse(message, refuse, why, cx),
             },
             Command::Find(key, to) => match self.actor(&key, cx) {
@@ -388,6 +395,20 @@ impl<K: Key, A: Actor> Actor for Router<K, A> {
 }
 
 impl<K: Key, A: Actor> Router<K, A> {
+    /// The actor of `key` and its line, if that has room for one more.
+    fn place(&mut self, key: &K, cx: &mut Cx<Self>) -> Result<(Addr<A::Msg>, Line), AskError> {
+        let addr = self.actor(key, cx)?;
+        let line = self.live.get(key).map(|live| live.line.clone()).unwrap_or_default();
+        if line.has_room() {
+            return Ok((addr, line));
+        }
+        let text = format!(
+            "{KEYED_LINE_MAX} messages wait in line for the mailbox of `{}`; send less, or give it a mailbox that drops",
+            addr.name()
+        );
+        Err(Refusal::new(Code::Overloaded, text).into())
+    }
+
     /// The actor of `key`, started if it does not live.
     fn actor(&mut self, key: &K, cx: &mut Cx<Self>) -> Result<Addr<A::Msg>, AskError> {
         if let Some(live) = self.live.get(key)
@@ -415,7 +436,8 @@ impl<K: Key, A: Actor> Router<K, A> {
             move |exit| Command::Exited(ended.clone(), exit),
         );
         cx.watch(&addr.child(), move |down| Command::Gone(gone, down));
-        let live = Live { addr: addr.clone(), intensity: intensity.clone() };
+        let (intensity, line) = (intensity.clone(), Line::default());
+        let live = Live { addr: addr.clone(), intensity, line };
         drop(self.live.insert(key.clone(), live));
         drop(self.directory.insert(key.clone(), addr.clone()));
         Ok(addr)

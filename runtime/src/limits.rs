@@ -124,6 +124,9 @@ pub const KEYED_ATTEMPTS_MAX: u32 = 8;
 /// How long a message waits until its router has found or started the actor of its key.
 pub const KEYED_FIND_WAIT: Duration = Duration::from_secs(5);
 
+/// Messages by a router that wait in line for a full mailbox of one key; one more is refused.
+pub const KEYED_LINE_MAX: usize = 16_384;
+
 /// How finely the timer wheel divides time: a timer goes off at most this much late, plus the driver's own delay.
 pub const WHEEL_TICK: Duration = Duration::from_millis(5);
 

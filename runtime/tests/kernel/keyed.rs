@@ -4,9 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use synod_runtime::{
     actor::ExitReason,
+    address::Addr,
     ask::{AskError, Reply},
     clock::ManualClock,
+    context::Cx,
     keyed::{Keyed, Keys, Undelivered},
+    limits::{DEAD_LETTERS_MAX, KEYED_LINE_MAX},
     mailbox::{Mailbox, Overflow},
     node::Node,
     spawn::Spawn,
@@ -180,4 +183,78 @@ async fn steps_reach_keys_and_an_ended_router_says_so() {
         let failed = keyed.tell(key, note("late")).await.unwrap_err();
         assert_eq!(failed.why, AskError::Stopped);
     }
+}
+
+/// A key that waits for an answer, from an actor that is returned and keeps it until it ends.
+async fn busy(node: &Node, keyed: &Keyed<&'static str, Do>, key: &'static str) -> Addr<Do> {
+    let log = Log::default();
+    let keeper = puppet(node, "keeper", &log);
+    let target = keeper.clone();
+    let waits = act(move |_, cx| {
+        let keep = |to| act(move |puppet: &mut Puppet, _: &mut Cx<Puppet>| puppet.keep(to));
+        cx.call(&target, keep, 60 * SECOND, |_: Result<u64, _>| act(|_, _| ()));
+    });
+    keyed.tell(key, waits).await.unwrap();
+    until("it waits", || node.pending_waits() == 1).await;
+    keeper
+}
+
+#[tokio::test]
+async fn a_slow_key_holds_up_nobody_else_and_loses_nothing() {
+    let (node, log) = (Node::in_memory().unwrap(), Log::default());
+    let keyed = node.keyed(
+        keys(&log)
+            .idle(SECOND * 60)
+            .spawn(|key| Spawn::named(*key).mailbox(Mailbox::new(4, Overflow::Wait))),
+    );
+    let keeper = busy(&node, &keyed, "slow").await;
+    let (from, at, other) = (puppet(&node, "from", &log), keyed.at("slow"), keyed.at("next"));
+    tell(&from, move |_, cx| {
+        for number in 0..20 {
+            let note = move |puppet: &mut Puppet, _: &mut Cx<Puppet>| {
+                puppet.log.add(format!("slow {number}"));
+            };
+            cx.send(&at, act(note));
+        }
+        cx.send(&other, note("next"));
+    });
+    until("a key that was sent to later has its message", || log.has("next")).await;
+    keyed.tell("other", note("other")).await.unwrap();
+    until("a key that was told later has its message", || log.has("other")).await;
+    assert!(!log.has("slow 0"), "it still waits");
+    keeper.stop();
+    until("the slow key has all of its own", || log.has("slow 19")).await;
+    let slow: Vec<_> = log.lines().into_iter().filter(|line| line.starts_with("slow")).collect();
+    assert_eq!(slow, (0..20).map(|number| format!("slow {number}")).collect::<Vec<_>>());
+    assert_eq!(node.dead_letters().len(), 0);
+}
+
+#[tokio::test]
+async fn the_line_of_a_key_is_bounded_and_ends_with_it() {
+    let (node, log) = (Node::in_memory().unwrap(), Log::default());
+    let keyed = node.keyed(
+        keys(&log)
+            .idle(SECOND * 60)
+            .intensity(0, SECOND)
+            .spawn(|key| Spawn::named(*key).mailbox(Mailbox::new(1, Overflow::Wait))),
+    );
+    let _keeper = busy(&node, &keyed, "slow").await;
+    let (from, at) = (puppet(&node, "from", &log), keyed.at("slow"));
+    tell(&from, move |_, cx| {
+        for _ in 0..KEYED_LINE_MAX + 1 {
+            cx.send(&at, note("never"));
+        }
+        let question = |to: Reply<u64>| act(move |_, cx| cx.reply(to, 7));
+        cx.ask(&at, question, SOON, |answer| {
+            act(move |puppet, _| puppet.log.add(answer.unwrap_err().to_string()))
+        });
+    });
+    let full = "refused: 16384 messages wait in line for the mailbox of `keys/slow`; send less, \
+                or give it a mailbox that drops";
+    until("one more is refused", || log.has(full)).await;
+    assert_eq!(node.dead_letters().len(), 0);
+    node.find::<Do>("keys/slow").unwrap().child().kill();
+    until("the line has ended", || node.dead_letters().len() == DEAD_LETTERS_MAX).await;
+    assert!(!log.has("never"));
+    all_handled(&keyed, "slow").await;
 }
