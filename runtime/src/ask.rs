@@ -60,7 +60,8 @@ pub enum AskError {
     NodeLost,
     /// The answer could never come: everyone on this path waits for the next. The question may still be handled.
     #[error(
-        "the wait could never end: {0}; let one of them ask without holding back its other messages"
+        "the wait could never end: {0}; let one of them ask without holding back its other messages, \
+         or, if a task gives the answer, pass it `reply.delegated()`"
     )]
     Deadlock(WaitPath),
 }

@@ -29,6 +29,12 @@ impl<A: Actor> Cx<A> {
     /// Messages, timers and notices wait meanwhile; an order to stop does not. Where the answer could never come, since everyone
     /// on a circle of calls waits for the next, the message says so at once with the path. A step may record several calls; all
     /// of them are then open at a time.
+    ///
+    /// # Replies that a task answers
+    /// Whoever got a question is taken for the one who answers it, until the [`Reply`] is used or dropped. An actor that moves a
+    /// reply into a task (or to a bystander) which answers while the actor itself calls has to give it
+    /// [`delegated`](Reply::delegated): nothing can see who holds a moved value, and without it a call back to the asker is refused
+    /// as a circle though the task would have broken it.
     pub fn call<Q, T, F>(
         &mut self,
         target: &impl AskTarget<Q, T>,
