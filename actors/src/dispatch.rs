@@ -141,8 +141,12 @@ impl<P: Pattern> RunBuilder<P> {
         self
     }
 
-    /// Limits what the run may use: `messages` are its attempts at parts, `wall_clock` is a second deadline, and what its agents
-    /// reserve of the budget in their call context counts. A run that is taken up again goes on with what its earlier lives have left.
+    /// Limits what the run may use, its agents included while they work for it.
+    ///
+    /// `messages` are its attempts at parts and what its agents ask, `children` the actors that they start by their call context,
+    /// `depth` the levels of those; `wall_clock` is a second deadline; tokens and money are what agents reserve of the budget in their
+    /// call context. A run that is taken up again goes on with what its earlier lives have left. What the run's own actor says to
+    /// the roster costs nothing.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self

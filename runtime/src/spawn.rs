@@ -114,6 +114,9 @@ impl Spawn {
 
     /// Charges every message that the actor sends and every child that it starts to `budget`; its children inherit it.
     ///
+    /// So are the asks and children of its tasks, where they go by [`WorkCx`](crate::work_cx::WorkCx); what a task does with an
+    /// address alone comes from outside, as it does for any other bystander.
+    ///
     /// What the budget refuses does not happen: a message becomes a dead letter, an ask is answered
     /// [`Refused`](crate::ask::AskError::Refused), a child ends as [`Refused`](crate::actor::ExitReason::Refused).
     #[must_use]

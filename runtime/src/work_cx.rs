@@ -24,6 +24,7 @@ use crate::{
     actor::{Actor, ActorId},
     address::{Addr, Delivery, PlaceInLine},
     ask::{Answer, AskError, Reply, TaskAsk, Waiter},
+    budget::Budget,
     child::Child,
     clock::Moment,
     context::{AskTarget, Cx},
@@ -41,14 +42,16 @@ use crate::{
 pub struct WorkCx {
     /// The actor whose work it is.
     owner: Arc<dyn Child>,
+    /// What its asks and its children are charged to.
+    budget: Option<Budget>,
     handler: Option<Arc<Handler>>,
 }
 
 impl<A: Actor> Cx<A> {
-    /// What the async work of this actor may use.
+    /// What the async work of this actor may use; its asks and children are charged to the actor's budget.
     pub fn work_cx(&self) -> WorkCx {
         let owner = Arc::<Slot<A::Msg>>::clone(&self.slot);
-        WorkCx { owner, handler: None }
+        WorkCx { owner, budget: self.slot.budget.clone(), handler: None }
     }
 
     /// The same for work that answers questions of this actor, as number `handler` of at most `handlers` at a time.
@@ -64,6 +67,13 @@ impl<A: Actor> Cx<A> {
 }
 
 impl WorkCx {
+    /// The same, its asks and children charged to `budget` instead of the actor's, or to nobody.
+    #[must_use]
+    pub fn charged_to(mut self, budget: Option<Budget>) -> Self {
+        self.budget = budget;
+        self
+    }
+
     fn kernel(&self) -> &Arc<Kernel> {
         self.owner.kernel()
     }
@@ -90,10 +100,11 @@ impl WorkCx {
         }
     }
 
-    /// Asks `target` and waits for the answer, at the most for `within`.
+    /// Asks `target` and waits for the answer, at the most for `within`. The question costs one message.
     ///
     /// # Errors
-    /// The future resolves to an [`AskError`] where there is no answer; to [`AskError::Deadlock`] at once, where it could never come.
+    /// The future resolves to an [`AskError`] where there is no answer; to [`AskError::Deadlock`] at once, where it could never
+    /// come, and to [`AskError::Refused`] where a budget allows no more messages: it names that, and nothing is asked.
     ///
     /// # Cancel safety
     /// Dropping the future gives the ask up; a question already queued is still handled.
@@ -110,6 +121,7 @@ impl WorkCx {
     {
         let (target, cx) = (target.clone(), self.clone());
         async move {
+            cx.kernel().charge_message(cx.budget.as_ref())?;
             let ask = TaskAsk::open(cx.kernel(), within);
             let mut waiter = Waiter(Arc::clone(&ask));
             let open = cx.handler.map(|handler| OpenAsk::new(handler, &ask));
@@ -150,13 +162,16 @@ impl WorkCx {
     }
 
     /// Starts an actor below the one that this work belongs to: a cancel reaches it. It ends when it stops itself, or is told to.
+    ///
+    /// It is a child, and costs one, of whatever this work is charged to, and inherits that. One too many ends at once as
+    /// [`Refused`](crate::actor::ExitReason::Refused), which names the budget.
     pub fn spawn<B: Actor>(
         &self,
         spawn: Spawn,
         birth: impl FnMut() -> B + Send + 'static,
     ) -> Addr<B::Msg> {
-        let parent = Some((self.owner.id(), self.owner.name()));
-        let place = Place { parent, ..Place::default() };
+        let (parent, budget) = (Some((self.owner.id(), self.owner.name())), self.budget.as_ref());
+        let place = Place { parent, budget, ..Place::default() };
         let (addr, launch) = spawn::prepare(self.kernel(), place, spawn, Box::new(birth));
         launch();
         addr

@@ -56,7 +56,8 @@ pub struct CallContext {
     pub attempt: u32,
     /// Takes what the agent says about its progress.
     pub progress: ProgressSink,
-    /// What the call may use: tokens and money are reserved from it before they are spent. None sets no limit.
+    /// What the call may use: tokens and money are reserved from it before they are spent; what the call asks, and the actors that
+    /// it starts, are charged to it. None sets no limit.
     pub budget: Option<Budget>,
     /// Is set once nobody waits for the answer any more.
     pub cancelled: Cancelled,

@@ -245,6 +245,11 @@ impl<I: Send + 'static, O: Send + 'static> Slot<I, O> {
         } else {
             cx.handler_cx(u32::try_from(self.concurrency).unwrap_or(u32::MAX), call)
         };
+        // What a run's agent asks and starts is the run's.
+        let work_cx = match &context.budget {
+            Some(budget) => work_cx.charged_to(Some(budget.clone())),
+            None => work_cx,
+        };
         work_cx.take(&reply);
         let heart = self.stethoscope.as_ref().map(|of| Heart::new(of.every, cx.now()));
         if let Some(heart) = &heart {

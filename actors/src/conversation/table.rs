@@ -296,7 +296,9 @@ impl Table {
         let (number, id) = (self.handed_ever, seated.id);
         self.handed_ever += 1;
         let within = asked.as_ref().map_or(left, |asked| asked.within.min(left));
-        let (ears, work) = (Arc::clone(&seated.member.ears), cx.work_cx());
+        // What the conversation itself is charged is not charged again to the actor that keeps it.
+        let work = if self.budget.is_some() { cx.work_cx().charged_to(None) } else { cx.work_cx() };
+        let ears = Arc::clone(&seated.member.ears);
         let Sound { from, act, why } = sound;
         let heard = Heard { from, act, why, voice: Voice::new(cx.me(), id, Arc::clone(to)) };
         // The member's own code runs inside of the task, so that its panics are the task's.

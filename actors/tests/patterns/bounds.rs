@@ -10,12 +10,15 @@ use std::{
 
 use protocol::RunId;
 use runtime::{
+    actor::Actor,
     budget::{Cost, Limits},
     clock::Moment,
+    context::Cx,
     node::{Node, Stopped},
+    spawn::Spawn,
 };
 use synod_actors::{
-    agent::AgentBuilder,
+    agent::{AgentBuilder, CallContext},
     pattern::{
         FailureKind, RunError,
         map_reduce::{Options, Retries, map_reduce, sum},
@@ -139,4 +142,85 @@ async fn agents_reserve_from_the_budget_of_the_run_that_calls_them() {
     assert_eq!((done.value.len(), done.failed.len()), (3, 2), "{done:?}");
     let error = &done.failed[0].error;
     assert!(error.ends_with("allows 23 tokens: 8 left, 10 asked for"), "{error}");
+}
+
+/// An actor that starts as many others as it may, one below the other.
+struct Digs(Arc<AtomicU32>);
+
+impl Actor for Digs {
+    type Msg = ();
+
+    fn start(&mut self, cx: &mut Cx<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        let below = Arc::clone(&self.0);
+        cx.spawn(Spawn::named("below"), move || Self(Arc::clone(&below)));
+    }
+
+    fn handle(&mut self, (): (), _: &mut Cx<Self>) {}
+}
+
+/// An agent that starts an actor, and how many were born.
+fn digging(system: &AgentSystem) -> (AgentBuilder<u64, u64>, Arc<AtomicU32>) {
+    let born = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&born);
+    let agent = system.agent("digs", move |n: u64, context: CallContext| {
+        let counted = Arc::clone(&counted);
+        async move {
+            let work = context.work.ok_or("no node")?;
+            work.spawn(Spawn::named(format!("{n}")), move || Digs(Arc::clone(&counted)));
+            Ok::<_, String>(n)
+        }
+    });
+    (agent, born)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn actors_that_the_agents_of_a_run_start_are_within_its_children_and_depth() {
+    for (limits, most) in [
+        (Limits { children: Some(1_000), depth: Some(3), ..Limits::default() }, 3 * 4),
+        (Limits { children: Some(7), ..Limits::default() }, 7),
+        (Limits { depth: Some(0), ..Limits::default() }, 0),
+    ] {
+        let system = system();
+        let (agent, born) = digging(&system);
+        let agent = agent.start().unwrap();
+        let done = system.run(map_reduce(0..4, &agent)).deadline(MINUTE).limits(limits).await;
+        // All that are born have begun, and tried to start the next.
+        drop(done);
+        until_quiet(&system, || born.load(Ordering::SeqCst) == most).await;
+        assert_eq!(system.drain(MINUTE).await.unwrap().stopped, Stopped::Clean);
+        assert_eq!(born.load(Ordering::SeqCst), most, "{limits:?}");
+    }
+}
+
+/// Waits until `is_done`, for ten seconds at the most.
+async fn until_quiet(system: &AgentSystem, is_done: impl Fn() -> bool) {
+    let end = system.node().now() + Duration::from_secs(10);
+    while !is_done() && system.node().now() < end {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_agents_of_a_run_ask_is_charged_to_the_run() {
+    let system = system();
+    let (helper, calls) = counting(&system);
+    let helper = helper.start().unwrap();
+    let agent = system.agent("asks", move |n: u64, context: CallContext| {
+        let helper = helper.clone();
+        async move {
+            for _ in 0..1_000 {
+                let answer = context.ask(&helper, n, MINUTE).await;
+                answer.map_err(|error| error.to_string())?;
+            }
+            Ok::<_, String>(n)
+        }
+    });
+    let agent = agent.start().unwrap();
+    let limits = Limits { messages: Some(6), ..Limits::default() };
+    let run = map_reduce(0..1, &agent).options(once());
+    let done = system.run(run).deadline(MINUTE).limits(limits).await.unwrap();
+    let error = &done.failed[0].error;
+    assert!(error.ends_with("allows 6 messages: 0 left, 1 asked for"), "{error}");
+    assert_eq!(calls.load(Ordering::SeqCst), 5, "one of the six was the attempt itself");
 }

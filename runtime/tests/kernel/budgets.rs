@@ -161,3 +161,56 @@ async fn a_budget_whose_time_is_over_lets_nothing_through() {
     let refused = "refused: budget `run` allows 20 ms of wall clock: 0 left, 1 asked for";
     assert_eq!(why.as_deref(), Some(refused));
 }
+
+#[tokio::test]
+async fn what_the_task_of_an_actor_asks_and_starts_is_charged_to_the_actor() {
+    let (node, log) = (Node::in_memory().unwrap(), Log::default());
+    let run = budget(Limits { messages: Some(2), children: Some(1), ..Limits::default() });
+    let (from, to) = (spender(&node, &log, &run), puppet(&node, "to", &log));
+    tell(&from, move |_, cx| {
+        let work = cx.work_cx();
+        let doing = async move {
+            let mut answers = Vec::new();
+            for number in 0..1_000_u64 {
+                let question = move |to| act(move |_, cx| cx.reply(to, number));
+                answers.push(work.ask(&to, question, SOON).await);
+            }
+            let log = Log::default();
+            let born = |name: &str| {
+                let log = log.clone();
+                work.spawn(Spawn::named(name), move || Puppet::new(&log))
+            };
+            let (_first, second) = (born("first"), born("second"));
+            (answers, second.stopped().await)
+        };
+        cx.perform(doing, |done| {
+            act(move |puppet, _| {
+                let (answers, second) = done.unwrap();
+                let answered = answers.iter().filter(|answer| answer.is_ok()).count();
+                puppet
+                    .log
+                    .add(format!("{answered}, {}, {second}", answers[2].clone().unwrap_err()));
+            })
+        });
+    });
+    let line = "2, refused: budget `run` allows 2 messages: 0 left, 1 asked for, \
+                not started: budget `run` allows 1 children: 0 left, 1 asked for";
+    until("the task is done", || log.has(line)).await;
+    assert_eq!(run.spent(), Cost { messages: 2, children: 1, ..Cost::ZERO });
+}
+
+#[tokio::test]
+async fn a_task_with_a_budget_of_its_own_is_charged_to_that() {
+    let (node, log) = (Node::in_memory().unwrap(), Log::default());
+    let [own, call] = ["own", "call"].map(|name| Budget::root(name, Limits::default(), node.now()));
+    let (from, to) = (spender(&node, &log, &own), puppet(&node, "to", &log));
+    let charged = call.clone();
+    tell(&from, move |_, cx| {
+        let work = cx.work_cx().charged_to(Some(charged));
+        let question = |to| act(move |_, cx| cx.reply(to, 7_u64));
+        let doing = async move { work.ask(&to, question, SOON).await };
+        cx.perform(doing, |done| act(move |puppet, _| puppet.log.add(format!("{done:?}"))));
+    });
+    until("it is answered", || log.has("Ok(Ok(7))")).await;
+    assert_eq!((own.spent().messages, call.spent().messages), (0, 1));
+}

@@ -203,7 +203,7 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
             messages: spent.messages.min(left.messages),
             tokens: spent.tokens.min(left.tokens),
             micro_dollars: spent.micro_dollars.min(left.micro_dollars),
-            ..Cost::ZERO
+            children: spent.children.min(left.children),
         };
         if let Err(exceeded) = self.brief.budget.spend(before, cx.now()) {
             tracing::warn!(%exceeded, run = %self.brief.run, "a resumed run's budget is used up");
@@ -215,16 +215,16 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
         let (Some(known), spent) = (self.spent, self.brief.budget.spent()) else { return };
         if spent != known {
             self.spent = Some(spent);
-            let Cost { messages, tokens, micro_dollars, .. } = spent;
-            cx.record(&Record::<P, O>::Spent { messages, tokens, micro_dollars });
+            let Cost { messages, tokens, micro_dollars, children } = spent;
+            cx.record(&Record::<P, O>::Spent { messages, tokens, micro_dollars, children });
         }
     }
 }
 
 /// Whether a budget limits anything that a run records.
 fn is_limited(budget: &Budget) -> bool {
-    let left = budget.left();
-    [left.messages, left.tokens, left.micro_dollars].iter().any(|left| *left != u64::MAX)
+    let Cost { messages, tokens, micro_dollars, children } = budget.left();
+    [messages, tokens, micro_dollars, children].iter().any(|left| *left != u64::MAX)
 }
 
 /// The parts of a [`MapReduce`], kept for each incarnation.
@@ -262,9 +262,9 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Actor for Coordinator<P, O, R> {
             Record::FellBack { unit, agent, to, attempts, error, .. } => {
                 self.restored.push(Restored::FellBack { unit, agent, to, attempts, error });
             }
-            Record::Spent { messages, tokens, micro_dollars } => {
+            Record::Spent { messages, tokens, micro_dollars, children } => {
                 if let Some(spent) = &mut self.spent {
-                    *spent = Cost { messages, tokens, micro_dollars, ..Cost::ZERO };
+                    *spent = Cost { messages, tokens, micro_dollars, children };
                 }
             }
             // The run was ended by its deadline or its owner and is now taken up again.

@@ -85,12 +85,15 @@ pub enum Record<P, O> {
     },
     /// What the run has spent of its budget so far; written ahead of each attempt, where it has a budget.
     Spent {
-        /// Attempts at parts.
+        /// Attempts at parts, and what their agents asked.
         messages: u64,
         /// Tokens of models.
         tokens: u64,
         /// Millionths of a dollar.
         micro_dollars: u64,
+        /// Actors that its agents started.
+        #[serde(default)]
+        children: u64,
     },
     /// The run ended.
     Ended(Ended),
