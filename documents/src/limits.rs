@@ -16,6 +16,8 @@ pub const HTML_ENTITY_BYTES_MAX: usize = 32;
 
 /// Mentions of `Content-Type` in a mail, which bounds its parts and how deep they nest.
 pub const MAIL_PARTS_MAX: usize = 1_000;
+/// Parts of a mail times its bytes: the library looks for the end of every part up to the end of the mail.
+pub const MAIL_SEARCH_BYTES_MAX: usize = 4 * 1024 * 1024 * 1024;
 /// Attached messages inside attached messages that are read.
 pub const MAIL_NESTING_MAX: usize = 8;
 
@@ -28,7 +30,11 @@ pub const PDF_REFERENCES_MAX: usize = 32;
 /// Bytes of one string in a PDF.
 pub const PDF_STRING_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes that all streams of one PDF may unpack to.
-pub const PDF_UNPACKED_BYTES_MAX: usize = 256 * 1024 * 1024;
+pub const PDF_UNPACKED_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// Bytes that a stream counts for at least, however short: a page may name the same one any number of times.
+pub const PDF_STREAM_BYTES_MIN: usize = 64;
+/// Fonts of one PDF.
+pub const PDF_FONTS_MAX: usize = 2_000;
 /// Pages of one PDF.
 pub const PDF_PAGES_MAX: usize = 20_000;
 /// Operators of all pages of one PDF that are carried out.
@@ -55,7 +61,7 @@ pub const RANKED_SENTENCES_MAX: usize = 2_000;
 /// Bytes of a sentence; what is longer is data and not compared.
 pub const SENTENCE_BYTES_MAX: usize = 4 * 1024;
 /// Rounds of the power method.
-pub const LEXRANK_ROUNDS_MAX: usize = 10_000;
+pub const LEXRANK_ROUNDS_MAX: usize = 1_000;
 
 const _: () = assert!(TEXT_BYTES_MAX as u64 <= DOCUMENT_BYTES_MAX);
 const _: () = assert!(METADATA_BYTES_MAX < TEXT_BYTES_MAX);

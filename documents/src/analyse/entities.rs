@@ -29,7 +29,7 @@ type Source<'a> = (EntityKind, &'a str, Check);
 static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
     let day = r"(?:0?[1-9]|[12]\d|3[01])";
     let month = r"(?:0?[1-9]|1[0-2])";
-    let amount = r"\d{1,3}(?:[ ,.'’]\d{3})*(?:[.,]\d{1,2})?|\d+(?:[.,]\d{1,2})?";
+    let amount = r"\d{1,3}(?:[ ,.'’]\d{3}){0,6}(?:[.,]\d{1,2})?|\d+(?:[.,]\d{1,2})?";
     let scale =
         r"(?: ?(?:thousand|million|billion|trillion|Mio\.?|Mrd\.?|Millionen|Milliarden|bn|k|m)\b)?";
     let dates = format!(
@@ -66,7 +66,9 @@ static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
         ),
     ];
     let compile = |(kind, pattern, check): &Source<'_>| {
-        Regex::new(pattern).ok().map(|regex| (*kind, regex, *check))
+        // boundaries and digits of ASCII: with those of Unicode the engine would be many times slower
+        let pattern = pattern.replace(r"\b", r"(?-u:\b)").replace(r"\d", "[0-9]");
+        Regex::new(&pattern).ok().map(|regex| (*kind, regex, *check))
     };
     rules.iter().filter_map(compile).collect()
 });
@@ -111,6 +113,8 @@ pub(super) fn find(text: &str, sentences: &[Span], language: Option<&str>) -> (V
 /// A word at the start of a sentence is capitalised anyway: alone it is no name, and a word of grammar there is no part
 /// of one. In German all nouns are: there a name has two such words at least.
 fn names(text: &str, sentence: Span, language: Option<&str>) -> Vec<Span> {
+    let words = text::words(sentence.of(text));
+    let sentence_start = sentence.start + words.first().map_or(0, |word| word.start);
     let mut names = Vec::new();
     let mut open: Vec<Span> = Vec::new();
     let mut close = |open: &mut Vec<Span>| {
@@ -118,9 +122,7 @@ fn names(text: &str, sentence: Span, language: Option<&str>) -> Vec<Span> {
             open.pop();
         }
         if let (Some(first), Some(last)) = (open.first(), open.last()) {
-            let at_start = text
-                .get(sentence.start..first.start)
-                .is_some_and(|front| !front.contains(char::is_alphanumeric));
+            let at_start = first.start == sentence_start;
             let alone = open.len() == 1
                 && (at_start || language == Some("deu") || last.of(text).chars().count() < 2);
             if !alone {
@@ -130,7 +132,7 @@ fn names(text: &str, sentence: Span, language: Option<&str>) -> Vec<Span> {
         open.clear();
     };
     let mut end = sentence.start;
-    for span in text::words(sentence.of(text)) {
+    for span in words {
         let span = Span { start: span.start + sentence.start, end: span.end + sentence.start };
         let word = span.of(text);
         let gap = text.get(end..span.start).unwrap_or_default();

@@ -1,5 +1,8 @@
 //! Words that carry grammar and no topic, for the languages whose texts are met most.
 
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
 const ENGLISH: &str = " a about above after again against all also although always am among an and any anyone anything are around as \
     at be became because been before being below between both but by can cannot could did do does doing done down during each \
     either else ever every everyone everything few for from further get gets getting give given go goes going got had has have \
@@ -45,15 +48,31 @@ const SHORT_LETTERS_MAX: usize = 3;
 /// Tells whether a word, in small letters, carries grammar and no topic.
 pub(crate) fn contains(language: Option<&str>, word: &str) -> bool {
     let list = match language {
-        Some("eng") => ENGLISH,
-        Some("deu") => GERMAN,
-        Some("fra") => FRENCH,
-        Some("spa") => SPANISH,
+        Some("eng") => &LISTS.english,
+        Some("deu") => &LISTS.german,
+        Some("fra") => &LISTS.french,
+        Some("spa") => &LISTS.spanish,
         _ => return word.is_ascii() && word.len() <= SHORT_LETTERS_MAX,
     };
-    let word = word.replace('’', "'");
-    list.contains(&format!(" {word} "))
+    list.contains(word) || (word.contains('’') && list.contains(word.replace('’', "'").as_str()))
 }
+
+struct Lists {
+    english: BTreeSet<&'static str>,
+    german: BTreeSet<&'static str>,
+    french: BTreeSet<&'static str>,
+    spanish: BTreeSet<&'static str>,
+}
+
+static LISTS: LazyLock<Lists> = LazyLock::new(|| {
+    let list = |words: &'static str| words.split_ascii_whitespace().collect();
+    Lists {
+        english: list(ENGLISH),
+        german: list(GERMAN),
+        french: list(FRENCH),
+        spanish: list(SPANISH),
+    }
+});
 
 #[cfg(test)]
 mod tests {

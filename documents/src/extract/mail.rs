@@ -7,13 +7,19 @@ use mail_parser::{Address, Message, MessageParser, MessagePart, MimeHeaders, Par
 
 use super::{ExtractError, html, plain};
 use crate::document::{Document, Format};
-use crate::limits::{MAIL_NESTING_MAX, MAIL_PARTS_MAX};
+use crate::limits::{MAIL_NESTING_MAX, MAIL_PARTS_MAX, MAIL_SEARCH_BYTES_MAX};
 
 /// Reads a mail; its title is its subject.
 pub(super) fn read(bytes: &[u8]) -> Result<Document, ExtractError> {
     let parts = count(bytes, b"content-type");
     if parts > MAIL_PARTS_MAX {
         return Err(broken(&format!("it has {parts} parts, more than {MAIL_PARTS_MAX}")));
+    }
+    if parts.saturating_mul(bytes.len()) > MAIL_SEARCH_BYTES_MAX {
+        return Err(broken(&format!(
+            "it has {parts} parts, too many for its {} bytes",
+            bytes.len()
+        )));
     }
     let message = MessageParser::default().parse(bytes);
     let has_headers = |part: &MessagePart<'_>| !part.headers.is_empty();
@@ -120,7 +126,7 @@ fn check(
             )));
         }
         let end = format!("--{boundary}--");
-        if count(message.raw_message(), end.to_ascii_lowercase().as_bytes()) == 0 {
+        if at == 0 && count(message.raw_message(), end.to_ascii_lowercase().as_bytes()) == 0 {
             document.note(format!("part {at} is {name} and never ends: the mail may be cut off"));
         }
         return Ok(());
@@ -230,5 +236,9 @@ mod tests {
         drop(read(mail.as_bytes()));
         let mail = "Content-Type: message/rfc822\r\n\r\n".repeat(MAIL_PARTS_MAX + 1);
         assert!(read(mail.as_bytes()).unwrap_err().to_string().contains("1001 parts"));
+        let part = "--b\nContent-Type: multipart/mixed; boundary=c\n\n".repeat(MAIL_PARTS_MAX - 1);
+        let start = "From: a@b.c\nContent-Type: multipart/mixed; boundary=b\n\n";
+        let mail = format!("{start}{part}{}", "x".repeat(5 * 1024 * 1024));
+        assert!(read(mail.as_bytes()).unwrap_err().to_string().contains("too many for its"));
     }
 }

@@ -50,7 +50,7 @@ impl Default for Options {
 /// assert_eq!(choose(&scores, 2), [0, 1]);
 /// ```
 pub fn rank<T: AsRef<str>>(sentences: &[Vec<T>], options: &Options) -> Vec<f64> {
-    let rows = transitions(&similarities(&weights(sentences)), options.threshold);
+    let rows = transitions(similarities(&weights(sentences)), options.threshold);
     let count = sentences.len();
     let uniform = 1.0 / float(count);
     let jump = if options.jump.is_finite() { options.jump.clamp(0.0, 1.0) } else { 0.0 };
@@ -157,23 +157,17 @@ fn similarities(sentences: &[Weights]) -> Vec<Vec<(usize, f64)>> {
 }
 
 /// Turns cosines into the chances to go from one sentence to another; those of a sentence sum to 1.
-fn transitions(
-    similarities: &[Vec<(usize, f64)>],
-    threshold: Option<f64>,
-) -> Vec<Vec<(usize, f64)>> {
-    let edges = |row: &Vec<(usize, f64)>| -> Vec<(usize, f64)> {
-        let edges: Vec<(usize, f64)> = match threshold {
-            Some(threshold) => row
-                .iter()
-                .filter(|(_, cosine)| *cosine > threshold)
-                .map(|(at, _)| (*at, 1.0))
-                .collect(),
-            None => row.clone(),
-        };
-        let degree: f64 = edges.iter().map(|(_, weight)| weight).sum();
-        edges.into_iter().map(|(at, weight)| (at, weight / degree)).collect()
-    };
-    similarities.iter().map(edges).collect()
+fn transitions(mut rows: Vec<Vec<(usize, f64)>>, threshold: Option<f64>) -> Vec<Vec<(usize, f64)>> {
+    for row in &mut rows {
+        if let Some(threshold) = threshold {
+            row.retain(|(_, cosine)| *cosine > threshold);
+            row.iter_mut().for_each(|(_, weight)| *weight = 1.0);
+        }
+        row.shrink_to_fit();
+        let degree: f64 = row.iter().map(|(_, weight)| weight).sum();
+        row.iter_mut().for_each(|(_, weight)| *weight /= degree);
+    }
+    rows
 }
 
 fn length(vector: impl Iterator<Item = f64>) -> f64 {

@@ -5,10 +5,14 @@
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use super::filter;
 use super::object::{Dictionary, Lexer, Object, is_space};
-use crate::limits::{PDF_OBJECTS_MAX, PDF_PAGES_MAX, PDF_REFERENCES_MAX, PDF_UNPACKED_BYTES_MAX};
+use crate::limits::{
+    PDF_OBJECTS_MAX, PDF_PAGES_MAX, PDF_REFERENCES_MAX, PDF_STREAM_BYTES_MIN,
+    PDF_UNPACKED_BYTES_MAX,
+};
 
 /// A file whose objects are known.
 #[derive(Debug)]
@@ -25,7 +29,7 @@ pub(super) struct File<'a> {
 #[derive(Debug)]
 pub(super) struct Page {
     pub(super) dictionary: Dictionary,
-    pub(super) resources: Dictionary,
+    pub(super) resources: Rc<Dictionary>,
 }
 
 impl<'a> File<'a> {
@@ -96,7 +100,7 @@ impl<'a> File<'a> {
         let Object::Stream(dictionary, range) = self.resolve(object) else { return None };
         let raw = self.bytes.get(range.clone())?;
         let unpacked = filter::unpack(self, dictionary, raw, self.room.get())?;
-        self.room.set(self.room.get().saturating_sub(unpacked.len()));
+        self.room.set(self.room.get().saturating_sub(unpacked.len().max(PDF_STREAM_BYTES_MIN)));
         Some(unpacked)
     }
 
@@ -119,8 +123,10 @@ impl<'a> File<'a> {
         let catalog = self.catalog();
         let mut pages = Vec::new();
         let mut seen = BTreeSet::new();
-        let mut stack: Vec<(Object, Dictionary)> = Vec::new();
-        stack.extend(catalog.get("Pages").map(|pages| (pages.clone(), Dictionary::new())));
+        let mut stack: Vec<(Object, Rc<Dictionary>)> = Vec::new();
+        // many nodes may share one list of kids
+        let mut steps = 0;
+        stack.extend(catalog.get("Pages").map(|pages| (pages.clone(), Rc::default())));
         while let Some((object, inherited)) = stack.pop() {
             if let Object::Reference(number) = object
                 && !seen.insert(number)
@@ -129,11 +135,15 @@ impl<'a> File<'a> {
             }
             let Some(node) = self.resolve(&object).dictionary() else { continue };
             let own = self.value(node, "Resources").dictionary();
-            let resources = own.cloned().unwrap_or(inherited);
+            let resources = own.map_or(inherited, |own| Rc::new(own.clone()));
             if node.contains_key("Kids") {
                 let kids = self.value(node, "Kids").array();
-                // a tree without references would have to be as large as the file
-                stack.extend(kids.iter().rev().map(|kid| (kid.clone(), resources.clone())));
+                steps += kids.len();
+                if steps > PDF_OBJECTS_MAX {
+                    break;
+                }
+                let kid = |kid: &Object| (kid.clone(), Rc::clone(&resources));
+                stack.extend(kids.iter().rev().map(kid));
             } else if pages.len() < PDF_PAGES_MAX {
                 pages.push(Page { dictionary: node.clone(), resources });
             }
@@ -142,7 +152,7 @@ impl<'a> File<'a> {
             let lost = self.of_type("Page").take(PDF_PAGES_MAX);
             pages.extend(lost.map(|page| Page {
                 dictionary: page.clone(),
-                resources: self.dictionary(page, "Resources"),
+                resources: Rc::new(self.dictionary(page, "Resources")),
             }));
         }
         pages

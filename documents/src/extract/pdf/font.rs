@@ -129,22 +129,28 @@ fn simple(file: &File<'_>, font: &Dictionary, encoding: &Object) -> Vec<Option<S
 /// Reads `c [w1 w2 …]` and `first last w` (9.7.4.3).
 fn composite_widths(file: &File<'_>, list: &[Object]) -> BTreeMap<u32, f64> {
     let mut widths = BTreeMap::new();
+    let mut room = PDF_FONT_ENTRIES_MAX;
     let mut rest = list;
     while let [first, second, after @ ..] = rest {
         let Some(code) = file.resolve(first).integer() else { break };
         let second = file.resolve(second);
+        let before = room;
         if let Object::Array(list) = second {
-            for (code, width) in (code..).zip(list.iter().take(PDF_FONT_ENTRIES_MAX)) {
+            for (code, width) in (code..).zip(list.iter().take(before)) {
                 widths.insert(code, file.resolve(width).number().unwrap_or(0.0));
+                room -= 1;
             }
             rest = after;
         } else {
             let (Some(last), [width, after @ ..]) = (second.integer(), after) else { break };
             let width = file.resolve(width).number().unwrap_or(0.0);
-            widths.extend((code..=last).take(PDF_FONT_ENTRIES_MAX).map(|code| (code, width)));
+            for code in (code..=last).take(before) {
+                widths.insert(code, width);
+                room -= 1;
+            }
             rest = after;
         }
-        if widths.len() > PDF_FONT_ENTRIES_MAX {
+        if room == 0 {
             break;
         }
     }

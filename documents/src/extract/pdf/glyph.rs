@@ -1,9 +1,12 @@
 //! Characters by the names that fonts give them, and the encodings that PDF knows by name (ISO 32000-1, annex D).
 
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
 use encoding_rs::{Encoding, MACINTOSH, WINDOWS_1252};
 
 /// Names of characters that are not the character itself, nor a letter with an accent.
-const NAMES: &str = "space   exclam ! quotedbl \" numbersign # dollar $ percent % ampersand & quotesingle ' quoteright ’ \
+const NAMES: &str = "exclam ! quotedbl \" numbersign # dollar $ percent % ampersand & quotesingle ' quoteright ’ \
     quoteleft ‘ parenleft ( parenright ) asterisk * plus + comma , hyphen - minus − period . slash / zero 0 one 1 two 2 three 3 \
     four 4 five 5 six 6 seven 7 eight 8 nine 9 colon : semicolon ; less < equal = greater > question ? at @ bracketleft [ \
     backslash \\ bracketright ] asciicircum ^ underscore _ grave ` braceleft { bar | braceright } asciitilde ~ exclamdown ¡ \
@@ -13,7 +16,7 @@ const NAMES: &str = "space   exclam ! quotedbl \" numbersign # dollar $ percent 
     ordfeminine ª Lslash Ł Oslash Ø OE Œ ordmasculine º ae æ dotlessi ı lslash ł oslash ø oe œ germandbls ß Euro € copyright © \
     registered ® trademark ™ degree ° plusminus ± multiply × divide ÷ mu µ onehalf ½ onequarter ¼ threequarters ¾ onesuperior ¹ \
     twosuperior ² threesuperior ³ brokenbar ¦ logicalnot ¬ macron ¯ acute ´ cedilla ¸ dieresis ¨ circumflex ˆ tilde ˜ Eth Ð \
-    eth ð Thorn Þ thorn þ Dcroat Đ dcroat đ nbspace   softhyphen - sfthyphen - figuredash ‒ lessequal ≤ greaterequal ≥ notequal ≠ \
+    eth ð Thorn Þ thorn þ Dcroat Đ dcroat đ softhyphen - sfthyphen - figuredash ‒ lessequal ≤ greaterequal ≥ notequal ≠ \
     infinity ∞ partialdiff ∂ summation ∑ product ∏ radical √ integral ∫ approxequal ≈ arrowright → arrowleft ← element ∈ alpha α \
     beta β gamma γ delta δ epsilon ε zeta ζ eta η theta θ iota ι kappa κ lambda λ nu ν xi ξ omicron ο pi π rho ρ sigma σ tau τ \
     upsilon υ phi φ chi χ psi ψ omega ω Gamma Γ Delta Δ Theta Θ Lambda Λ Xi Ξ Pi Π Sigma Σ Phi Φ Psi Ψ Omega Ω";
@@ -37,6 +40,12 @@ const ACCENTS: [(&str, &str); 12] = [
 /// The upper half of the standard encoding: codes and characters; its lower half is ASCII but for the quotes.
 const STANDARD: &str = "¡¢£⁄¥ƒ§¤'“«‹›ﬁﬂ\0–†‡·\0¶•‚„”»…‰\0¿";
 
+static BY_NAME: LazyLock<BTreeMap<&str, &str>> = LazyLock::new(|| {
+    let mut words = NAMES.split_ascii_whitespace();
+    let pairs = std::iter::from_fn(|| Some((words.next()?, words.next()?)));
+    pairs.chain([("space", " "), ("nbspace", " ")]).collect()
+});
+
 /// Returns the text that a named character stands for.
 pub(super) fn by_name(name: &str) -> Option<String> {
     let name = name.split_once('.').map_or(name, |(base, _)| base);
@@ -49,12 +58,7 @@ pub(super) fn by_name(name: &str) -> Option<String> {
     if let Some(Ok(code)) = code.map(|code| u32::from_str_radix(code, 16)) {
         return char::from_u32(code).map(String::from);
     }
-    let known = NAMES.split(' ').collect::<Vec<_>>();
-    if name == "space" || name == "nbspace" {
-        return Some(" ".to_owned());
-    }
-    let at = known.iter().position(|known| *known == name && known.len() > 1);
-    if let Some(found) = at.and_then(|at| known.get(at + 1)) {
+    if let Some(found) = BY_NAME.get(name) {
         return Some(spelled(found));
     }
     let (_, letters) = ACCENTS.iter().find(|(accent, _)| name.get(1..) == Some(*accent))?;

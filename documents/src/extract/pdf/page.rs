@@ -8,7 +8,8 @@ use super::file::{File, Page};
 use super::font::Font;
 use super::object::{Dictionary, Item, Lexer, Object};
 use crate::limits::{
-    PDF_FORMS_DEPTH_MAX, PDF_OPERANDS_MAX, PDF_OPERATORS_MAX, PDF_STATES_MAX, TEXT_BYTES_MAX,
+    PDF_FONTS_MAX, PDF_FORMS_DEPTH_MAX, PDF_OPERANDS_MAX, PDF_OPERATORS_MAX, PDF_STATES_MAX,
+    TEXT_BYTES_MAX,
 };
 
 /// A gap wider than this part of the font's size separates words.
@@ -26,6 +27,7 @@ const SIZE_STEP: f64 = 1.15;
 pub(super) struct Painter<'a> {
     file: &'a File<'a>,
     fonts: BTreeMap<u32, Rc<Font>>,
+    fonts_read: usize,
     text: String,
     state: State,
     saved: Vec<State>,
@@ -111,6 +113,7 @@ impl<'a> Painter<'a> {
         Self {
             file,
             fonts: BTreeMap::new(),
+            fonts_read: 0,
             text: String::new(),
             state: State::new(),
             saved: Vec::new(),
@@ -125,9 +128,9 @@ impl<'a> Painter<'a> {
         self.unknown
     }
 
-    /// Tells whether there were more operators than are carried out.
+    /// Tells whether there were more operators or fonts than are looked at.
     pub(super) fn is_over_limit(&self) -> bool {
-        self.operators >= PDF_OPERATORS_MAX
+        self.operators >= PDF_OPERATORS_MAX || self.fonts_read >= PDF_FONTS_MAX
     }
 
     /// Returns the text of a page.
@@ -163,7 +166,7 @@ impl<'a> Painter<'a> {
                 Some(Item::Word(b"BI")) => skip_image(source, &mut lexer),
                 Some(Item::Word(word)) => {
                     self.operators += 1;
-                    if self.is_over_limit() || self.text.len() > TEXT_BYTES_MAX {
+                    if self.operators >= PDF_OPERATORS_MAX || self.text.len() > TEXT_BYTES_MAX {
                         return;
                     }
                     match (word, operands.last()) {
@@ -315,6 +318,11 @@ impl<'a> Painter<'a> {
             return;
         }
         let Some(dictionary) = self.file.resolve(entry).dictionary() else { return };
+        if self.fonts_read >= PDF_FONTS_MAX {
+            self.state.font = None;
+            return;
+        }
+        self.fonts_read += 1;
         let font = Rc::new(Font::read(self.file, dictionary));
         if let Object::Reference(number) = entry {
             self.fonts.insert(*number, Rc::clone(&font));

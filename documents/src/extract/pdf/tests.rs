@@ -163,6 +163,37 @@ fn trees_that_bite_their_tail_and_deep_arrays_end() {
 }
 
 #[test]
+fn what_is_named_again_and_again_is_not_read_again_and_again() {
+    let kids = "9 0 R ".repeat(20_000);
+    let mut objects = vec![
+        (1, "<< /Type /Catalog /Pages 10 0 R >>".to_owned()),
+        (7, format!("[ {kids} ]")),
+        (9, "<< /Kids 8 0 R >>".to_owned()),
+        (
+            8,
+            format!(
+                "[ {} ]",
+                (10..2_010).map(|number| format!("{number} 0 R ")).collect::<String>()
+            ),
+        ),
+    ];
+    objects
+        .extend((10..2_010).map(|number| (number, "<< /Kids [9 0 R] /Kids 7 0 R >>".to_owned())));
+    let widths = "0 4000000000 500 ".repeat(20_000);
+    objects.push((3_000, format!("<< /Subtype /Type0 /DescendantFonts [<< /W [{widths}] >>] >>")));
+    let bytes = file(&objects, "/Root 1 0 R");
+    assert!(matches!(read(&bytes), Err(ExtractError::BrokenPdf { .. })));
+    let file = File::open(&bytes);
+    let font =
+        file.value(&[("F".to_owned(), Object::Reference(3_000))].into(), "F").dictionary().cloned();
+    assert!(
+        font::Font::read(&file, &font.unwrap())
+            .glyphs(b"ab")
+            .all(|glyph| (glyph.width - 0.5).abs() < 1e-9)
+    );
+}
+
+#[test]
 fn an_image_inside_the_page_is_skipped() {
     let content = "BI /W 1 /H 1 ID (((\u{1}<< EI BT /F 9 Tf (after) Tj ET";
     assert_eq!(text("", content), "after");
