@@ -1,6 +1,6 @@
 //! Laws: what must not change an outcome does not, and an early close never differs from the full count.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use proptest::{prelude::*, sample::Index};
 
@@ -274,4 +274,29 @@ fn votes_do_close_early() {
     assert_eq!(early(Method::Approval, &["ship+hold", "ship+", "ship+", "ship+"]), "consensus");
     assert_eq!(early(Method::Borda, &["ship>hold>wait"; 4]), "consensus");
     assert_eq!(early(Method::Schulze, &["ship>hold>wait"; 3]), "consensus");
+}
+
+#[test]
+fn votes_stay_open_for_what_cannot_be_known() {
+    let open = |rules: &str, ballots: &[&str]| {
+        let opening = super::scenario::opening(rules, "a b c").unwrap();
+        let mut vote = Vote::new(opening, CLOSE).weigh(Arc::new(|_, _, _| Ok(Exact::ONE)));
+        for word in ballots {
+            vote.cast(super::scenario::ballot(word, 1).0, Duration::ZERO);
+        }
+        vote
+    };
+    let two = ["a:ship", "b:ship"];
+    assert_eq!(open("plurality", &two).may_close(), Some(ClosedBy::Settled));
+    assert_eq!(open("plurality weigh=custom", &two).may_close(), None, "c may weigh anything");
+    assert_eq!(open("plurality revisable", &two).may_close(), None, "a and b may think again");
+    assert_eq!(open("plurality part=1", &two).may_close(), None, "c may stay away");
+    // Nobody can win any more, but whether there is another round is up to c.
+    let mut vote = open("unanimity tie=another_round rounds=2", &["a:ship", "b:hold"]);
+    assert_eq!(vote.may_close(), None);
+    assert!(matches!(vote.close(ClosedBy::Deadline, CLOSE), Closed::Next(_)));
+    for word in ["a:ship", "b:hold"] {
+        vote.cast(super::scenario::ballot(word, 2).0, CLOSE);
+    }
+    assert_eq!(vote.may_close(), Some(ClosedBy::Settled), "the last round has no other");
 }

@@ -87,6 +87,7 @@ const TABLE: &[Row] = &[
     ("one choice is no set", "approval", "a b", "a:ship b:hold+", "consensus hold 1", "xc"),
     ("Borda prefers what all can live with", "borda", "a b c d e", "a:ship>hold>wait b:ship>hold>wait c:ship>hold>wait d:hold>wait>ship e:hold>wait>ship", "consensus hold 2/5", "ccccc"),
     ("who is left out of a ranking shares the last points", "borda tie=conservative on=tie", "a b", "a:ship> b:hold>", "tie_broken hold 1/2 by conservative", "cc"),
+    ("so they may catch up with the first", "borda tie=status_quo on=tie", "a=4 b=3", "a:ship> b:hold>wait>ship", "tie_broken wait 0 by status_quo", "cc"),
     ("Schulze prefers who wins each pair", "schulze", "a b c d e", "a:ship>hold>wait b:ship>hold>wait c:ship>hold>wait d:hold>wait>ship e:hold>wait>ship", "consensus ship 3/5", "ccccc"),
     ("Schulze breaks a circle at its weakest link", "schulze", "a=4 b=3 c=2", "a:ship>hold>wait b:hold>wait>ship c:wait>ship>hold", "consensus ship 4/9", "ccc"),
     ("a perfect circle is a tie", "schulze tie=status_quo on=tie", "a b c", "a:ship>hold>wait b:hold>wait>ship c:wait>ship>hold", "tie_broken wait 1/3 by status_quo", "ccc"),
