@@ -11,6 +11,7 @@ use std::{
     pin::pin,
     sync::Arc,
     task::Poll,
+    time::Duration,
 };
 
 use futures_util::future::{BoxFuture, FutureExt};
@@ -62,21 +63,16 @@ impl Household {
 
     /// Kills every child at once, to rest or for good.
     pub(crate) async fn kill(&self, kernel: &Kernel, for_good: bool) {
-        let members = self.members();
-        for (child, _) in members.iter().rev() {
-            child.0.order_kill();
-            if for_good {
-                child.0.order_stop();
-            } else {
-                child.0.order_pause();
-            }
+        let children: Vec<ChildRef> = self.members().into_iter().map(|(child, _)| child).collect();
+        if for_good {
+            return kill(kernel, &children, future::ready(())).await;
         }
-        for (child, _) in members.iter().rev() {
-            if for_good {
-                outlive(kernel, child).await;
-            } else {
-                at_rest(child).await;
-            }
+        for child in children.iter().rev() {
+            child.0.order_kill();
+            child.0.order_pause();
+        }
+        for child in children.iter().rev() {
+            at_rest(child).await;
         }
     }
 
@@ -98,6 +94,25 @@ pub(crate) async fn cancel(kernel: &Kernel, children: &[ChildRef], also: impl Fu
     for child in children {
         child.0.order_cancel(None);
     }
+    all_ended(kernel, children, also, QUIESCENCE_WAIT).await;
+}
+
+/// Kills `children` for good together, waits for them and for `also`, and leaves behind whoever does not come out of a step.
+pub(crate) async fn kill(kernel: &Kernel, children: &[ChildRef], also: impl Future<Output = ()>) {
+    for child in children.iter().rev() {
+        child.0.order_kill();
+        child.0.order_stop();
+    }
+    all_ended(kernel, children, also, KILL_WAIT).await;
+}
+
+/// Waits for `children`, which have no time of their own any more, and for `also`; leaves behind whoever still lives after `most`.
+async fn all_ended(
+    kernel: &Kernel,
+    children: &[ChildRef],
+    also: impl Future<Output = ()>,
+    most: Duration,
+) {
     let mut ended = pin!(async {
         for child in children {
             child.stopped().await;
@@ -108,7 +123,7 @@ pub(crate) async fn cancel(kernel: &Kernel, children: &[ChildRef], also: impl Fu
     if poll_fn(|cx| Poll::Ready(ended.as_mut().poll(cx).is_ready())).await {
         return;
     }
-    let wait = Sleep::until(&kernel.timers, kernel.now() + QUIESCENCE_WAIT);
+    let wait = Sleep::until(&kernel.timers, kernel.now() + most);
     if first(ended, wait).await.is_none() {
         children.iter().for_each(leave_behind);
     }

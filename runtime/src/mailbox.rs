@@ -70,8 +70,10 @@ pub(crate) enum Closed {
 
 /// What the control lane carries.
 pub(crate) enum Control<M> {
-    /// An answer, a timer, a notice, a message to oneself.
+    /// An answer, a timer, a notice.
     Message(M),
+    /// A message to oneself: accepted like those of others, it outlives the incarnation as they do.
+    Own(M),
     /// The answer of a call, which alone is taken while the call is open.
     Answer(M),
     /// Look whether the actor has been idle for as long as its receive timeout.
@@ -324,7 +326,9 @@ impl<M> Slot<M> {
             return;
         }
         match entry {
-            Control::Message(_) | Control::Idle => lanes.control.push_back(entry),
+            Control::Message(_) | Control::Own(_) | Control::Idle => {
+                lanes.control.push_back(entry);
+            }
             Control::Answer(_) | Control::Crash(_) | Control::End(_) | Control::Observe(_) => {
                 lanes.answers.push_back(entry);
             }
@@ -348,7 +352,7 @@ impl<M> Slot<M> {
             return Err((message, Closed::Full));
         }
         lanes.counts.accepted += 1;
-        lanes.control.push_back(Control::Message(message));
+        lanes.control.push_back(Control::Own(message));
         self.urge(lanes);
         Ok(())
     }

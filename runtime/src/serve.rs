@@ -120,17 +120,17 @@ impl<A: Actor> Life<A> {
         if let Some(idle) = self.passivate {
             stage.cx.passivate(idle);
         }
-        let mut batch = VecDeque::new();
+        let (mut control, mut batch) = (VecDeque::new(), VecDeque::new());
         let reason = match stage.step(A::start).or_else(|| stage.flush()) {
             Some(reason) => reason,
             None => {
                 stage.requeue(slot);
                 self.ties.tell_start();
-                run(slot, &mut stage, &mut batch).await
+                run(slot, &mut stage, &mut control, &mut batch).await
             }
         };
         stage.return_stash(&mut batch);
-        slot.put_back(&mut batch);
+        slot.hold(&mut control, &mut batch);
         slot.retire();
         stage.belongings.cancel();
         // Boxed, so that an idle actor has no room for it.
@@ -215,7 +215,7 @@ impl Ties {
             fault
         };
         let left = if killed {
-            drop(leave);
+            drop((leave, cut));
             None
         } else {
             first(leave, cut).await
@@ -228,6 +228,9 @@ impl Ties {
                 kernel.metrics.shutdown_overrun();
                 tracing::error!(actor = %slot.name, shutdown = ?self.shutdown, "actor did not wind down in time");
             }
+            stage.belongings.cancel();
+            let children = stage.belongings.children();
+            ending::kill(kernel, &children, stage.belongings.tasks_ended(slot)).await;
             self.household.kill(kernel, self.is_final(slot)).await;
         }
         left.flatten().unwrap_or(reason)
@@ -243,9 +246,9 @@ impl Ties {
 async fn run<A: Actor>(
     slot: &Slot<A::Msg>,
     stage: &mut Stage<A>,
+    control: &mut VecDeque<Control<A::Msg>>,
     batch: &mut VecDeque<A::Msg>,
 ) -> ExitReason {
-    let mut control = VecDeque::new();
     let (mut steps, mut parked) = (0, false);
     let most = slot.kernel.batch(BATCH_MESSAGES);
     loop {
@@ -261,7 +264,7 @@ async fn run<A: Actor>(
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            let taken = slot.poll_take(cx, &mut control, batch, intake);
+            let taken = slot.poll_take(cx, control, batch, intake);
             if taken.is_pending() {
                 steps = 0;
             }
@@ -270,7 +273,7 @@ async fn run<A: Actor>(
         .await;
         // Counts a nudge too, so that no stream of acknowledgements keeps the thread.
         steps += 1;
-        let ended = run_batch(slot, stage, &mut control, batch, &mut steps);
+        let ended = run_batch(slot, stage, control, batch, &mut steps);
         if let Some(reason) = ended.or_else(|| stage.flush()).or_else(|| stage.stand_in_line()) {
             return reason;
         }
@@ -290,7 +293,7 @@ pub(crate) fn run_batch<A: Actor>(
         while let Some(entry) = control.pop_front() {
             *steps += 1;
             let ended = match entry {
-                Control::Message(message) => stage.handle(message),
+                Control::Message(message) | Control::Own(message) => stage.handle(message),
                 Control::Answer(message) => stage.answered(message),
                 Control::Idle => stage.idle(control.is_empty() && batch.is_empty()),
                 Control::Crash(why) => Some(ExitReason::Crashed(why)),

@@ -48,7 +48,8 @@ pub enum Restart {
     Permanent,
     /// After a failure only.
     Transient,
-    /// Never, not even when a sibling's failure restarts the others.
+    /// Never, not even when a sibling's failure restarts the others. When the supervisor itself starts again it starts those of
+    /// its own specification anew, as it does all others, and ends those that were added at run time.
     Temporary,
 }
 
@@ -223,9 +224,12 @@ fn prepare(
     let birth = Box::new(move || Supervising::new(&own, &of, report.clone()));
     let spawn = Spawn::named(&*plan.name).shutdown(shutdown);
     let (addr, launch) = spawn::prepare(kernel, place, spawn, birth);
-    for entry in plan.table.lock().all_mut() {
-        entry.prepare(&addr);
-    }
+    let mut table = plan.table.lock();
+    let passing = table.take_passing();
+    table.bring_back();
+    table.all_mut().iter_mut().for_each(|entry| entry.prepare(&addr));
+    drop(table);
+    drop(passing);
     let supervised = Supervised { addr, plan: Arc::clone(plan), kernel: Arc::clone(kernel) };
     (supervised, Box::new(launch))
 }

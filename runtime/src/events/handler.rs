@@ -53,14 +53,13 @@ impl<A: Actor> Cx<A> {
     /// use std::sync::Arc;
     /// use synod_runtime::{actor::Actor, context::Cx, events::{EventKind, Filter, Received}};
     ///
-    /// struct Counter { ended: u64, missed: u64 }
+    /// struct Counter { ended: u64, missed: u64, deaf: bool }
     /// impl Actor for Counter {
     ///     type Msg = Received;
     ///     fn start(&mut self, cx: &mut Cx<Self>) {
     ///         let ends = Filter::new().kinds([EventKind::RunEnded]);
-    ///         if let Err(refusal) = cx.subscribe(ends, |received| received) {
-    ///             cx.crash(refusal.text);
-    ///         }
+    ///         // A full bus is no reason to fail: a restart would find it full too.
+    ///         self.deaf = cx.subscribe(ends, |received| received).is_err();
     ///     }
     ///     fn handle(&mut self, received: Received, _cx: &mut Cx<Self>) {
     ///         match received {
@@ -73,7 +72,8 @@ impl<A: Actor> Cx<A> {
     ///
     /// # Errors
     /// [`Code::Overloaded`](protocol::Code::Overloaded) when the node has
-    /// [`EVENT_SUBSCRIPTIONS_MAX`](crate::limits::EVENT_SUBSCRIPTIONS_MAX) subscriptions.
+    /// [`EVENT_SUBSCRIPTIONS_MAX`](crate::limits::EVENT_SUBSCRIPTIONS_MAX) subscriptions and none of them is an equal one of this
+    /// actor.
     ///
     /// [`EVENT_QUEUE`]: crate::limits::EVENT_QUEUE
     pub fn subscribe(
@@ -84,20 +84,12 @@ impl<A: Actor> Cx<A> {
         let slot = Arc::clone(&self.slot);
         let filter = filter.receiver_named(&*slot.name);
         // From now on nothing is missed; if the step fails, the subscription ends with its effects.
-        let subscription = slot.kernel.bus.subscribe(filter.clone())?;
+        let fresh = match slot.kernel.bus.handler::<A::Msg>(slot.id, &filter) {
+            Some(_) => None,
+            None => Some(slot.kernel.bus.subscribe(filter.clone())?),
+        };
         let into: IntoMessage<A::Msg> = Arc::new(into_message);
-        self.act(move |_| {
-            let bus = &slot.kernel.bus;
-            if let Some(handler) = bus.handler::<A::Msg>(slot.id, &filter) {
-                let before = mem::replace(&mut *handler.0.lock(), into);
-                return drop(before);
-            }
-            let handler = Arc::new(Handler(Mutex::new(into)));
-            let any: Arc<dyn Any + Send + Sync> = Arc::<Handler<A::Msg>>::clone(&handler);
-            bus.own(&subscription, Owner { actor: slot.id, handler: any });
-            let executor = Arc::clone(&slot.kernel.executor);
-            executor.spawn(TaskKind::Service, Box::pin(deliver(slot, subscription, handler)));
-        });
+        self.act(move |_| hear(slot, filter, fresh, into));
         Ok(())
     }
 
@@ -156,6 +148,30 @@ impl Seat {
     fn is_of(&self, actor: ActorId, filter: &Filter) -> bool {
         self.owner.as_ref().is_some_and(|owner| owner.actor == actor) && self.filter == *filter
     }
+}
+
+/// Lets `into` make the messages of the actor's subscription with this filter: of the one that it has, or else of a `fresh` one.
+fn hear<M: Send + 'static>(
+    slot: Arc<Slot<M>>,
+    filter: Filter,
+    fresh: Option<Subscription>,
+    into: IntoMessage<M>,
+) {
+    let bus = &slot.kernel.bus;
+    if let Some(handler) = bus.handler::<M>(slot.id, &filter) {
+        let before = mem::replace(&mut *handler.0.lock(), into);
+        return drop(before);
+    }
+    // The one that it had when it asked has ended meanwhile, by an earlier effect: its seat is free again, or somebody else's.
+    let subscription = match fresh.map_or_else(|| bus.subscribe(filter), Ok) {
+        Ok(subscription) => subscription,
+        Err(refusal) => return slot.crash(refusal.text),
+    };
+    let handler = Arc::new(Handler(Mutex::new(into)));
+    let any: Arc<dyn Any + Send + Sync> = Arc::<Handler<M>>::clone(&handler);
+    bus.own(&subscription, Owner { actor: slot.id, handler: any });
+    let executor = Arc::clone(&slot.kernel.executor);
+    executor.spawn(TaskKind::Service, Box::pin(deliver(slot, subscription, handler)));
 }
 
 /// Makes messages of events, one after the other, until the subscription or the actor has ended.

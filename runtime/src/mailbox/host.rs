@@ -26,7 +26,7 @@ pub(crate) enum Verdict {
 }
 
 impl<M> Slot<M> {
-    /// Begins the next incarnation: notices meant for the one before are dropped, queued data stays.
+    /// Begins the next incarnation: notices meant for the one before are dropped, queued data and messages to oneself stay.
     pub(crate) fn begin(&self) -> u32 {
         let mut lanes = self.lanes.lock();
         lanes.incarnation += 1;
@@ -35,7 +35,9 @@ impl<M> Slot<M> {
         lanes.resting = false;
         lanes.orders.restart = false;
         let incarnation = lanes.incarnation;
-        let mut stale = mem::take(&mut lanes.control);
+        let (own, mut stale): (VecDeque<_>, VecDeque<_>) =
+            mem::take(&mut lanes.control).into_iter().partition(Control::is_own);
+        lanes.control = own;
         lanes.answers.append_to(&mut stale);
         stale.retain(|entry| !matches!(entry, Control::Idle));
         lanes.counts.stale += stale.len() as u64;
@@ -114,12 +116,15 @@ impl<M> Slot<M> {
         lanes.hand_over(control, Intake::All);
     }
 
-    /// Returns what was taken and not handled to the front of its lanes: control of an actor that has begun a call, and data.
+    /// Returns what was taken and not handled to the front of its lanes: control of an actor that has begun a call or that has
+    /// ended, and data.
     pub(crate) fn hold(&self, control: &mut VecDeque<Control<M>>, batch: &mut VecDeque<M>) {
         let mut lanes = self.lanes.lock();
         while let Some(entry) = control.pop_back() {
             match entry {
-                Control::Message(_) | Control::Idle => lanes.control.push_front(entry),
+                Control::Message(_) | Control::Own(_) | Control::Idle => {
+                    lanes.control.push_front(entry);
+                }
                 Control::Answer(_) | Control::Crash(_) | Control::Observe(_) => {
                     lanes.answers.push_front(entry);
                 }
@@ -267,7 +272,8 @@ impl<M> Slot<M> {
     /// its message back. The host then closes the address.
     pub(crate) fn end_if_unused(&self) -> bool {
         let mut lanes = self.lanes.lock();
-        let used = lanes.live || !lanes.data.is_empty() || !lanes.line.is_empty();
+        let queued = !lanes.data.is_empty() || lanes.control.iter().any(Control::is_own);
+        let used = lanes.live || queued || !lanes.line.is_empty();
         if used || lanes.ended.is_some() {
             return false;
         }
@@ -288,8 +294,10 @@ impl<M> Slot<M> {
         lanes.live = false;
         lanes.taken = 0;
         lanes.host = None;
-        let dead = mem::take(&mut lanes.data).into();
-        let mut control = mem::take(&mut lanes.control);
+        let (own, mut control): (VecDeque<_>, VecDeque<_>) =
+            mem::take(&mut lanes.control).into_iter().partition(Control::is_own);
+        let mut dead: Vec<M> = own.into_iter().filter_map(Control::into_own).collect();
+        dead.extend(mem::take(&mut lanes.data));
         lanes.answers.append_to(&mut control);
         let line = lanes.line.take();
         let Aside { watches, owner, .. } = lanes.aside.take().map(|all| *all).unwrap_or_default();
@@ -318,6 +326,16 @@ impl<M: Send + 'static> Slot<M> {
         }
         let dead = self.close(reason);
         self.kernel.dead_letters::<M>(&self.name, dead);
+    }
+}
+
+impl<M> Control<M> {
+    fn is_own(&self) -> bool {
+        matches!(self, Self::Own(_))
+    }
+
+    fn into_own(self) -> Option<M> {
+        if let Self::Own(message) = self { Some(message) } else { None }
     }
 }
 

@@ -404,3 +404,17 @@ fn an_idle_mailbox_gives_back_what_a_burst_needed() {
     assert!(lanes.data.capacity() <= most && batch.capacity() <= most);
     assert!(lanes.control.capacity() <= most, "{}", lanes.control.capacity());
 }
+
+#[test]
+fn an_actor_at_rest_that_has_a_message_to_itself_is_used() {
+    let slot = slot(1, Overflow::Wait);
+    slot.begin();
+    slot.follow_up(1).unwrap();
+    slot.deliver(1, 2);
+    slot.retire();
+    assert!(!slot.end_if_unused());
+    slot.begin();
+    assert_eq!(slot.tally().stale, 1, "the timer was the last incarnation's");
+    slot.retire();
+    assert_eq!(slot.close(&ExitReason::Normal), [1]);
+}

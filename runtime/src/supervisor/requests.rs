@@ -234,7 +234,7 @@ impl Supervising {
                 Some(child) => ChildError::AlreadyStarted(child),
                 None => ChildError::AlreadyPresent(spec.name.clone()),
             }),
-            None => (table.all().len() >= SUPERVISOR_CHILDREN_MAX).then_some(ChildError::TooMany),
+            None => (table.specs() >= SUPERVISOR_CHILDREN_MAX).then_some(ChildError::TooMany),
         };
         if let Some(refusal) = refusal {
             cx.reply(to, Err(refusal));
@@ -243,7 +243,8 @@ impl Supervising {
         }
         let serial = table.push(spec);
         if let Some(entry) = table.get(serial) {
-            (entry.wanted, entry.discard, entry.starter) = (true, true, Some(to));
+            (entry.wanted, entry.discard, entry.added) = (true, true, true);
+            entry.starter = Some(to);
         }
         self.starts.insert(serial);
     }

@@ -108,6 +108,7 @@ impl Actor for Supervising {
     fn start(&mut self, cx: &mut Cx<Self>) {
         let plan = Arc::clone(&self.plan);
         let mut table = plan.table.lock();
+        table.bring_back();
         for entry in table.all_mut() {
             self.take_over(entry, cx);
         }
@@ -153,9 +154,13 @@ impl Supervising {
         // Whoever asked is answered by the reply's being dropped, after this step.
         let replies = (entry.starter.take(), entry.ender.take());
         cx.act(move |_| drop(replies));
-        entry.wanted = !(ended && entry.spec.restart == Restart::Temporary);
-        if entry.wanted {
+        if !entry.is_passing() {
+            entry.wanted = true;
             self.starts.insert(entry.serial);
+        } else if ended {
+            entry.wanted = false;
+        } else {
+            self.end(entry);
         }
     }
 
@@ -294,9 +299,8 @@ impl Supervising {
         cx: &mut Cx<Self>,
     ) {
         let Some(entry) = table.get(serial).filter(|entry| entry.is(actor)) else { return };
-        let before = self.change(entry, State::Ended);
-        if !matches!(before, State::Stopping | State::Ending) {
-            // Somebody who holds the address stopped it: an order like `terminate_child`.
+        if !matches!(self.change(entry, State::Ended), State::Ending) {
+            // Somebody who holds the address stopped it, whatever it was told: an order like `terminate_child`.
             self.end(entry);
         }
         self.stops.remove(&serial);
@@ -316,7 +320,7 @@ impl Supervising {
         let gone = |entry: &Entry| entry.discard || entry.spec.restart == Restart::Temporary;
         if table.get(serial).is_some_and(|entry| entry.is_down() && gone(entry)) {
             // Its specification may own anything.
-            let entry = table.remove(serial);
+            let entry = table.forget(serial);
             cx.act(move |_| drop(entry));
         }
     }

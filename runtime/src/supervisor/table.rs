@@ -11,7 +11,8 @@ use std::{collections::HashMap, mem, time::Duration};
 use parking_lot::Mutex;
 
 use super::{
-    ChildError, ChildInfo, ChildSpec, ChildStatus, Command, Launch, Prepared, Strategy, report_to,
+    ChildError, ChildInfo, ChildSpec, ChildStatus, Command, Launch, Prepared, Restart, Strategy,
+    report_to,
 };
 use crate::{
     actor::ActorId, address::Addr, backoff::Backoff, child::ChildRef, context::Timer, ending::Kept,
@@ -32,11 +33,14 @@ pub(super) struct Plan {
 #[derive(Default)]
 pub(super) struct Table {
     entries: Vec<Entry>,
+    /// Temporary children of the specification that have ended, until the supervisor itself starts again.
+    past: Vec<Entry>,
     names: HashMap<String, u64>,
     serials: u64,
 }
 
 /// One child.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(super) struct Entry {
     /// Never used twice in one table.
     pub(super) serial: u64,
@@ -52,6 +56,8 @@ pub(super) struct Entry {
     pub(super) ends: bool,
     /// Its specification goes with its end.
     pub(super) discard: bool,
+    /// It was added at run time.
+    pub(super) added: bool,
     pub(super) overdue: Option<Overdue>,
     /// Who asked for its start.
     pub(super) starter: Option<ToStart>,
@@ -101,6 +107,7 @@ impl Table {
             hold: None,
             ends: false,
             discard: false,
+            added: false,
             overdue: None,
             starter: None,
             ender: None,
@@ -126,6 +133,42 @@ impl Table {
         self.get(serial)
     }
 
+    /// How many specifications there are, those of past children among them.
+    pub(super) fn specs(&self) -> usize {
+        self.entries.len() + self.past.len()
+    }
+
+    /// Forgets a child that is down; what the supervisor's own specification holds comes back when the supervisor starts again.
+    pub(super) fn forget(&mut self, serial: u64) -> Option<Entry> {
+        let mut entry = self.remove(serial)?;
+        if entry.added {
+            return Some(entry);
+        }
+        entry.child = None;
+        self.past.push(entry);
+        None
+    }
+
+    /// Brings back what the supervisor's specification holds, where no child has taken the name meanwhile.
+    pub(super) fn bring_back(&mut self) {
+        for entry in mem::take(&mut self.past) {
+            if self.names.contains_key(&entry.spec.name) {
+                self.past.push(entry);
+                continue;
+            }
+            self.names.insert(entry.spec.name.clone(), entry.serial);
+            let at = self.entries.partition_point(|before| before.serial < entry.serial);
+            self.entries.insert(at, entry);
+        }
+    }
+
+    /// Forgets, before the supervisor gets a new address, whoever was not to outlive the last one.
+    pub(super) fn take_passing(&mut self) -> Vec<Entry> {
+        let passing = self.entries.iter().filter(|entry| entry.is_passing());
+        let passing: Vec<u64> = passing.map(|entry| entry.serial).collect();
+        passing.into_iter().filter_map(|serial| self.remove(serial)).collect()
+    }
+
     /// Forgets a child; returns it for the caller to drop where it may run anybody's code.
     pub(super) fn remove(&mut self, serial: u64) -> Option<Entry> {
         let at = self.entries.binary_search_by_key(&serial, |entry| entry.serial).ok()?;
@@ -142,6 +185,11 @@ impl Entry {
         let Prepared { child, launch } = self.spec.prepare(supervisor, report);
         self.child = Some(child);
         self.state = State::Prepared(launch);
+    }
+
+    /// Whether no start of its supervisor starts it again: it is temporary and no part of the supervisor's specification.
+    pub(super) fn is_passing(&self) -> bool {
+        self.added && self.spec.restart == Restart::Temporary
     }
 
     /// Whether it has an incarnation that was not told to end.

@@ -1,6 +1,6 @@
 //! Cancelling a tree: everybody below hears of it at once, nothing is spent afterwards.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use synod_runtime::{
     actor::{Actor, ExitReason},
@@ -13,32 +13,47 @@ use synod_runtime::{
     tasks::TaskKind,
 };
 
-use super::support::{Log, Puppet, blocked, child_of, puppet, soon, tell, until};
+use super::support::{Log, Puppet, SOON, blocked, child_of, puppet, soon, tell, until};
 
-/// An actor with as many children, each with a level less; the leaves spend without end.
+/// Between two messages of a leaf; so long that ten thousand of them leave a busy machine room for births.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// An actor with as many children, each with a level less; the leaves spend without end, the first of each family without pause.
 struct Branch {
     levels: u32,
     children: usize,
+    restless: bool,
+    /// Held by everyone whose step may still run.
+    alive: Arc<()>,
 }
 
 impl Actor for Branch {
-    type Msg = ();
+    /// Whether it is to spend.
+    type Msg = bool;
 
     fn start(&mut self, cx: &mut Cx<Self>) {
         if let Some(levels) = self.levels.checked_sub(1) {
             let children = self.children;
             for n in 0..children {
-                cx.spawn(Spawn::named(n.to_string()), move || Branch { levels, children });
+                let alive = Arc::clone(&self.alive);
+                cx.spawn(Spawn::named(n.to_string()), move || {
+                    let alive = Arc::clone(&alive);
+                    Branch { levels, children, restless: n == 0, alive }
+                });
             }
         } else {
-            cx.after(Duration::from_millis(5), ());
-            cx.perform(std::future::pending::<()>(), |_| ());
+            cx.after(PAUSE, true);
+            cx.perform(std::future::pending::<()>(), |_| false);
         }
     }
 
-    fn handle(&mut self, (): (), cx: &mut Cx<Self>) {
-        let me = cx.me();
-        cx.send(&me, ());
+    fn handle(&mut self, spends: bool, cx: &mut Cx<Self>) {
+        if self.restless || spends {
+            let me = cx.me();
+            cx.send(&me, false);
+        } else {
+            cx.after(PAUSE, true);
+        }
     }
 }
 
@@ -47,7 +62,12 @@ async fn ten_thousand_actors_four_levels_deep_are_quiet_and_spend_nothing() {
     let node = Node::in_memory().unwrap();
     let run = Budget::root("run", Limits::default(), Moment::START);
     let spawn = Spawn::named("root").budget(run.clone());
-    let root = node.spawn(spawn, || Branch { levels: 3, children: 22 });
+    let alive = Arc::new(());
+    let of_all = Arc::clone(&alive);
+    let root = node.spawn(spawn, move || {
+        let alive = Arc::clone(&of_all);
+        Branch { levels: 3, children: 22, restless: false, alive }
+    });
     let all = 1 + 22 + 22 * 22 + 22 * 22 * 22;
     until("all are born and some spend", || node.actors().len() == all && run.spent().messages > 0)
         .await;
@@ -55,10 +75,11 @@ async fn ten_thousand_actors_four_levels_deep_are_quiet_and_spend_nothing() {
     assert_eq!(soon(root.stopped()).await, ExitReason::Cancelled);
     // On a busy machine some may be left behind by those above them; they end all the same.
     until("nobody is left", || node.actors().is_empty()).await;
+    until("the last step is done", || Arc::strong_count(&alive) == 1).await;
+    until("no timer of theirs is left", || node.pending_timers() == 0).await;
     let spent = run.spent();
     assert_eq!((spent.children, run.reserved()), (all as u64 - 1, Cost::ZERO));
-    assert_eq!(node.pending_timers(), 0, "no timer of theirs is left");
-    let (done, waited) = node.promise::<()>(Duration::from_secs(1));
+    let (done, waited) = node.promise::<()>(SOON);
     node.run_task(
         TaskKind::Work,
         Box::pin(async move {

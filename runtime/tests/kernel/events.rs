@@ -237,6 +237,36 @@ async fn a_bus_with_no_place_refuses_a_subscription_in_the_step() {
     drop(all);
 }
 
+#[tokio::test]
+async fn an_actor_takes_its_subscription_over_though_the_bus_has_no_place() {
+    let (node, log) = (Node::in_memory().unwrap(), Log::default());
+    let own = log.clone();
+    let born = move || {
+        Puppet::new(&own)
+            .starting(|_, cx| cx.subscribe(Filter::new().kinds(["a"]), written("one")).unwrap())
+    };
+    let top = node.supervise(Supervisor::one_for_one("top").child("one", born));
+    let one = top.child::<Do>("one").unwrap();
+    handled(&one).await;
+    let all: Vec<_> = (1..EVENT_SUBSCRIPTIONS_MAX)
+        .map(|_| node.events().subscribe(Filter::new()).unwrap())
+        .collect();
+    tell(&one, |_, _| panic!("as asked"));
+    handled(&one).await;
+    publish(&node, Draft::new("a"));
+    until("it hears on", || log.has("one a")).await;
+    // One that ends in the same step makes the place for the next.
+    tell(&one, |_, cx| {
+        cx.unsubscribe(Filter::new().kinds(["a"]));
+        cx.subscribe(Filter::new().kinds(["a"]), written("new")).unwrap();
+    });
+    handled(&one).await;
+    publish(&node, Draft::new("a"));
+    until("the new one hears", || log.has("new a")).await;
+    assert_eq!(log.lines(), ["start 1", "start 2", "one a", "new a"]);
+    drop(all);
+}
+
 /// Answers every `ping` with a `pong`.
 struct Echo(usize);
 

@@ -12,9 +12,10 @@ use std::{
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use parking_lot::Mutex;
 use synod_runtime::{
-    actor::ExitReason,
+    actor::{Actor, ExitReason},
     ask::{AskError, Reply},
     clock::SeededRandom,
+    context::Cx,
     node::{Node, Stopped},
     spawn::Spawn,
     supervisor::Supervisor,
@@ -83,6 +84,40 @@ async fn a_node_stops_within_its_deadline_though_an_actor_is_stuck() {
     assert_eq!(soon(early.stopped()).await, ExitReason::Shutdown);
     drop(release);
     assert_eq!(soon(stuck.stopped()).await, ExitReason::Shutdown);
+}
+
+/// Tells when its state goes.
+struct Bell(Log, &'static str);
+
+impl Actor for Bell {
+    type Msg = ();
+
+    fn handle(&mut self, (): (), _: &mut Cx<Self>) {}
+}
+
+impl Drop for Bell {
+    fn drop(&mut self) {
+        self.0.add(self.1);
+    }
+}
+
+#[tokio::test]
+async fn roots_stop_in_the_reverse_order_of_their_start_each_before_the_next() {
+    let (node, log) = (Node::in_memory().unwrap(), Log::default());
+    let bell = |name: &'static str| {
+        let log = log.clone();
+        move || Bell(log.clone(), name)
+    };
+    node.supervise(
+        Supervisor::one_for_one("first").child("one", bell("one")).child("two", bell("two")),
+    );
+    node.spawn(Spawn::named("middle"), bell("middle"));
+    let last = node.supervise(
+        Supervisor::one_for_one("last").child("three", bell("three")).child("four", bell("four")),
+    );
+    until("all have started", || last.count_children().active == 2).await;
+    assert_eq!(node.close().await, Ok(Stopped::Clean));
+    assert_eq!(log.lines(), ["four", "three", "middle", "two", "one"]);
 }
 
 #[tokio::test]
@@ -243,22 +278,27 @@ async fn what_comes_for_an_ended_incarnation_is_counted_by_what_it_was() {
     let top =
         node.supervise(Supervisor::one_for_one("top").child("one", move || Puppet::new(&own)));
     let (one, other) = (top.child::<Do>("one").unwrap(), puppet(&node, "other", &log));
-    let kept: Arc<Mutex<Option<Reply<u64>>>> = Arc::default();
+    let kept: Arc<Mutex<Vec<Reply<u64>>>> = Arc::default();
     let (hold, to) = (Arc::clone(&kept), other.clone());
     tell(&one, move |_, cx| {
-        let question = |reply| act(move |_, _| drop(hold.lock().replace(reply)));
-        cx.ask(&to, question, SOON, |_| note("answer"));
+        for _ in 0..2 {
+            let hold = Arc::clone(&hold);
+            let question = |reply| act(move |_, _| hold.lock().push(reply));
+            cx.ask(&to, question, SOON, |_| note("answer"));
+        }
         cx.after(SOON, note("timer"));
     });
     handled(&one).await;
     handled(&other).await;
+    let first = kept.lock().pop().unwrap();
     tell(&one, |_, cx| {
         cx.perform(std::future::pending::<()>(), |_| note("task"));
-        cx.send(&cx.me(), note("to itself"));
+        // It waits for the next step, and there is none.
+        first.send(7);
         cx.crash("as asked");
     });
     handled(&one).await;
-    kept.lock().take().unwrap().send(7);
+    kept.lock().pop().unwrap().send(7);
     let stale = |kind| counts.of(&format!("{STALE} kind={kind}"));
     let all = ["answer", "timer", "notice", "task", "unserved"].map(stale);
     assert_eq!(all, [1, 0, 0, 1, 1], "a timer of an ended incarnation never goes off");

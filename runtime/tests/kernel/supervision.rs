@@ -1,6 +1,9 @@
 //! Supervision: who is started again, how often, and in which order all end.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, mpsc},
+    time::Duration,
+};
 
 use synod_runtime::{
     actor::ExitReason,
@@ -8,13 +11,14 @@ use synod_runtime::{
     child::ChildRef,
     clock::ManualClock,
     context::Cx,
+    limits::KILL_WAIT,
     node::Node,
     spawn::Spawn,
     supervisor::{Restart, Supervised, Supervisor},
 };
 
 use crate::support::{
-    Do, Log, Puppet, act, ask, blocked, handled, note, puppet, soon, tell, until,
+    Do, Log, Puppet, SOON, act, ask, blocked, handled, note, puppet, soon, tell, until,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -231,4 +235,89 @@ async fn a_state_that_panics_when_dropped_takes_nobody_with_it() {
     one.tell(()).await.unwrap();
     let ExitReason::Intensity(why) = soon(top.stopped()).await else { panic!("not restarted") };
     assert!(why.contains("crashed: without"), "{why}");
+}
+
+/// A supervised actor whose `start` spawns a child; and that child, which is in the middle of a step.
+async fn killed_above_a_busy_child(node: &Node, log: &Log) -> (Addr<Do>, mpsc::Sender<()>) {
+    let own = log.clone();
+    let born = move || {
+        Puppet::new(&own).starting(|_, cx| {
+            cx.spawn(Spawn::named("child"), || Puppet::new(&Log::default()));
+        })
+    };
+    let top = node.supervise(Supervisor::one_for_one("top").child("parent", born));
+    let parent = child(&top, "parent");
+    handled(&parent).await;
+    let busy = node.find::<Do>("top/parent/child").unwrap();
+    // Else its first step might stand behind one of others that waits for this thread.
+    handled(&busy).await;
+    let release = blocked(&busy).await;
+    until("no deadline of the test's own is left", || node.pending_timers() == 0).await;
+    parent.child().kill();
+    until("the parent waits for its child", || node.pending_timers() == 1).await;
+    assert_eq!(log.lines(), ["start 1"]);
+    assert!(!busy.is_stopped());
+    (busy, release)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a_killed_actor_begins_again_when_its_children_have_ended() {
+    let clock = Arc::new(ManualClock::new());
+    for left_behind in [false, true] {
+        let node = Node::builder().clock(Arc::<ManualClock>::clone(&clock)).open().unwrap();
+        let log = Log::default();
+        let (busy, release) = killed_above_a_busy_child(&node, &log).await;
+        if left_behind {
+            clock.advance(KILL_WAIT);
+        } else {
+            drop(release);
+        }
+        until("it begins again", || log.has("start 2")).await;
+        assert_eq!(soon(busy.stopped()).await, ExitReason::Killed);
+        let parent = node.find::<Do>("top/parent").unwrap();
+        handled(&parent).await;
+        let again = node.find::<Do>("top/parent/child").expect("the name is free again");
+        assert_ne!(again.id(), busy.id());
+        assert_eq!(node.actors().len(), 3, "{:?}", node.actors());
+    }
+}
+
+#[tokio::test]
+async fn messages_to_oneself_outlive_a_restart_in_their_order_before_what_is_queued() {
+    let (node, log) = (Node::in_memory().unwrap(), Log::default());
+    let top =
+        node.supervise(Supervisor::one_for_one("top").intensity(2, SOON).child("one", born(&log)));
+    let one = child(&top, "one");
+    tell(&one, |_, cx| {
+        let me = cx.me();
+        cx.send(&me, note("first"));
+        cx.send(&me, act(|_, _| panic!("poison")));
+        cx.send(&me, note("second"));
+        cx.send(&me, note("third"));
+        cx.crash("with messages to itself");
+    });
+    one.try_tell(note("queued")).unwrap();
+    until("all are handled", || log.has("queued")).await;
+    // The second restart finds what the host had taken already.
+    assert_eq!(
+        log.lines(),
+        ["start 1", "start 2", "first", "start 3", "second", "third", "queued"]
+    );
+    assert_eq!(one.tally().stale, 0);
+    assert_eq!(node.dead_letters().len(), 2, "those that it crashed on");
+}
+
+#[tokio::test]
+async fn messages_to_oneself_that_nobody_handles_any_more_are_dead_letters() {
+    let (node, log) = (Node::in_memory().unwrap(), Log::default());
+    let one = puppet(&node, "one", &log);
+    tell(&one, |_, cx| {
+        let me = cx.me();
+        cx.send(&me, note("first"));
+        cx.send(&me, note("second"));
+        cx.stop();
+    });
+    assert_eq!(soon(one.stopped()).await, ExitReason::Normal);
+    until("they are noted", || node.dead_letters().len() == 2).await;
+    assert_eq!(log.lines(), ["start 1"]);
 }

@@ -2,7 +2,10 @@
 //!
 //! The rows are written from *Supervisor Behaviour* (OTP Design Principles) and from the reference of module `supervisor`.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, mpsc},
+};
 
 use futures_util::future::BoxFuture;
 use protocol::RunId;
@@ -17,7 +20,7 @@ use synod_runtime::{
     },
     node::Node,
     spawn::{Shutdown, Spawn},
-    supervisor::{ChildSpec, ChildStatus, Restart, Strategy, Supervised, Supervisor},
+    supervisor::{ChildSpec, ChildStatus, Command, Restart, Strategy, Supervised, Supervisor},
 };
 
 use crate::support::{Log, SOON, soon, until};
@@ -76,6 +79,8 @@ struct Member {
 enum Msg {
     End(Cause),
     Note(&'static str),
+    /// Say that the step is reached, and stay in it until the sender is dropped.
+    Hold(mpsc::Receiver<()>, Reply<()>),
     Sync(Reply<u32>),
 }
 
@@ -95,6 +100,10 @@ impl Actor for Member {
             Msg::End(Kill | Order) => panic!("done from outside"),
             Msg::Note(text) => {
                 self.notes.add(format!("{} {} {text}", self.name, cx.incarnation()));
+            }
+            Msg::Hold(until, to) => {
+                to.send(());
+                until.recv().ok();
             }
             Msg::Sync(to) => cx.reply(to, cx.incarnation()),
         }
@@ -320,6 +329,151 @@ async fn a_child_stopped_by_whoever_holds_its_address_is_down_like_a_terminated_
         assert_eq!(family.log.lines()[5..], ["b-"]);
         let again = family.top.restart_child("b", SOON).await.unwrap();
         assert_eq!(again.addr::<Msg>().unwrap().ask(Msg::Sync, SOON).await, Ok(1));
+    }
+}
+
+/// How `b` is ended for good while it is told to rest since `a` has failed, and as what it then ends.
+const ENDED_FOR_GOOD: [(Cause, ExitReason); 3] =
+    [(Told, ExitReason::Shutdown), (Order, ExitReason::Shutdown), (Kill, ExitReason::Cancelled)];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a_child_that_is_stopped_while_it_is_told_to_rest_stays_down_whoever_stops_it() {
+    for strategy in [Strategy::OneForAll, Strategy::RestForOne] {
+        for (how, reason) in ENDED_FOR_GOOD {
+            let row = format!("{strategy:?}, {how:?}");
+            let family = family(strategy, Restart::Permanent).await;
+            let (top, b) = (&family.top, family.addr("b").unwrap());
+            let (release, until_released) = mpsc::channel();
+            b.ask(|to| Msg::Hold(until_released, to), SOON).await.unwrap();
+            family.end("a", Crash).await;
+            let status = || top.which_children().into_iter().find(|child| child.name == "b");
+            let told = || status().is_some_and(|b| b.status == ChildStatus::Restarting);
+            until("b is told to rest", told).await;
+            let terminated = async {
+                if how == Order {
+                    let order = |to| Command::terminate_child("b", to);
+                    top.addr().ask(order, SOON).await.unwrap().unwrap();
+                }
+            };
+            let stopped = async {
+                match how {
+                    Told => b.stop(),
+                    Kill => b.child().cancel(),
+                    Order | Normal | Crash | Refused => {
+                        while top.addr().tally().kept > 0 {
+                            tokio::task::yield_now().await;
+                        }
+                    }
+                }
+                drop(release);
+            };
+            tokio::join!(terminated, stopped);
+            assert_eq!(soon(b.stopped()).await, reason, "{row}");
+            until(&row, || family.log.lines().len() >= 5 + 8).await;
+            let living = family.settled().await;
+            assert_eq!(
+                family.log.lines()[5..],
+                ["a-", "d-", "t-", "c-", "b-", "a+", "c+", "d+"],
+                "{row}"
+            );
+            assert_eq!(living.iter().map(|(name, _)| name).collect::<Vec<_>>(), ["a", "c", "d"]);
+            assert_eq!(status().map(|b| b.status), Some(ChildStatus::Stopped), "{row}");
+        }
+    }
+}
+
+/// What becomes of a child when its supervisor is started again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Again {
+    /// It goes on, with its address.
+    GoesOn,
+    /// It is started with a new address.
+    Anew,
+    /// It is no more.
+    Gone,
+}
+
+/// Whether the child was added at run time, its restart type, how it was ended before, and what becomes of it.
+///
+/// "If the supervisor is restarted, init is called again": it starts what its specification holds, temporary children too. Those
+/// "added dynamically ... are lost"; here they go on, those aside that are never to be started again.
+const SUPERVISOR_ROWS: [(bool, Restart, Option<Cause>, Again); 10] = [
+    (false, Restart::Permanent, None, Again::GoesOn),
+    (false, Restart::Permanent, Some(Order), Again::Anew),
+    (false, Restart::Transient, None, Again::GoesOn),
+    (false, Restart::Transient, Some(Normal), Again::Anew),
+    (false, Restart::Temporary, None, Again::GoesOn),
+    (false, Restart::Temporary, Some(Crash), Again::Anew),
+    (true, Restart::Permanent, None, Again::GoesOn),
+    (true, Restart::Transient, None, Again::GoesOn),
+    (true, Restart::Temporary, None, Again::Gone),
+    (true, Restart::Temporary, Some(Crash), Again::Gone),
+];
+
+#[tokio::test]
+async fn a_supervisor_that_is_started_again_begins_its_specification_anew() {
+    for (added, restart, before, again) in SUPERVISOR_ROWS {
+        let row = format!("added: {added}, {restart:?}, {before:?}");
+        let node = Node::in_memory().unwrap();
+        let (log, notes) = (Log::default(), Log::default());
+        let other = spec("other", Restart::Permanent, &log, &notes);
+        let child = spec("child", restart, &log, &notes);
+        let mid = Supervisor::one_for_one("mid");
+        // It stands first, and so it is brought back.
+        let (mid, late) = if added {
+            (mid.spec(other), Some(child))
+        } else {
+            (mid.spec(child).spec(other), None)
+        };
+        let top = node.supervise(Supervisor::one_for_one("top").supervisor(mid));
+        until("all have started", || log.has("other+")).await;
+        let mid = top.children()[0].clone();
+        let orders = mid.addr::<Command>().unwrap();
+        if let Some(late) = late {
+            orders.ask(|to| Command::start_child(late, to), SOON).await.unwrap().unwrap();
+        }
+        let first = top.child::<Msg>("mid/child").unwrap();
+        match before {
+            Some(Order) => {
+                let order = |to| Command::terminate_child("child", to);
+                orders.ask(order, SOON).await.unwrap().unwrap();
+            }
+            Some(cause) => first.try_tell(Msg::End(cause)).unwrap(),
+            None => {}
+        }
+        if before.is_some() {
+            soon(first.stopped()).await;
+            // The supervisor has heard of it too.
+            let order = |to| Command::delete_child("nobody", to);
+            orders.ask(order, SOON).await.unwrap().unwrap_err();
+        }
+        mid.kill();
+        let starts = || log.lines().iter().filter(|line| line.ends_with('+')).count();
+        until(&row, || starts() == if again == Again::Gone { 3 } else { 4 }).await;
+        let order = |to| Command::delete_child("nobody", to);
+        orders.ask(order, SOON).await.unwrap().unwrap_err();
+        if again != Again::GoesOn {
+            soon(first.stopped()).await;
+        }
+        let now = top.child::<Msg>("mid/child");
+        let same = now.as_ref().is_some_and(|now| now.id() == first.id());
+        let seen = match &now {
+            None => Again::Gone,
+            Some(now) => {
+                let incarnation = now.ask(Msg::Sync, SOON).await.unwrap();
+                assert_eq!(incarnation, 1 + u32::from(same), "{row}");
+                if same { Again::GoesOn } else { Again::Anew }
+            }
+        };
+        assert_eq!(seen, again, "{row}");
+        assert_eq!(first.is_stopped(), again != Again::GoesOn, "{row}");
+        let order = log.lines().into_iter().filter(|line| line.ends_with('+')).collect::<Vec<_>>();
+        if !added {
+            assert_eq!(order[2..], ["child+", "other+"], "{row}");
+        }
+        top.stop();
+        soon(top.stopped()).await;
+        assert!(node.actors().is_empty(), "{row}: {:?}", node.actors());
     }
 }
 

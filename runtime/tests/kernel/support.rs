@@ -24,7 +24,7 @@ use synod_runtime::{
 };
 
 /// Longer than any test takes, so that only a hang meets it.
-pub(crate) const SOON: Duration = Duration::from_secs(10);
+pub(crate) const SOON: Duration = Duration::from_secs(60);
 
 /// Whoever has seen this panics when observed.
 pub(crate) const UNSPEAKABLE: u64 = 666;

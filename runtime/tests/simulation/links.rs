@@ -83,8 +83,9 @@ fn what_is_lost_on_the_way_is_told_to_the_last_frame() {
             }
             of.wait(MINUTE).await;
             for _ in 0..30 {
-                // A mark may be lost as well.
+                // A mark may be lost as well, and takes the place of one that is on its way.
                 links.iter().for_each(|link| link.mark());
+                of.wait(MINUTE).await;
             }
             of.wait(MINUTE).await;
             links.iter().for_each(|link| link.send(link.me().node, vec![].into()).unwrap());

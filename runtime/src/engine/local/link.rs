@@ -2,6 +2,8 @@
 //!
 //! # Invariants
 //! - A credit is a permit that travels with its frame and is given back when the frame is taken, lost or dropped with its receiver.
+//! - On the way to a peer there is a frame between any two marks: a mark behind which nothing was sent tells the newest number
+//!   itself. So a peer that does not read holds back at most a mark more than frames.
 //! - Numbers are given and frames put on their way under one lock of the sender, so that the order of both is the same.
 
 use std::{
@@ -10,7 +12,7 @@ use std::{
     future::{Future, poll_fn},
     mem,
     pin::pin,
-    sync::Arc,
+    sync::{Arc, Weak},
     task::{Context, Poll},
     time::Duration,
 };
@@ -74,14 +76,16 @@ struct End {
 /// Something on its way.
 struct Wire {
     from: Peer,
-    number: u64,
     body: Body,
 }
 
 enum Body {
-    Frame { frame: Packet, reply: Option<Reply<Packet>>, credit: OwnedSemaphorePermit },
-    Mark,
+    Frame { number: u64, frame: Packet, reply: Option<Reply<Packet>>, credit: OwnedSemaphorePermit },
+    Mark(Arc<Mark>),
 }
+
+/// The number that a mark tells; none once it was read.
+type Mark = Mutex<Option<u64>>;
 
 impl Hub {
     /// A network without nodes, on which nothing is lost or held up.
@@ -173,9 +177,26 @@ pub struct LocalLink {
 /// The way to one peer.
 struct Lane {
     sent: u64,
+    /// The mark behind which nothing was sent.
+    mark: Weak<Mark>,
     credit: Arc<Semaphore>,
     /// Where frames are held up; none where there is no weather.
     held: Option<mpsc::UnboundedSender<Wire>>,
+}
+
+impl Lane {
+    /// A mark to send, unless the last one still waits and tells the present number from now on.
+    fn new_mark(&mut self) -> Option<Arc<Mark>> {
+        if let Some(waits) = self.mark.upgrade()
+            && let Some(number) = &mut *waits.lock()
+        {
+            *number = self.sent;
+            return None;
+        }
+        let mark = Arc::new(Mutex::new(Some(self.sent)));
+        self.mark = Arc::downgrade(&mark);
+        Some(mark)
+    }
 }
 
 /// What has arrived.
@@ -206,8 +227,9 @@ impl LocalLink {
             return Err(LinkError::NoCredit(to.peer.node));
         };
         lane.sent += 1;
-        let body = Body::Frame { frame, reply, credit };
-        self.pass(lane, to, Wire { from: self.end.peer, number: lane.sent, body });
+        lane.mark = Weak::new();
+        let body = Body::Frame { number: lane.sent, frame, reply, credit };
+        self.pass(lane, to, Wire { from: self.end.peer, body });
         Ok(())
     }
 
@@ -226,6 +248,7 @@ impl LocalLink {
         }
         lanes.entry(to.peer).or_insert_with(|| Lane {
             sent: 0,
+            mark: Weak::new(),
             credit: Arc::new(Semaphore::new(LINK_CREDIT)),
             held: self.hub.0.weather.as_ref().map(|weather| self.hold_up(to, weather)),
         })
@@ -348,11 +371,12 @@ impl Link for LocalLink {
 
     fn mark(&self) {
         let ends: Vec<_> = self.hub.0.state.lock().ends.values().cloned().collect();
-        let lanes = self.lanes.lock();
+        let mut lanes = self.lanes.lock();
         for end in ends {
-            if let Some(lane) = lanes.get(&end.peer) {
-                let wire = Wire { from: self.end.peer, number: lane.sent, body: Body::Mark };
-                self.pass(lane, &end, wire);
+            if let Some(mark) = lanes.get_mut(&end.peer).and_then(Lane::new_mark)
+                && let Some(lane) = lanes.get(&end.peer)
+            {
+                self.pass(lane, &end, Wire { from: self.end.peer, body: Body::Mark(mark) });
             }
         }
     }
@@ -400,7 +424,7 @@ impl Reading {
         }
     }
 
-    fn take(&mut self, Wire { from, number, body }: Wire) {
+    fn take(&mut self, Wire { from, body }: Wire) {
         let (life, account) = self.accounts.entry(from.node).or_default();
         if *life > from.incarnation {
             return;
@@ -409,15 +433,15 @@ impl Reading {
             (*life, *account) = (from.incarnation, Account::default());
         }
         let numbered = match &body {
-            Body::Frame { .. } => account.frame(number),
-            Body::Mark => account.mark(number),
+            Body::Frame { number, .. } => account.frame(*number),
+            Body::Mark(mark) => account.mark(mark.lock().take().unwrap_or(0)),
         };
         match numbered {
             Numbered::InOrder => {}
             Numbered::Behind(lost) => self.next.push_back(Arrival::Gap { from, lost }),
             Numbered::Again => return,
         }
-        if let Body::Frame { frame, reply, credit } = body {
+        if let Body::Frame { frame, reply, credit, .. } = body {
             drop(credit);
             self.next.push_back(Arrival::Frame { from, frame, reply });
         }
@@ -439,5 +463,44 @@ impl fmt::Debug for Hub {
 impl fmt::Debug for LocalLink {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "LocalLink({})", self.end.peer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn marks_to_a_peer_that_does_not_read_take_no_room_and_the_last_tells_all() {
+        let node = Node::in_memory().unwrap();
+        let hub = Hub::new();
+        let (here, there) = (NodeId::from_u128(1), NodeId::from_u128(2));
+        let (a, b) = (hub.link(&node, here).unwrap(), hub.link(&node, there).unwrap());
+        b.join("all").unwrap();
+        let waiting = || b.reading.lock().as_ref().unwrap().arrivals.len();
+        a.send(there, Packet::from(*b"first")).unwrap();
+        for _ in 0..1_000 {
+            a.mark();
+        }
+        assert_eq!(waiting(), 2);
+        while a.credit(there) > 0 {
+            a.send(there, Packet::from(*b"more")).unwrap();
+            a.mark();
+            a.mark();
+        }
+        // Each is missed for want of credit, and counts.
+        for _ in 0..5 {
+            a.broadcast("all", Packet::from(*b"missed")).unwrap();
+            a.mark();
+        }
+        assert_eq!(waiting(), 2 * LINK_CREDIT, "a mark behind each frame");
+        for _ in 0..LINK_CREDIT {
+            assert!(matches!(b.next().await, Some(Arrival::Frame { .. })));
+        }
+        let Some(Arrival::Gap { lost, .. }) = b.next().await else { panic!("no gap") };
+        assert_eq!(lost, 5);
+        // What was read is behind it: the next one is a mark of its own.
+        a.mark();
+        assert_eq!(waiting(), 1);
     }
 }
