@@ -191,13 +191,16 @@ impl Ties {
             return cancelled(slot, stage).await;
         }
         let (kernel, killed) = (&slot.kernel, reason == ExitReason::Killed);
-        let patience = match self.shutdown {
-            // Whoever is killed has no time; an end of its own has the usual one.
-            Shutdown::Brutal => ending::patience(kernel, Shutdown::default()),
-            other @ (Shutdown::Within(_) | Shutdown::Infinity) => ending::patience(kernel, other),
-        };
         let kill = poll_fn(|cx| slot.poll_killed(cx));
         let cut = async {
+            // Not before it is waited for: whoever is killed needs no timer.
+            let patience = match self.shutdown {
+                // Whoever is killed has no time; an end of its own has the usual one.
+                Shutdown::Brutal => ending::patience(kernel, Shutdown::default()),
+                other @ (Shutdown::Within(_) | Shutdown::Infinity) => {
+                    ending::patience(kernel, other)
+                }
+            };
             first(kill, patience).await;
         };
         // What the journal refused holds back everything behind it for good.
@@ -215,7 +218,7 @@ impl Ties {
             fault
         };
         let left = if killed {
-            drop((leave, cut));
+            drop(leave);
             None
         } else {
             first(leave, cut).await

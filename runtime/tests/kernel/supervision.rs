@@ -6,15 +6,16 @@ use std::{
 };
 
 use synod_runtime::{
-    actor::ExitReason,
+    actor::{Actor, ExitReason},
     address::Addr,
+    ask::Reply,
     child::ChildRef,
     clock::ManualClock,
     context::Cx,
     limits::KILL_WAIT,
     node::Node,
-    spawn::Spawn,
-    supervisor::{Restart, Supervised, Supervisor},
+    spawn::{Shutdown, Spawn},
+    supervisor::{ChildSpec, Restart, Supervised, Supervisor},
 };
 
 use crate::support::{
@@ -320,4 +321,40 @@ async fn messages_to_oneself_that_nobody_handles_any_more_are_dead_letters() {
     assert_eq!(soon(one.stopped()).await, ExitReason::Normal);
     until("they are noted", || node.dead_letters().len() == 2).await;
     assert_eq!(log.lines(), ["start 1"]);
+}
+
+#[tokio::test]
+async fn a_brutal_shutdown_drops_what_waits_and_an_orderly_one_lets_it_leave() {
+    for (shutdown, arrives) in [(Shutdown::Brutal, 0), (Shutdown::Infinity, 2)] {
+        let node = Node::in_memory().unwrap();
+        let window = Addr::<u64>::mock();
+        for n in 0..1_024 {
+            window.try_tell(n).unwrap();
+        }
+        let to = window.clone();
+        struct Clerk(Addr<u64>);
+        impl Actor for Clerk {
+            type Msg = Reply<()>;
+            fn handle(&mut self, to: Reply<()>, cx: &mut Cx<Self>) {
+                cx.reply(to, ());
+                cx.send(&self.0, 1);
+                cx.send(&self.0, 2);
+            }
+        }
+        let spec = ChildSpec::new(Spawn::named("clerk"), move || Clerk(to.clone()));
+        let top = node.supervise(Supervisor::one_for_one("top").spec(spec.shutdown(shutdown)));
+        let clerk = top.child::<Reply<()>>("clerk").unwrap();
+        clerk.ask(|to| to, SOON).await.unwrap();
+        until("the clerk is in line", || window.tally().waiting == 1).await;
+        top.stop();
+        if arrives > 0 {
+            tokio::task::yield_now().await;
+            assert_eq!(window.take().len(), 1_025);
+        }
+        let reason = soon(clerk.stopped()).await;
+        let killed = shutdown == Shutdown::Brutal;
+        assert_eq!(reason, if killed { ExitReason::Killed } else { ExitReason::Shutdown });
+        soon(top.stopped()).await;
+        assert_eq!(window.take().len(), if killed { 1_024 } else { 1 });
+    }
 }

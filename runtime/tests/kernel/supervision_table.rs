@@ -19,7 +19,7 @@ use synod_runtime::{
         local::MemoryJournal,
     },
     node::Node,
-    spawn::{Shutdown, Spawn},
+    spawn::Spawn,
     supervisor::{ChildSpec, ChildStatus, Command, Restart, Strategy, Supervised, Supervisor},
 };
 
@@ -474,41 +474,5 @@ async fn a_supervisor_that_is_started_again_begins_its_specification_anew() {
         top.stop();
         soon(top.stopped()).await;
         assert!(node.actors().is_empty(), "{row}: {:?}", node.actors());
-    }
-}
-
-#[tokio::test]
-async fn a_brutal_shutdown_drops_what_waits_and_an_orderly_one_lets_it_leave() {
-    for (shutdown, arrives) in [(Shutdown::Brutal, 0), (Shutdown::Infinity, 2)] {
-        let node = Node::in_memory().unwrap();
-        let window = Addr::<u64>::mock();
-        for n in 0..1_024 {
-            window.try_tell(n).unwrap();
-        }
-        let to = window.clone();
-        struct Clerk(Addr<u64>);
-        impl Actor for Clerk {
-            type Msg = Reply<()>;
-            fn handle(&mut self, to: Reply<()>, cx: &mut Cx<Self>) {
-                cx.reply(to, ());
-                cx.send(&self.0, 1);
-                cx.send(&self.0, 2);
-            }
-        }
-        let spec = ChildSpec::new(Spawn::named("clerk"), move || Clerk(to.clone()));
-        let top = node.supervise(Supervisor::one_for_one("top").spec(spec.shutdown(shutdown)));
-        let clerk = top.child::<Reply<()>>("clerk").unwrap();
-        clerk.ask(|to| to, SOON).await.unwrap();
-        until("the clerk is in line", || window.tally().waiting == 1).await;
-        top.stop();
-        if arrives > 0 {
-            tokio::task::yield_now().await;
-            assert_eq!(window.take().len(), 1_025);
-        }
-        let reason = soon(clerk.stopped()).await;
-        let killed = shutdown == Shutdown::Brutal;
-        assert_eq!(reason, if killed { ExitReason::Killed } else { ExitReason::Shutdown });
-        soon(top.stopped()).await;
-        assert_eq!(window.take().len(), if killed { 1_024 } else { 1 });
     }
 }
