@@ -95,7 +95,7 @@ fn obey(command: Command, launcher: &Launcher, screen: &Screen) -> Result<Exit, 
 }
 
 fn check(options: &Check) -> Result<(), Failure> {
-    let text = run::read_file(&options.file)?;
+    let text = run::read_file("run file", &options.file)?;
     let name = options.file.display().to_string();
     let file = RunFile::parse_for(&catalogue(), &name, &text, &options.overrides);
     let file = file.map_err(|problems| run::wrong(&problems))?;

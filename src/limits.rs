@@ -99,6 +99,9 @@ pub const TRIAL_RESUME_WAIT: Duration = Duration::from_millis(200);
 /// The time that a simulated run has to end beyond its deadline, counted from the last fault.
 pub const TRIAL_HEALING: Duration = Duration::from_secs(60);
 
+/// The steps of actors at which faults strike a simulated run that does not end even without faults.
+pub const TRIAL_STEPS: u64 = 1_000;
+
 /// Findings, and failed pieces of work, that are named when a test fails.
 pub const TRIAL_NAMES_SHOWN: usize = 5;
 

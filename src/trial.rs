@@ -7,6 +7,7 @@
 //! # Invariants
 //! - Nothing outside is called: no program, no network, no clock, no dice.
 //! - A seed is one run, on every machine: each runs twice and must take the same steps.
+//! - Faults strike while the run lasts, at steps of its actors, and not before or after.
 //! - The caller of the run takes it up again after each loss, as `synod resume` does; it must end.
 
 pub mod cassette;
@@ -42,7 +43,7 @@ use self::{
 };
 use crate::{
     job::{Cast, Job, JobError, SkippedAgent},
-    limits::{TRIAL_HEALING, TRIAL_RESUME_WAIT, TRIAL_RESUMES_MAX},
+    limits::{TRIAL_HEALING, TRIAL_RESUME_WAIT, TRIAL_RESUMES_MAX, TRIAL_STEPS},
     node::Node,
     runfile::{Agent, AgentKind, Problems, Resolved, RunFile, Test, crew, resolve},
 };
@@ -69,7 +70,7 @@ pub enum TrialError {
         problems: Box<Problems>,
     },
     /// Its files cannot be written.
-    #[error("test `{test}`: cannot write {}: {source}", path.display())]
+    #[error("test `{test}`: cannot write {}", path.display())]
     Files {
         /// The test.
         test: String,
@@ -79,7 +80,7 @@ pub enum TrialError {
         source: io::Error,
     },
     /// Its cassette cannot be used.
-    #[error("test `{test}`: {source}")]
+    #[error("test `{test}`")]
     Cassette {
         /// The test.
         test: String,
@@ -100,7 +101,7 @@ pub enum TrialError {
         cassette: PathBuf,
     },
     /// The job cannot be prepared.
-    #[error("test `{test}`: {source}")]
+    #[error("test `{test}`")]
     Job {
         /// The test.
         test: String,
@@ -122,7 +123,8 @@ impl Trial {
     /// [`TrialError`]; nothing was started.
     pub fn prepare(test: &Test, run_file: &RunFile) -> Result<Self, TrialError> {
         let name = || test.name.clone();
-        let (resolved, folder) = resolved(test, run_file)?;
+        // Programs are not started, and a seed is one run on every machine: what is set on this one does not count.
+        let (resolved, folder) = resolved(test, run_file, &|_| None)?;
         let cassette = match &test.cassette {
             Some(path) => Cassette::read(path).map(Some),
             None => Ok(None),
@@ -142,26 +144,35 @@ impl Trial {
         &self.job.cast.skipped
     }
 
-    /// The simulation of the test; `replay` gives the command that runs one seed of it alone.
+    /// The simulation of the test; runs it once without faults, to place these where it is at work. `replay` gives the command that runs one seed of it alone.
     pub fn sim(&self, replay: impl Fn(u64) -> String + Send + Sync + 'static) -> Sim<Arc<Seen>> {
         let (job, mocks) = (Arc::clone(&self.job), Arc::clone(&self.mocks));
         let judge = Arc::new(Judge::new(Arc::clone(&self.test)));
         let at_the_end = Arc::clone(&judge);
-        sim(move |world| live(world, &job, &mocks))
+        let world = move |world: &World| live(world, &job, &mocks);
+        let healing = self.job.deadline() + TRIAL_HEALING;
+        // How much the run does where nothing goes wrong; of one that never ends the check says so.
+        let calm = sim(world.clone()).healing(healing).with_periodic_actors().check_seed(1);
+        let steps = calm.map_or(TRIAL_STEPS, |calm| calm.steps);
+        sim(world)
             .faults(self.test.faults.clone())
+            .storm_steps(steps)
             // As of supervisors, the others depend on the roster, which nobody restarts.
             .spare(["roster"])
-            .healing(self.job.deadline() + TRIAL_HEALING)
+            .healing(healing)
             .invariant(move |_, seen: &Arc<Seen>| judge.broken_now(seen))
             .outcome(move |_, seen: &Arc<Seen>| at_the_end.broken_in_the_end(seen))
             .replay(replay)
     }
 }
 
-/// Gives the run file the test's inputs and folder.
-fn resolved(test: &Test, run_file: &RunFile) -> Result<(Resolved, Option<TempDir>), TrialError> {
-    // A variable is for programs, which are not started; the values of one that is not set cannot be missed.
-    let env = |name: &str| Some(std::env::var(name).unwrap_or_default());
+/// Gives the run file the test's inputs, variables and folder; what `host` says of a variable goes before what the test says.
+fn resolved(
+    test: &Test,
+    run_file: &RunFile,
+    host: &dyn Fn(&str) -> Option<String>,
+) -> Result<(Resolved, Option<TempDir>), TrialError> {
+    let env = |name: &str| host(name).or_else(|| test.env.get(name).cloned());
     let mut resolved = resolve(run_file, &test.inputs, &env).map_err(|problems| {
         TrialError::Inputs { test: test.name.clone(), problems: Box::new(problems) }
     })?;
@@ -261,7 +272,11 @@ async fn call(world: World, job: Arc<Job>, present: Present, seen: Arc<Seen>) {
             let run = node.run(job.pattern(branches)).id(RUN);
             match run.deadline(job.deadline()).limits(job.limits()).await {
                 Err(error) if is_lost(&error.kind) => {}
-                outcome => return seen.ended(outcome),
+                outcome => {
+                    // What strikes from now on would strike nobody.
+                    world.calm();
+                    return seen.ended(outcome);
+                }
             }
         }
         world.wait(TRIAL_RESUME_WAIT).await;

@@ -145,6 +145,12 @@ pub const SIM_TRACE_LINES_SHOWN: usize = 24;
 /// The steps of one simulated run; one that takes more does not come to rest.
 pub const SIM_STEPS_MAX: u64 = 50_000_000;
 
+/// The steps for which a simulation that does not come to rest goes on, to name who is at work.
+pub const SIM_UNREST_STEPS: usize = 1_000;
+
+/// Those at work who are named when a simulation does not come to rest.
+pub const SIM_UNREST_NAMES: usize = 5;
+
 /// How long a simulated disk takes to make a write durable, at the most.
 pub const SIM_SYNC_MAX: Duration = Duration::from_millis(8);
 

@@ -38,6 +38,7 @@ mod core;
 mod disk;
 mod fault;
 mod ground;
+mod seeds;
 mod state;
 mod trace;
 
@@ -45,7 +46,10 @@ use std::{
     any::Any,
     fmt,
     future::Future,
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -65,7 +69,7 @@ use crate::{
     address::Addr,
     child::ChildRef,
     clock::{Clock, Moment, Random, SeededRandom},
-    limits::SIM_SYNC_MAX,
+    limits::{SIM_SYNC_MAX, SIM_UNREST_NAMES, SIM_UNREST_STEPS},
     node::{Ground as Standing, Node},
     supervisor,
 };
@@ -96,6 +100,10 @@ struct Inner {
     nodes: Mutex<Vec<Simulated>>,
     /// The names of actors that are not made to panic.
     spared: Mutex<Vec<String>>,
+    /// Whether no fault that was planned may strike any more.
+    calm: AtomicBool,
+    /// Nodes that crashed and actors that were held.
+    struck: AtomicU64,
 }
 
 /// What starts on a node at each of its lives.
@@ -125,6 +133,8 @@ impl World {
             weather: Arc::default(),
             nodes: Mutex::default(),
             spared: Mutex::default(),
+            calm: AtomicBool::new(false),
+            struck: AtomicU64::new(0),
         };
         Self { inner: Arc::new(inner), owner: true }
     }
@@ -314,6 +324,7 @@ impl World {
     pub fn hang(&self, node: &str, actor: &str, time: Duration) {
         if let Some(number) = self.inner.number(node) {
             self.inner.note(number, actor, "hang");
+            self.inner.struck.fetch_add(1, Ordering::Relaxed);
             self.inner.core.hold(number, actor.into(), None, time);
         }
     }
@@ -322,6 +333,7 @@ impl World {
     pub fn slow(&self, node: &str, actor: &str, every: Duration, time: Duration) {
         if let Some(number) = self.inner.number(node) {
             self.inner.note(number, actor, "slow");
+            self.inner.struck.fetch_add(1, Ordering::Relaxed);
             self.inner.core.hold(number, actor.into(), Some(every), time);
         }
     }
@@ -349,8 +361,10 @@ impl World {
         self.inner.core.at(self.now() + down, Box::new(boot));
     }
 
-    /// Ends all faults: what was held goes on, no message is delayed or doubled any more. Crashed nodes come back at their time.
+    /// Ends all faults: what was held goes on, no message is delayed or doubled any more, and none of those that a
+    /// [`Sim`] has planned strikes from now on. Crashed nodes come back at their time.
     pub fn calm(&self) {
+        self.inner.calm.store(true, Ordering::Relaxed);
         self.inner.weather.calm();
         self.inner.core.release_all();
     }
@@ -363,8 +377,33 @@ impl World {
     /// Counts of what the faults did: panics, messages delayed, messages doubled.
     pub fn weather(&self) -> (u64, u64, u64) {
         let Weather { panicked, delayed, doubled, .. } = &*self.inner.weather;
-        let read = |count: &std::sync::atomic::AtomicU64| count.load(Ordering::Relaxed);
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
         (read(panicked), read(delayed), read(doubled))
+    }
+
+    /// How often faults have struck: nodes that crashed, actors that were held or panicked, messages held up or doubled.
+    pub fn struck(&self) -> u64 {
+        let (panicked, delayed, doubled) = self.weather();
+        self.inner.struck.load(Ordering::Relaxed) + panicked + delayed + doubled
+    }
+
+    /// The names of those who do what is left to do, each with its node; runs the world a little further to see it.
+    fn busy(&self) -> Vec<String> {
+        let core = &self.inner.core;
+        core.trace.lock().note_runners();
+        for _ in 0..SIM_UNREST_STEPS {
+            if !core.step(Moment::NEVER) {
+                break;
+            }
+        }
+        let runners = core.trace.lock().take_runners();
+        let nodes = self.inner.nodes.lock();
+        let named = runners.iter().take(SIM_UNREST_NAMES).map(|(number, name)| {
+            let node = nodes.iter().find(|node| node.number == *number);
+            node.map_or_else(|| name.to_string(), |node| format!("{name} on {}", node.name))
+        });
+        let more = runners.len().saturating_sub(SIM_UNREST_NAMES);
+        named.chain((more > 0).then(|| format!("and {more} more"))).collect()
     }
 
     /// The live actors that may be made to fail: all but supervisors, which OTP holds for sound.
@@ -456,6 +495,7 @@ impl Inner {
             of.node.take().map(|node| (node, of.disk.clone()))
         };
         let Some((node, disk)) = taken else { return };
+        self.struck.fetch_add(1, Ordering::Relaxed);
         // First the disk, so that nothing that falls in the crash can still write.
         let kept = self.core.fates.below(disk.unsynced() as u64 + 1);
         disk.crash(match power {

@@ -74,7 +74,7 @@ pub fn run(options: Run, launcher: &Launcher, screen: &Screen) -> Result<Exit, F
     let directory = working_directory()?;
     let request = RunRequest {
         name: options.file.display().to_string(),
-        text: read_file(&options.file)?,
+        text: read_file("run file", &options.file)?,
         overrides: options.overrides,
         inputs: options.inputs,
     };
@@ -152,10 +152,10 @@ fn working_directory() -> Result<PathBuf, Failure> {
 ///
 /// # Errors
 /// [`Failure`] when there is none, it is too large or no text.
-pub fn read_file(path: &Path) -> Result<String, Failure> {
+pub fn read_file(what: &str, path: &Path) -> Result<String, Failure> {
     let limit = u64::try_from(FILE_BYTES_MAX).unwrap_or(u64::MAX);
     let too_large = |size: &str| {
-        let words = format!("it has {size} bytes, a run file has at most {limit}");
+        let words = format!("it has {size} bytes, a {what} has at most {limit}");
         std::io::Error::new(std::io::ErrorKind::FileTooLarge, words)
     };
     let read = || -> std::io::Result<String> {
@@ -174,7 +174,7 @@ pub fn read_file(path: &Path) -> Result<String, Failure> {
         String::from_utf8(bytes).map_err(not_text)
     };
     read().map_err(|error| {
-        Failure::words(Exit::Usage, format!("cannot read the run file {}: {error}", path.display()))
+        Failure::words(Exit::Usage, format!("cannot read the {what} {}: {error}", path.display()))
     })
 }
 

@@ -42,10 +42,16 @@ struct Read {
 /// What came of one test.
 struct Verdict {
     name: String,
+    /// Whether the test wants any.
+    faults: bool,
     skipped: Vec<String>,
     report: Report,
     broken: Option<Broken>,
 }
+
+/// What is said of a test whose faults changed nothing.
+const MISSED: &str = "  it shows nothing about its `faults`: none of them struck anything while the run lasted; choose others, or \
+                      more `seeds`\n";
 
 /// Runs the tests of a test file, or records their cassettes.
 ///
@@ -83,9 +89,9 @@ pub fn test(options: &args::Test, launcher: &Launcher, screen: &Screen) -> Resul
 /// Reads the test file and the run file beside it, and goes to their folder.
 fn read(options: &args::Test) -> Result<Read, Failure> {
     let name = options.file.display().to_string();
-    let text = read_file(&options.file)?;
+    let text = read_file("test file", &options.file)?;
     let run_path = run_path(&options.file, &text)?;
-    let run_text = read_file(&run_path)?;
+    let run_text = read_file("run file", &run_path)?;
     let run_name = run_path.display().to_string();
     let run_file = RunFile::parse_for(&catalogue(), &run_name, &run_text, &[])
         .map_err(|problems| wrong(&problems))?;
@@ -144,14 +150,14 @@ fn check(
 ) -> Verdict {
     let command =
         format!("synod test {} --test {} --seed ", quoted(replay.file), quoted(&test.name));
+    // A panic is the finding of a seed, not the program's.
+    let hook = panic::take_hook();
+    panic::set_hook(Box::new(|_| {}));
     let sim = trial.sim(move |seed| format!("{command}{seed}"));
     let clock = SystemClock::new();
     let mut told: Moment = clock.now();
     let (mut report, mut broken) = (Report::default(), None);
     let last = *seeds.end();
-    // A panic is the finding of a seed, not the program's.
-    let hook = panic::take_hook();
-    panic::set_hook(Box::new(|_| {}));
     for seed in seeds {
         match sim.check_seed(seed) {
             Ok(one) => report.add(&one),
@@ -167,7 +173,8 @@ fn check(
     }
     panic::set_hook(hook);
     let skipped = trial.skipped().iter().map(|one| one.agent.clone()).collect();
-    Verdict { name: test.name.clone(), skipped, report, broken }
+    let faults = !test.faults.is_empty();
+    Verdict { name: test.name.clone(), faults, skipped, report, broken }
 }
 
 /// A word as a shell takes it.
@@ -184,13 +191,18 @@ impl Verdict {
         let name = clean(&self.name);
         match &self.broken {
             None => {
-                let Report { seeds, steps, .. } = self.report;
+                let Report { seeds, steps, faults, .. } = self.report;
                 let without = match self.skipped.as_slice() {
                     [] => String::new(),
                     skipped => format!(", without {}", skipped.join(", ")),
                 };
                 let seeds = counted(seeds, "seed");
-                format!("ok      {name} ({seeds}, {steps} steps{without})\n")
+                let (struck, missed) = match (self.faults, faults) {
+                    (false, _) => (String::new(), ""),
+                    (true, 0) => (", no fault struck".to_owned(), MISSED),
+                    (true, faults) => (format!(", {}", counted(faults, "fault")), ""),
+                };
+                format!("ok      {name} ({seeds}, {steps} steps{struck}{without})\n{missed}")
             }
             Some(broken) => {
                 let lines: String =
@@ -214,6 +226,7 @@ impl Verdict {
             "passed": self.broken.is_none(),
             "seeds": self.report.seeds,
             "steps": self.report.steps,
+            "faults": self.report.faults,
             "virtual_ms": u64::try_from(self.report.time.as_millis()).unwrap_or(u64::MAX),
             "trace": format!("{:016x}", self.report.hash),
             "skipped": self.skipped,

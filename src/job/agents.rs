@@ -162,7 +162,7 @@ fn command_agent(
     let program = program(argv(&command.argv), &command.sandbox, hiring.timeout);
     let launcher = &hiring.job.launcher;
     let inner = CommandAgent::new(program, reads, command.exit_ok.clone(), launcher)
-        .map_err(|source| JobError::Agent { agent: agent.name.to_string(), source })?;
+        .map_err(|why| JobError::Agent { agent: agent.name.to_string(), why })?;
     let reviewed = hiring.reviewed(agent, Arc::new(inner));
     let builder = hiring.node.system().agent_of(agent.name.as_str(), reviewed);
     Ok(builder.count(agent.count.map_or(1, NonZeroUsize::get)).concurrency(concurrency(agent)))
@@ -174,7 +174,7 @@ fn process_agent(
     process: &Process,
     hiring: &Hiring<'_>,
 ) -> Result<Builder, JobError> {
-    let wrong = |source| JobError::Agent { agent: agent.name.to_string(), source };
+    let wrong = |why| JobError::Agent { agent: agent.name.to_string(), why };
     let program = program(process.argv.clone(), &process.sandbox, hiring.timeout);
     let count = agent.count.map_or(1, NonZeroUsize::get).saturating_mul(agent.concurrency.get());
     let instance = || -> Result<Arc<dyn Behaviour<Part, Value>>, JobError> {

@@ -43,7 +43,7 @@ pub(super) fn cast(agents: &[&Agent], mocked: &dyn Fn(&Agent) -> bool) -> Result
         match absence.filter(|absence| !is_replaced(agent, absence, agents, mocked)) {
             None => cast.agents.push(name),
             Some(Absence::NoProgram(source)) if !agent.optional => {
-                return Err(JobError::NoProgram { agent: name, source });
+                return Err(JobError::NoProgram { agent: name, why: source });
             }
             Some(absence) => {
                 cast.skipped.push(SkippedAgent { reason: absence.reason(&name), agent: name });

@@ -12,12 +12,12 @@ pub enum JobError {
     #[error(transparent)]
     Source(#[from] SourceError),
     /// A program cannot be started.
-    #[error("agent `{agent}`: {source}, or set `agents.{agent}.optional = true`")]
+    #[error("agent `{agent}`: {why}, or set `agents.{agent}.optional = true`")]
     NoProgram {
         /// The agent.
         agent: String,
         /// Why.
-        source: NoProgram,
+        why: NoProgram,
     },
     /// The agents that the run began with are not those of now.
     #[error("agent `{agent}` took part in this run and cannot now: {reason}")]
@@ -46,12 +46,12 @@ pub enum JobError {
         skipped: String,
     },
     /// An agent's command line is not possible.
-    #[error("agent `{agent}`: {source}")]
+    #[error("agent `{agent}`: {why}")]
     Agent {
         /// The agent.
         agent: String,
         /// Why.
-        source: AgentError,
+        why: AgentError,
     },
     /// The program that runs this job has no such agent or pattern; a checked run file never names one.
     #[error("this program has no `{name}`")]

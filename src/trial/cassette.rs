@@ -64,7 +64,7 @@ pub enum Said {
 #[derive(Debug, thiserror::Error)]
 pub enum CassetteError {
     /// The file system says no.
-    #[error("cassette {}: {source}; `synod test --record` makes it", path.display())]
+    #[error("cassette {} (`synod test --record` makes it)", path.display())]
     Io {
         /// Which.
         path: PathBuf,

@@ -64,7 +64,8 @@ pub async fn record(
 ) -> Result<Recorded, RecordError> {
     let name = || test.name.clone();
     let in_job = |source: JobError| TrialError::Job { test: name(), source };
-    let (resolved, _folder) = resolved(test, run_file)?;
+    // The programs are real, and so are their variables; those of tests stand in for what is not set.
+    let (resolved, _folder) = resolved(test, run_file, &|name| std::env::var(name).ok())?;
     let mocked = |agent: &Agent| test.mocks.contains_key(&agent.name);
     let job = Job::prepare_but(&resolved, launcher, &mocked).map_err(in_job)?;
     let job = Arc::new(job);

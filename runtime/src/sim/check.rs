@@ -5,9 +5,10 @@
 //! # Invariants
 //! - A failure says the seed, what was broken, the last steps and the command that replays it.
 //! - A seed passes only if its second run took the very same steps.
+//! - A seed passes only if its world came to rest, unless the scenario says that it never does.
 
 use std::{
-    env, fmt,
+    fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::atomic::{AtomicU64, Ordering},
     thread,
@@ -19,6 +20,7 @@ use parking_lot::Mutex;
 use super::{
     World,
     fault::{self, Fault},
+    seeds,
     trace::Trace,
 };
 use crate::{
@@ -44,13 +46,23 @@ pub struct Sim<S> {
     threads: usize,
     faults: Vec<Fault>,
     count: u32,
-    storm: Duration,
+    storm: Storm,
     healing: Duration,
+    periodic: bool,
     always: Vec<Condition<S>>,
     finally: Vec<Condition<S>>,
     spared: Vec<String>,
     replay: Option<Replay>,
     planted: Option<Planted>,
+}
+
+/// How long faults strike.
+#[derive(Clone, Copy)]
+enum Storm {
+    /// For so much virtual time.
+    Time(Duration),
+    /// Each within so many steps of actors after the one before.
+    Steps(u64),
 }
 
 /// Describes a simulation of what `build` starts in a world.
@@ -63,8 +75,9 @@ pub fn sim<S>(build: impl Fn(&World) -> S + Send + Sync + 'static) -> Sim<S> {
         threads: 1,
         faults: Vec::new(),
         count: 10,
-        storm: Duration::from_secs(10),
+        storm: Storm::Time(Duration::from_secs(10)),
         healing: Duration::from_secs(60),
+        periodic: false,
         always: Vec::new(),
         finally: Vec::new(),
         spared: Vec::new(),
@@ -82,6 +95,8 @@ pub struct Report {
     pub steps: u64,
     /// The fewest steps of one seed.
     pub steps_min: u64,
+    /// How often faults struck, second runs not counted; see [`World::struck`].
+    pub faults: u64,
     /// The virtual time that passed, second runs not counted.
     pub time: Duration,
     /// All traces in one hash: what another process must get for the same seeds.
@@ -115,7 +130,19 @@ struct Run {
     problem: Option<String>,
     trace: Trace,
     steps: u64,
+    faults: u64,
     time: Duration,
+}
+
+/// A world on its way through storm and healing.
+struct Passage<'a, S> {
+    sim: &'a Sim<S>,
+    world: &'a World,
+    seen: &'a S,
+    /// What it has done.
+    turns: u64,
+    /// The faults that wait for a step of the actors, the first one last.
+    to_come: Vec<(u64, Fault)>,
 }
 
 impl<S> Sim<S> {
@@ -157,14 +184,37 @@ impl<S> Sim<S> {
     /// How long faults strike; 10 s of virtual time by default.
     #[must_use]
     pub fn storm(mut self, storm: Duration) -> Self {
-        self.storm = storm;
+        self.storm = Storm::Time(storm);
+        self
+    }
+
+    /// Lets faults strike at steps that actors take, in place of at moments of virtual time: each at the most so many steps after
+    /// the one before.
+    ///
+    /// So they meet the scenario at work, however little time that takes. To be met in all that it does, give the number of steps
+    /// that it takes without faults. Those whose step does not come within the time of [`healing`](Sim::healing) do not strike.
+    #[must_use]
+    pub fn storm_steps(mut self, steps: u64) -> Self {
+        self.storm = Storm::Steps(steps);
         self
     }
 
     /// How long the world has then to come to rest, without faults; 60 s of virtual time by default.
+    ///
+    /// At rest no task could run and no timer, deadline or event is to come; a world that is not by then fails the simulation.
+    /// What is at rest sooner does not wait.
     #[must_use]
     pub fn healing(mut self, healing: Duration) -> Self {
         self.healing = healing;
+        self
+    }
+
+    /// Says that actors of this scenario work for ever, by a timer that they set again and again: it need not come to rest.
+    ///
+    /// Clients must end all the same. Without this, an actor that never stops is a failure.
+    #[must_use]
+    pub fn with_periodic_actors(mut self) -> Self {
+        self.periodic = true;
         self
     }
 
@@ -228,7 +278,7 @@ impl<S> Sim<S> {
     /// Runs all seeds.
     ///
     /// # Panics
-    /// With the [`Failure`] of the first seed that fails.
+    /// With the [`Failure`] of the first seed that fails, and where [`check`](Sim::check) panics.
     pub fn run(&self) -> Report {
         let checked = self.check();
         let failure = checked.as_ref().err().map(ToString::to_string);
@@ -240,21 +290,25 @@ impl<S> Sim<S> {
     ///
     /// # Errors
     /// The failure of the lowest seed among those that failed.
+    ///
+    /// # Panics
+    /// When there is no seed to run, or `SYNOD_SEED` or `SYNOD_SEEDS` is no number.
     pub fn check(&self) -> Result<Report, Failure> {
-        let number = |name| env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-        let (first, last) = match number("SYNOD_SEED") {
-            Some(seed) => (seed, seed),
-            None => (1, number("SYNOD_SEEDS").unwrap_or(self.seeds)),
-        };
-        let next = AtomicU64::new(first);
+        let chosen = seeds::chosen(self.seeds, seeds::variable);
+        let refused = chosen.as_ref().err().cloned();
+        assert!(refused.is_none(), "{}", refused.unwrap_or_default());
+        let (first, count) = chosen.unwrap_or_default();
+        // The threads below do not know which test they work for.
+        let replay = self.command();
+        let next = AtomicU64::new(0);
         let found: Mutex<(Report, Option<Failure>)> = Mutex::default();
         let work = || {
             loop {
-                let seed = next.fetch_add(1, Ordering::Relaxed);
-                if seed > last || found.lock().1.is_some() {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                if number >= count || found.lock().1.is_some() {
                     return;
                 }
-                let checked = self.check_seed(seed);
+                let checked = self.twice(first.wrapping_add(number), &*replay);
                 let (report, failure) = &mut *found.lock();
                 match checked {
                     Ok(run) => report.add(&run),
@@ -283,27 +337,37 @@ impl<S> Sim<S> {
     /// # Errors
     /// What was broken in it.
     pub fn check_seed(&self, seed: u64) -> Result<Report, Failure> {
+        self.twice(seed, &*self.command())
+    }
+
+    /// The command that runs a seed alone; asked for on the thread of the test.
+    fn command(&self) -> Box<dyn Fn(u64) -> String + Sync + '_> {
+        match &self.replay {
+            Some(replay) => Box::new(replay),
+            None => Box::new(seeds::command()),
+        }
+    }
+
+    fn twice(&self, seed: u64, replay: &(dyn Fn(u64) -> String + Sync)) -> Result<Report, Failure> {
+        let failure = |problem, trace: &Trace| Failure {
+            seed,
+            problem,
+            steps: trace.latest(),
+            replay: replay(seed),
+        };
         let first = self.once(seed, Trace::default());
         if let Some(problem) = first.problem {
-            return Err(self.failure(seed, problem, &first.trace));
+            return Err(failure(problem, &first.trace));
         }
         let hash = first.trace.hash();
-        let (steps, time) = (first.steps, first.time);
+        let (steps, faults, time) = (first.steps, first.faults, first.time);
         let second = self.once(seed, Trace::like(first.trace.into_steps()));
         let late = (second.trace.hash() != hash)
             .then(|| "the second run of the seed took other steps".to_owned());
         match second.trace.difference().or(second.problem).or(late) {
-            Some(problem) => Err(self.failure(seed, problem, &second.trace)),
-            None => Ok(Report { seeds: 1, steps, steps_min: steps, time, hash }),
+            Some(problem) => Err(failure(problem, &second.trace)),
+            None => Ok(Report { seeds: 1, steps, steps_min: steps, faults, time, hash }),
         }
-    }
-
-    fn failure(&self, seed: u64, problem: String, trace: &Trace) -> Failure {
-        let replay = match &self.replay {
-            Some(replay) => replay(seed),
-            None => format!("SYNOD_SEED={seed} cargo test {}", test_name()),
-        };
-        Failure { seed, problem, steps: trace.latest(), replay }
     }
 
     fn once(&self, seed: u64, trace: Trace) -> Run {
@@ -312,59 +376,93 @@ impl<S> Sim<S> {
         *world.inner.spared.lock() = self.spared.clone();
         let live = || {
             let seen = (self.build)(&world);
-            self.live(&world, &seen)
+            let passage =
+                Passage { sim: self, world: &world, seen: &seen, turns: 0, to_come: Vec::new() };
+            passage.live()
         };
         let problem = match catch_unwind(AssertUnwindSafe(live)) {
             Ok(problem) => problem,
             Err(panic) => Some(panic_text(&*panic)),
         };
-        let (steps, time) = (world.steps(), world.now().since(Moment::START));
-        let run = Run { problem, steps, time, trace: world.into_trace() };
+        let (steps, faults) = (world.steps(), world.struck());
+        let time = world.now().since(Moment::START);
+        let run = Run { problem, steps, faults, time, trace: world.into_trace() };
         planted::plant(None);
         run
     }
+}
 
+impl<S> Passage<'_, S> {
     /// Lets the storm pass and the world heal; returns what was broken.
-    fn live(&self, world: &World, seen: &S) -> Option<String> {
-        let mut steps = 0;
-        if !self.faults.is_empty() {
-            fault::plan(world, &self.faults, self.count, self.storm);
-            let broken = self.until(world, seen, Moment::START + self.storm, &mut steps);
+    fn live(mut self) -> Option<String> {
+        let (sim, world) = (self.sim, self.world);
+        if !sim.faults.is_empty() {
+            let broken = match sim.storm {
+                Storm::Time(time) => {
+                    fault::plan(world, &sim.faults, sim.count, time);
+                    self.until(Moment::START + time, |_| false)
+                }
+                Storm::Steps(steps) => {
+                    self.to_come = fault::plan_by_steps(world, &sim.faults, (sim.count, steps));
+                    self.until(Moment::START + sim.healing, |passage| passage.to_come.is_empty())
+                }
+            };
             if broken.is_some() {
                 return broken;
             }
+            self.to_come.clear();
             world.calm();
         }
-        let healed = world.now() + self.healing;
-        let broken = self.until(world, seen, healed, &mut steps);
-        if broken.is_some() {
-            return broken;
-        }
-        let clients = world.clients();
-        if let Some(client) = clients.first() {
-            let time = self.healing;
-            return Some(format!("client {client} still waits, {time:?} after the last fault"));
-        }
-        self.finally.iter().find_map(|wrong| wrong(world, seen))
+        let broken = self.until(world.now() + sim.healing, |_| false);
+        broken.or_else(|| self.unrest()).or_else(|| {
+            let mut conditions = sim.finally.iter();
+            conditions.find_map(|wrong| wrong(world, self.seen))
+        })
     }
 
-    /// Runs the world until `limit`; returns what was broken.
-    fn until(&self, world: &World, seen: &S, limit: Moment, steps: &mut u64) -> Option<String> {
+    /// Says who is not at rest though the world should have healed.
+    fn unrest(&self) -> Option<String> {
+        let (world, time) = (self.world, self.sim.healing);
+        if let Some(client) = world.clients().first() {
+            return Some(format!("client {client} still waits, {time:?} after the last fault"));
+        }
+        if self.sim.periodic || world.is_quiet() {
+            return None;
+        }
+        let busy = world.busy();
+        let who = match busy.is_empty() {
+            true => "a timer is to come that nobody waits for".to_owned(),
+            false => format!("still at work: {}", busy.join(", ")),
+        };
+        Some(format!(
+            "does not come to rest within {time:?} after the last fault; {who}\n  let it end, give it longer by `healing`, or \
+             say `with_periodic_actors()` if it works for ever"
+        ))
+    }
+
+    /// Runs the world until `limit`, or until what is to come is `spent`; returns what was broken.
+    fn until(&mut self, limit: Moment, spent: impl Fn(&Self) -> bool) -> Option<String> {
+        let (world, seen) = (self.world, self.seen);
         let core = &world.inner.core;
-        while world.now() < limit && core.step(limit) {
-            *steps += 1;
-            if *steps > SIM_STEPS_MAX {
+        while world.now() < limit && !spent(self) && core.step(limit) {
+            self.turns += 1;
+            if self.turns > SIM_STEPS_MAX {
                 return Some(format!("does not come to rest in {SIM_STEPS_MAX} steps"));
+            }
+            while let Some((_, fault)) = self.to_come.pop_if(|(at, _)| *at <= world.steps()) {
+                fault::strike(world, fault);
             }
             if let Some(broken) = core.broken() {
                 return Some(broken);
             }
-            let wrong = self.always.iter().find_map(|wrong| wrong(world, seen));
+            let wrong = self.sim.always.iter().find_map(|wrong| wrong(world, seen));
             if wrong.is_some() {
                 return wrong;
             }
         }
-        core.clock.advance_to(limit.min(core.next_due().unwrap_or(core.now())));
+        if !spent(self) {
+            core.clock.advance_to(limit.min(core.next_due().unwrap_or(core.now())));
+        }
         None
     }
 }
@@ -382,19 +480,9 @@ impl Report {
             if self.seeds == 0 { other.steps_min } else { self.steps_min.min(other.steps_min) };
         self.seeds += other.seeds;
         self.steps += other.steps;
+        self.faults += other.faults;
         self.time += other.time;
         // In whatever order the threads come.
         self.hash = self.hash.wrapping_add(other.hash);
     }
-}
-
-/// The name of the present test, as `cargo test` would find it.
-fn test_name() -> String {
-    let named = thread::current().name().filter(|name| *name != "main").map(str::to_owned);
-    // A runner that starts a process a test names it last.
-    named
-        .or_else(|| {
-            env::args().skip(1).filter(|word| !word.starts_with('-')).reduce(|_, last| last)
-        })
-        .unwrap_or_default()
 }

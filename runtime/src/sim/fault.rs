@@ -2,7 +2,10 @@
 //!
 //! Planned by [`Sim`](super::Sim) from the seed's own dice; struck through the [`World`]'s public methods, which a test may call too.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use super::{Inner, World, core::Core};
 use crate::{
@@ -60,7 +63,31 @@ pub(crate) fn plan(world: &World, kinds: &[Fault], count: u32, storm: Duration) 
     }
 }
 
-fn strike(world: &World, fault: Fault) {
+/// Plans `count` faults of these kinds, each some steps of actors after the one before, at the most `steps` of them; the first
+/// one stands last.
+///
+/// Not at moments that are drawn for each alone: where a scenario begins anew after a crash, it would be crashed so often in its
+/// first steps that it came no further before all faults had struck.
+pub(crate) fn plan_by_steps(
+    world: &World,
+    kinds: &[Fault],
+    (count, steps): (u32, u64),
+) -> Vec<(u64, Fault)> {
+    let mut at = 0;
+    let mut one = |_| {
+        at += 1 + world.below(1 + world.below(steps.max(1)));
+        Some((at, pick(world, kinds).copied()?))
+    };
+    let mut planned: Vec<(u64, Fault)> = (0..count).filter_map(&mut one).collect();
+    planned.reverse();
+    planned
+}
+
+/// Lets a fault happen now, unless the world was told to be calm.
+pub(crate) fn strike(world: &World, fault: Fault) {
+    if world.inner.calm.load(Ordering::Relaxed) {
+        return;
+    }
     match fault {
         Fault::Crash | Fault::DiskCrash => {
             let nodes = world.node_names();

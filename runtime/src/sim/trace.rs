@@ -5,7 +5,7 @@
 //! - The comparison stops at the first difference, which names who made it.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeSet, VecDeque},
     fmt,
     hash::{Hash, Hasher},
     sync::Arc,
@@ -46,6 +46,8 @@ pub(crate) struct Trace {
     expected: Option<Vec<u64>>,
     difference: Option<String>,
     latest: VecDeque<Latest>,
+    /// Who ran, by node and name, while somebody wants to know.
+    runners: Option<BTreeSet<(usize, Arc<str>)>>,
 }
 
 #[derive(Debug)]
@@ -81,6 +83,9 @@ impl Trace {
             self.steps.push(self.hash.finish());
         }
         if line.what == What::Poll {
+            if let Some(runners) = &mut self.runners {
+                runners.insert((line.node, Arc::clone(line.name)));
+            }
             return;
         }
         if self.latest.len() == SIM_TRACE_LINES_SHOWN {
@@ -108,6 +113,16 @@ impl Trace {
                  seed alone (a hash table's order, the machine's clock, dice or addresses)"
             ));
         }
+    }
+
+    /// Notes from now on who runs.
+    pub(crate) fn note_runners(&mut self) {
+        self.runners = Some(BTreeSet::new());
+    }
+
+    /// Who has run since it was noted, by node and name.
+    pub(crate) fn take_runners(&mut self) -> BTreeSet<(usize, Arc<str>)> {
+        self.runners.take().unwrap_or_default()
     }
 
     /// The hash of everything so far.

@@ -285,7 +285,7 @@ fn random_trees_keep_what_the_kernel_promises() {
     let seeds = std::env::var("SYNOD_TREES").ok().and_then(|text| text.parse().ok());
     let threads = thread::available_parallelism().map_or(1, usize::from);
     let report: Report = trees().seeds(seeds.unwrap_or(SEEDS)).threads(threads).run();
-    let Report { seeds, steps, steps_min, time, hash } = report;
+    let Report { seeds, steps, steps_min, time, hash, .. } = report;
     let time = time.as_secs();
     println!(
         "trees: {seeds}, {steps} steps (at least {steps_min} a tree), {time} s, hash {hash:016x}"

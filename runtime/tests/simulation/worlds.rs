@@ -394,6 +394,75 @@ fn a_client_that_waits_for_ever_or_panics_fails_the_simulation() {
     assert!(broken.seeds(1).check().unwrap_err().problem.contains("client broken panicked: no"));
 }
 
+/// Wakes itself up every tenth of a second, for ever.
+struct Clock;
+impl Actor for Clock {
+    type Msg = ();
+    fn start(&mut self, cx: &mut Cx<Self>) {
+        cx.after(Duration::from_millis(100), ());
+    }
+    fn handle(&mut self, (): (), cx: &mut Cx<Self>) {
+        cx.after(Duration::from_millis(100), ());
+    }
+}
+
+fn with_clock(world: &World) {
+    world.node("one", |node| {
+        node.spawn(Spawn::named("clock"), || Clock);
+        node.spawn(Spawn::named("relay"), Relay::new);
+    });
+}
+
+#[test]
+fn a_world_that_does_not_come_to_rest_fails_and_says_who_is_at_work() {
+    let failure = sim(with_clock).seeds(1).check().unwrap_err();
+    let says =
+        "does not come to rest within 60s after the last fault; still at work: clock on one\n";
+    assert!(failure.problem.starts_with(says), "{failure}");
+    assert!(failure.problem.contains("`with_periodic_actors()`"), "{failure}");
+    let report = sim(with_clock).seeds(1).with_periodic_actors().run();
+    assert!(report.steps > 500, "{report:?}");
+}
+
+#[test]
+fn faults_by_steps_strike_a_scenario_however_short_it_is() {
+    let struck = |faults: Vec<Fault>| {
+        // All is done within a millisecond.
+        sim(two_sources).seeds(20).faults(faults).storm_steps(200).run()
+    };
+    let report = struck(vec![Fault::Panic]);
+    assert!(report.faults >= 20, "{report:?}");
+    let by_time = sim(two_sources).seeds(20).faults([Fault::Panic]).run();
+    assert!(by_time.faults <= 1, "{by_time:?}");
+    assert!(struck(vec![Fault::Crash]).faults >= 20);
+    assert_eq!(struck(vec![Fault::Duplicate]).faults, 0, "no type may come twice");
+}
+
+#[test]
+fn no_planned_fault_strikes_a_world_that_was_told_to_be_calm() {
+    let report = sim(|world| {
+        ring(world);
+        world.calm();
+    });
+    assert_eq!(report.seeds(5).faults(Fault::ALL).run().faults, 0);
+}
+
+#[test]
+fn the_printed_command_names_the_test_whatever_thread_found_the_failure() {
+    let stuck = || sim(|world| world.client("stuck", std::future::pending()));
+    let alone = stuck().check().unwrap_err();
+    let together = stuck().threads(3).check().unwrap_err();
+    let name = "worlds::the_printed_command_names_the_test_whatever_thread_found_the_failure";
+    assert!(alone.replay.ends_with(&format!("=1 cargo test {name}")), "{}", alone.replay);
+    assert!(together.replay.ends_with(&format!(" cargo test {name}")), "{}", together.replay);
+}
+
+#[test]
+#[should_panic(expected = "`seeds(0)` runs nothing")]
+fn to_run_no_seed_at_all_is_refused() {
+    sim(with_clock).seeds(0).run();
+}
+
 #[test]
 fn a_node_stops_under_simulation_as_it_does_in_production() {
     let world = World::new(8);

@@ -59,6 +59,12 @@ pub(crate) static TEST: Shape = Shape {
             "What the run is given; paths are relative to the folder of this file.",
         ),
         Key::new(
+            "env",
+            Form::Map { keys: Text::Variable, each: &Form::Text(Text::Plain) },
+            "{ HOME = \"/home/someone\" }",
+            "The environment variables of the run file: those of the machine do not count in a test, so each that it uses is given.",
+        ),
+        Key::new(
             "files",
             Form::Map { keys: Text::Below, each: &Form::Text(Text::Plain) },
             "{ \"src/a.rs\" = \"fn a() {}\" }",

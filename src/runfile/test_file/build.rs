@@ -37,6 +37,8 @@ fn test(table: &Table, run_file: &RunFile, texts: &Texts) -> Option<Test> {
     let files = table.entries_of("files").iter();
     let files = files
         .map(|file| Some((scalar::below(&file.key).ok()?, file.node.value.text()?.to_owned())));
+    let env = table.entries_of("env").iter();
+    let env = env.map(|given| Some((given.key.clone(), given.node.value.text()?.to_owned())));
     let faults = fields.strings("faults");
     Some(Test {
         name: fields.text("name")?,
@@ -45,6 +47,7 @@ fn test(table: &Table, run_file: &RunFile, texts: &Texts) -> Option<Test> {
             None => run_file.main.clone(),
         },
         inputs: inputs(table, run_file)?,
+        env: env.collect::<Option<_>>()?,
         files: files.collect::<Option<_>>()?,
         mocks: mocks.collect::<Option<_>>()?,
         cassette: fields.text("cassette").map(PathBuf::from),

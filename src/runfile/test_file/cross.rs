@@ -3,7 +3,7 @@
 use super::super::cross::{input_example, input_value};
 use super::super::keys::MOCK_DEEDS;
 use super::super::model::{Agent, AgentKind, MapReduce, RunFile, crew};
-use super::super::problem::Problem;
+use super::super::problem::{At, Problem};
 use super::super::suggest::{list, suggest};
 use super::super::template::Template;
 use super::super::tree::{Entry, Node, Table, Value};
@@ -16,6 +16,8 @@ pub(super) fn check(root: &Table, run_file: &RunFile) -> Vec<Problem> {
     for (index, test) in tests.iter().enumerate() {
         let Some(table) = test.value.table() else { continue };
         problems.extend(unique(table, tests.get(..index).unwrap_or(&[])));
+        problems.extend(demands_nothing(test, table));
+        problems.extend(variables(test, table, run_file));
         problems.extend(pattern(table, run_file).err());
         problems.extend(looks_twice(table));
         for given in table.entries_of("input") {
@@ -56,6 +58,44 @@ fn unique(test: &Table, earlier: &[Node]) -> Option<Problem> {
     )
 }
 
+/// Refuses a test that would pass whatever the run does.
+fn demands_nothing(test: &Node, table: &Table) -> Option<Problem> {
+    if ["never", "always", "expect"].iter().any(|key| table.node(key).is_some()) {
+        return None;
+    }
+    Some(
+        Problem::new(place(test, table), "the test does not say what must hold")
+            .label("this test")
+            .help_with("write `expect = { outcome = \"completed\" }`, or `never` or `always`"),
+    )
+}
+
+/// Refuses a test that leaves an environment variable to the machine, or gives one that nothing uses.
+fn variables(test: &Node, table: &Table, run_file: &RunFile) -> Vec<Problem> {
+    let given = table.entries_of("env");
+    let used: Vec<&str> = run_file.env.iter().map(|(name, _)| name.as_str()).collect();
+    let unused = given.iter().filter(|given| !used.contains(&given.key.as_str())).map(|given| {
+        Problem::new(given.key_at, format!("the run file does not use `{{env.{}}}`", given.key))
+            .label("not in the run file")
+            .help_with(suggest(&given.key, &used, "its environment variables are"))
+    });
+    let open = used.iter().filter(|name| given.iter().all(|given| given.key != **name));
+    let open = open.map(|name| {
+        let words = format!(
+            "the run file uses `{{env.{name}}}`, and a test takes nothing from its machine"
+        );
+        Problem::new(place(test, table), words)
+            .label("this test")
+            .help_with(format!("say what it is here: `env = {{ {name} = \"…\" }}`"))
+    });
+    unused.chain(open).collect()
+}
+
+/// Where a test is named.
+fn place(test: &Node, table: &Table) -> At {
+    table.node("name").map_or(test.at, |name| name.at)
+}
+
 /// The pattern that a test runs; `None` where another problem says why there is none.
 fn pattern<'f>(
     test: &Table,
@@ -90,9 +130,8 @@ fn unanswered(test: &Node, table: &Table, team: &Team<'_>) -> Option<Problem> {
     let agents = team.agents.iter().copied();
     let unknown: Vec<&str> = agents.filter(is_unknown).map(|agent| agent.name.as_str()).collect();
     let first = unknown.first()?;
-    let at = table.node("name").map_or(test.at, |name| name.at);
     Some(
-        Problem::new(at, format!("nobody answers for {}, which no test starts", list(&unknown)))
+        Problem::new(place(test, table), format!("nobody answers for {}, which no test starts", list(&unknown)))
             .label("this test")
             .help_with(format!(
                 "write `mock = {{ {first} = {{ says = [] }} }}`, or `cassette = \"FILE\"` and record it by `synod test --record`"
@@ -131,7 +170,7 @@ fn input(given: &Entry, run_file: &RunFile) -> Option<Problem> {
     })
 }
 
-fn agent(at: super::super::problem::At, name: &str, team: &Team<'_>) -> Option<Problem> {
+fn agent(at: At, name: &str, team: &Team<'_>) -> Option<Problem> {
     let names: Vec<&str> = team.agents.iter().map(|agent| agent.name.as_str()).collect();
     (!names.contains(&name)).then(|| {
         Problem::new(at, format!("`{}` has no agent `{name}`", team.pattern.name))

@@ -28,6 +28,8 @@ pub struct Test {
     pub run: Name,
     /// What the run is given, as `--input` takes it.
     pub inputs: Vec<(String, String)>,
+    /// What environment variables are, for the run file.
+    pub env: BTreeMap<String, String>,
     /// The folder that is looked at, file by file; empty: what the run file says.
     pub files: BTreeMap<PathBuf, String>,
     /// What agents do in place of their work, call by call; each list has an element.

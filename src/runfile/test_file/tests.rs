@@ -45,6 +45,7 @@ expect = [{ findings = "1..", calls = { lint = 2 } }, { finding = { rule = "lint
 name = "two"
 run = "more"
 mock.other = { says = [] }
+always = { failed = 0 }
 [test.files]
 "src/a.py" = "x = {1}"
 "#,
@@ -86,6 +87,7 @@ never = {}
     );
     let expected = [
         ("`test` has no `name`", 2),
+        ("the test does not say what must hold", 2),
         ("`nam` is no key of `test`", 3),
         ("there is no pattern `reviw` in the run file", 4),
         ("`crsh` is no value of `test.faults`", 5),
@@ -118,11 +120,43 @@ fn a_mistake_is_shown_with_its_line_and_a_suggestion() {
 
 #[test]
 fn a_program_for_which_nobody_answers_is_named() {
-    let test = |more: &str| format!("synod = 1\n[[test]]\nname = \"x\"\nrun = \"more\"\n{more}");
+    let test = |more: &str| {
+        format!(
+            "synod = 1\n[[test]]\nname = \"x\"\nrun = \"more\"\nexpect = {{ failed = 0 }}\n{more}"
+        )
+    };
     let found = problems(&test(""));
     assert_eq!(found, [("nobody answers for `other`, which no test starts".to_owned(), 3)]);
     assert!(parse(&test("mock = { other = { hang = true } }")).is_ok());
     assert!(parse(&test("cassette = \"c.json\"")).is_ok());
+}
+
+#[test]
+fn a_test_that_demands_nothing_is_refused() {
+    let test = |more: &str| format!("synod = 1\n[[test]]\nname = \"x\"\n{more}");
+    let found = problems(&test("faults = [\"crash\"]"));
+    assert_eq!(found, [("the test does not say what must hold".to_owned(), 3)]);
+    for demand in ["never", "always", "expect"] {
+        assert!(parse(&test(&format!("{demand} = {{ failed = 0 }}"))).is_ok(), "{demand}");
+    }
+}
+
+#[test]
+fn a_test_says_what_the_variables_of_the_run_file_are_and_takes_none_from_the_machine() {
+    let run = RUN.replace("[\"lint\"]", "[\"lint\", \"{env.HOME}\"]");
+    let run_file = RunFile::parse("run.toml", &run, &[]).unwrap();
+    let parse = |env: &str| {
+        let text = format!("synod = 1\n[[test]]\nname = \"x\"\nexpect = {{ failed = 0 }}\n{env}");
+        TestFile::parse("run.test.toml", &text, &run_file)
+    };
+    let given = parse("env = { HOME = \"/home/someone\" }").unwrap();
+    assert_eq!(given.tests[0].env["HOME"], "/home/someone");
+    let open = parse("").unwrap_err().to_string();
+    assert!(open.contains("the run file uses `{env.HOME}`"), "{open}");
+    assert!(open.contains("`env = { HOME = \"…\" }`"), "{open}");
+    let unused = parse("env = { HOME = \"/\", HOEM = \"/\" }").unwrap_err().to_string();
+    assert!(unused.contains("does not use `{env.HOEM}`"), "{unused}");
+    assert!(unused.contains("did you mean `HOME`?"), "{unused}");
 }
 
 #[test]
