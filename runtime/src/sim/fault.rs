@@ -3,11 +3,14 @@
 //! Planned by [`Sim`](super::Sim) from the seed's own dice; struck through the [`World`]'s public methods, which a test may call too.
 
 use std::{
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
-use super::{Inner, World, core::Core};
+use super::{Inner, World, core::Core, ground::Weather};
 use crate::{
     clock::{Moment, Random},
     limits::{SIM_DELAY_MAX, SIM_DOWN_MAX, SIM_HANG_MAX},
@@ -43,6 +46,93 @@ impl Fault {
         Self::Crash,
         Self::DiskCrash,
     ];
+}
+
+impl World {
+    /// From now on, holds so many of a thousand messages up, each for at most `most`. Order is kept from a sender to a receiver.
+    pub fn delay(&self, per_mille: u64, most: Duration) {
+        self.inner.weather.delay(per_mille, most);
+    }
+
+    /// From now on, sends so many of a thousand messages twice, of the types that [may](Self::may_duplicate).
+    pub fn duplicate(&self, per_mille: u64) {
+        self.inner.weather.double(per_mille);
+    }
+
+    /// Makes the next step of an actor panic.
+    pub fn panic(&self, node: &str, actor: &str) {
+        if let Some(number) = self.inner.number(node) {
+            self.inner.note(number, actor, "panic");
+            self.inner.weather.panic_next(number, actor.into());
+        }
+    }
+
+    /// Keeps an actor and its tasks from running for `time`.
+    pub fn hang(&self, node: &str, actor: &str, time: Duration) {
+        if let Some(number) = self.inner.number(node) {
+            self.inner.note(number, actor, "hang");
+            self.inner.struck.fetch_add(1, Ordering::Relaxed);
+            self.inner.core.hold(number, actor.into(), None, time);
+        }
+    }
+
+    /// Makes each turn of an actor and its tasks take `every`, for `time`.
+    pub fn slow(&self, node: &str, actor: &str, every: Duration, time: Duration) {
+        if let Some(number) = self.inner.number(node) {
+            self.inner.note(number, actor, "slow");
+            self.inner.struck.fetch_add(1, Ordering::Relaxed);
+            self.inner.core.hold(number, actor.into(), Some(every), time);
+        }
+    }
+
+    /// Kills a node: all that it has in memory is gone, what it wrote stays on its disk. It boots again after `down`.
+    pub fn crash(&self, node: &str, down: Duration) {
+        self.kill(node, false, down);
+    }
+
+    /// Cuts a node's power: as [`crash`](Self::crash), and of what its disk had not synced, an end is lost.
+    pub fn crash_disk(&self, node: &str, down: Duration) {
+        self.kill(node, true, down);
+    }
+
+    fn kill(&self, node: &str, power: bool, down: Duration) {
+        let Some(number) = self.inner.number(node) else { return };
+        self.inner.note(number, node, if power { "crash of the disk" } else { "crash" });
+        self.inner.kill(number, power);
+        let inner = Arc::downgrade(&self.inner);
+        let boot = move |_: &Arc<Core>| {
+            if let Some(inner) = inner.upgrade() {
+                inner.boot(number);
+            }
+        };
+        self.inner.core.at(self.now() + down, Box::new(boot));
+    }
+
+    /// Ends all faults: what was held goes on, no message is delayed or doubled any more, and none of those that a
+    /// [`Sim`] has planned strikes from now on. Crashed nodes come back at their time.
+    pub fn calm(&self) {
+        self.inner.calm.store(true, Ordering::Relaxed);
+        self.inner.weather.calm();
+        self.inner.core.release_all();
+    }
+
+    /// The appends that disks lost when their power failed.
+    pub fn lost_appends(&self) -> u64 {
+        self.inner.nodes.lock().iter().map(|node| node.disk.lost()).sum()
+    }
+
+    /// Counts of what the faults did: panics, messages delayed, messages doubled.
+    pub fn weather(&self) -> (u64, u64, u64) {
+        let Weather { panicked, delayed, doubled, .. } = &*self.inner.weather;
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        (read(panicked), read(delayed), read(doubled))
+    }
+
+    /// How often faults have struck: nodes that crashed, actors that were held or panicked, messages held up or doubled.
+    pub fn struck(&self) -> u64 {
+        let (panicked, delayed, doubled) = self.weather();
+        self.inner.struck.load(Ordering::Relaxed) + panicked + delayed + doubled
+    }
 }
 
 /// Plans `count` faults of these kinds, at moments within `storm`.

@@ -5,6 +5,8 @@ mod events;
 #[cfg(test)]
 mod links;
 #[cfg(test)]
+mod rest;
+#[cfg(test)]
 mod trees;
 #[cfg(test)]
 mod waiting;
