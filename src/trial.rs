@@ -157,8 +157,6 @@ impl Trial {
         sim(world)
             .faults(self.test.faults.clone())
             .storm_steps(steps)
-            // As of supervisors, the others depend on the roster, which nobody restarts.
-            .spare(["roster"])
             .healing(healing)
             .invariant(move |_, seen: &Arc<Seen>| judge.broken_now(seen))
             .outcome(move |_, seen: &Arc<Seen>| at_the_end.broken_in_the_end(seen))
@@ -246,6 +244,7 @@ fn live(world: &World, job: &Arc<Job>, mocks: &Arc<Mocks>) -> Arc<Seen> {
         roster::Msg::Join(..)
         | roster::Msg::Left(..)
         | roster::Msg::Demand(_)
+        | roster::Msg::Claim(..)
         | roster::Msg::OwnerEnded(_)
         | roster::Msg::Health(..)
         | roster::Msg::Rested(..) => None,

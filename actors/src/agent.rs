@@ -14,7 +14,7 @@ pub mod call;
 mod chain;
 pub mod command;
 pub mod function;
-mod gate;
+pub(crate) mod gate;
 pub mod handle;
 pub mod hearing;
 mod heartbeat;

@@ -62,6 +62,12 @@ pub const DEMANDS_MAX: usize = 65_536;
 /// Messages that the roster's mailbox holds.
 pub const ROSTER_MAILBOX: usize = 65_536;
 
+/// How often the roster is started again within [`ROSTER_RESTART_PERIOD`].
+pub const ROSTER_RESTARTS: u32 = 100;
+
+/// The time within which the roster may be started again so often.
+pub const ROSTER_RESTART_PERIOD: Duration = Duration::from_secs(60);
+
 /// Direct calls that wait at one slot.
 pub const CALLS_QUEUED_MAX: usize = 1_024;
 

@@ -6,10 +6,12 @@
 //! # Invariants
 //! - A slot never has more leases than its concurrency; one that rests is given none, one that is probed no more than its probes.
 //! - Every lease is returned once: by [`Msg::Release`], or with its slot.
+//! - A new incarnation knows all slots, and asks all owners what they have and want. Until one has told, nothing else is heard of
+//!   it, since that was meant for the incarnation before; a lease of that which nobody tells of is void.
 //! - Demands are served in turn; a demand that no living slot can meet is denied, not kept, and so is one that is not patient
 //!   while all slots that could meet it rest.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use runtime::{
     actor::{Actor, ActorId, Down},
@@ -23,6 +25,13 @@ use crate::{
     assign::{Candidate, Card, Need, SlotId, Strategy},
     limits::DEMANDS_MAX,
 };
+
+pub(crate) use known::{Enlisted, Known, KnownSlot};
+
+mod known;
+
+/// Leases of an incarnation are numbered from its own multiple of this, so that none is used twice.
+const LEASES_OF_INCARNATION: u64 = 1 << 40;
 
 /// A reserved place at a slot; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -78,6 +87,9 @@ pub enum Grant {
     },
     /// Somebody else waits now: places are to be given back as they become free.
     Share,
+    /// The roster has begun this incarnation and knows nothing of the owner: it is to be told by a [`Msg::Claim`] which leases
+    /// there are, and then again what is wanted.
+    Anew(u32),
     /// No living slot can meet the demand, or all that could rest and it is not patient.
     Denied {
         /// Which demand.
@@ -98,6 +110,8 @@ pub enum Msg {
     Left(SlotId, Down),
     /// Somebody wants places.
     Demand(Demand),
+    /// What an owner has, as the roster's incarnation of this number has asked; its demands follow.
+    Claim(u32, ChildRef, Recipient<Grant>, Vec<Lease>),
     /// Places are free again.
     Release(Vec<Lease>),
     /// The owner wants no more for this demand.
@@ -138,6 +152,9 @@ pub struct Roster {
     /// Who has what, to be taken back when they end.
     leased: BTreeMap<LeaseId, (SlotId, ActorId)>,
     owners: BTreeMap<ActorId, Recipient<Grant>>,
+    known: Known,
+    /// Owners that have not told yet what they have.
+    unheard: BTreeSet<ActorId>,
     turns: u64,
     leases: u64,
 }
@@ -154,18 +171,39 @@ struct Entry {
 impl Actor for Roster {
     type Msg = Msg;
 
+    fn start(&mut self, cx: &mut Cx<Self>) {
+        let before = cx.incarnation().saturating_sub(1);
+        if before == 0 {
+            return;
+        }
+        self.leases = u64::from(before) * LEASES_OF_INCARNATION;
+        for (id, KnownSlot { card, child, cancel, gate }) in self.known.slots() {
+            self.join((id, card), &child, cancel, cx);
+            let health = gate.health(cx.now());
+            self.take_health(id, health, cx);
+        }
+        for (owner, to) in self.known.owners() {
+            self.unheard.insert(owner.id());
+            cx.watch(&owner, Msg::OwnerEnded);
+            cx.send(&to, Grant::Anew(cx.incarnation()));
+        }
+    }
+
     fn handle(&mut self, msg: Msg, cx: &mut Cx<Self>) {
         match msg {
-            Msg::Join(id, card, slot, cancel) => {
-                cx.watch(&slot, move |down| Msg::Left(id, down));
-                let (last_turn, health) = (self.turns, Health::Well);
-                let entry = Entry { card, cancel, leased: 0, last_turn, health };
-                self.slots.insert(id, entry);
-            }
+            Msg::Join(id, card, slot, cancel) => self.join((id, card), &slot, cancel, cx),
             Msg::Left(id, _) => {
+                self.known.leave(id);
                 self.slots.remove(&id);
                 self.deny_unmeetable(cx);
             }
+            Msg::Claim(incarnation, owner, to, held) => {
+                if incarnation == cx.incarnation() && self.unheard.remove(&owner.id()) {
+                    self.take_claim(owner.id(), to, held);
+                }
+            }
+            // It was meant for the incarnation before, and is told again.
+            Msg::Demand(demand) if self.unheard.contains(&demand.owner.id()) => return,
             Msg::Demand(demand) => {
                 let owner = demand.owner.id();
                 self.take_demand(demand, cx);
@@ -186,6 +224,36 @@ impl Actor for Roster {
 }
 
 impl Roster {
+    /// A roster that begins with whom it knows.
+    pub(crate) fn knowing(known: Known) -> Self {
+        Self { known, ..Self::default() }
+    }
+
+    fn join(
+        &mut self,
+        (id, card): (SlotId, Card),
+        slot: &ChildRef,
+        cancel: Recipient<LeaseId>,
+        cx: &mut Cx<Self>,
+    ) {
+        if !self.slots.contains_key(&id) {
+            cx.watch(slot, move |down| Msg::Left(id, down));
+            let (last_turn, health) = (self.turns, Health::Well);
+            self.slots.insert(id, Entry { card, cancel, leased: 0, last_turn, health });
+        }
+    }
+
+    /// Takes down what an owner has from the incarnation before.
+    fn take_claim(&mut self, owner: ActorId, to: Recipient<Grant>, held: Vec<Lease>) {
+        self.owners.insert(owner, to);
+        for lease in held {
+            self.leased.insert(lease.id, (lease.slot, owner));
+            if let Some(entry) = self.slots.get_mut(&lease.slot) {
+                entry.leased += 1;
+            }
+        }
+    }
+
     fn take_demand(&mut self, demand: Demand, cx: &mut Cx<Self>) {
         if self.owners.insert(demand.owner.id(), demand.to.clone()).is_none() {
             cx.watch(&demand.owner, Msg::OwnerEnded);
@@ -253,6 +321,7 @@ impl Roster {
     /// Takes back what an ended owner had, cancels what runs for it and forgets what it wanted.
     fn take_back(&mut self, owner: ActorId, cx: &mut Cx<Self>) {
         self.owners.remove(&owner);
+        self.unheard.remove(&owner);
         self.keep(|demand| demand.owner.id() != owner);
         let (left, kept) =
             std::mem::take(&mut self.leased).into_iter().partition(|(_, (_, of))| *of == owner);

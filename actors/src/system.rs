@@ -23,6 +23,7 @@ use runtime::{
     mailbox::{Mailbox, Overflow},
     node::{Node, Stopped},
     spawn::Spawn,
+    supervisor::{Restart, Supervisor},
 };
 
 use crate::{
@@ -34,9 +35,9 @@ use crate::{
     },
     assign::SlotId,
     dispatch::{Pattern, RunBuilder},
-    limits::{RATE_KEYS_MAX, ROSTER_MAILBOX},
+    limits::{RATE_KEYS_MAX, ROSTER_MAILBOX, ROSTER_RESTART_PERIOD, ROSTER_RESTARTS},
     pattern::map_reduce::Counters,
-    roster::{self, Roster},
+    roster::{self, Known, KnownSlot, Roster},
 };
 
 /// How a node was drained.
@@ -55,6 +56,7 @@ pub struct AgentSystem(Arc<Inner>);
 struct Inner {
     node: Node,
     roster: Addr<roster::Msg>,
+    known: Known,
     admission: Admission,
     counters: Arc<Counters>,
     agents: AtomicU32,
@@ -73,14 +75,22 @@ pub(crate) enum RateRefused {
 }
 
 impl AgentSystem {
-    /// Starts the roster on `node`.
+    /// Starts the roster on `node`, below a supervisor that starts it again.
     pub fn start(node: Node) -> Self {
+        let known = Known::default();
         let spawn = Spawn::named("roster").mailbox(Mailbox::new(ROSTER_MAILBOX, Overflow::Wait));
-        let roster = node.spawn(spawn, Roster::default);
+        let knows = known.clone();
+        let birth = move || Roster::knowing(knows.clone());
+        let supervisor = Supervisor::one_for_one("agents")
+            .intensity(ROSTER_RESTARTS, ROSTER_RESTART_PERIOD)
+            .child_with(spawn.clone(), Restart::Permanent, birth.clone());
+        let roster = node.supervise(supervisor).child("roster");
+        let roster = roster.unwrap_or_else(|| node.spawn(spawn, birth));
         Self(Arc::new(Inner {
             counters: Arc::new(Counters::new(node.metrics())),
             node,
             roster,
+            known,
             admission: Admission::new(),
             agents: AtomicU32::new(0),
             slots: AtomicU32::new(0),
@@ -229,11 +239,18 @@ impl AgentSystem {
         &self.0.roster
     }
 
-    /// A join is never lost: the roster's mailbox is larger than all slots of a node.
-    pub(crate) fn tell_roster(&self, msg: roster::Msg) {
-        if let Err(error) = self.0.roster.try_tell(msg) {
+    /// Lets the roster's incarnations know a slot. None is lost: the roster's mailbox is larger than all slots of a node.
+    pub(crate) fn join(&self, id: SlotId, slot: KnownSlot) {
+        let KnownSlot { card, child, cancel, .. } = slot.clone();
+        self.0.known.join(id, slot);
+        if let Err(error) = self.0.roster.try_tell(roster::Msg::Join(id, card, child, cancel)) {
             tracing::error!(%error, "the roster takes no more slots");
         }
+    }
+
+    /// Whom the roster's incarnations know.
+    pub(crate) fn known(&self) -> &Known {
+        &self.0.known
     }
 
     pub(crate) fn next_agent(&self) -> u32 {

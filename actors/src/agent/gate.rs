@@ -102,6 +102,19 @@ impl Gate {
 }
 
 impl Gate {
+    /// What the roster has to know of it now.
+    pub(crate) fn health(&self, now: Moment) -> Health {
+        let Some((breaker, probes)) = self.0.as_ref().and_then(|parts| parts.breaker.as_ref())
+        else {
+            return Health::Well;
+        };
+        match breaker.lock().state(now) {
+            State::Closed => Health::Well,
+            State::Open(until) => Health::Resting { until, probes: *probes },
+            State::HalfOpen => Health::Probed(*probes),
+        }
+    }
+
     /// What the breaker does, for people; nothing where there is none.
     pub(crate) fn shown(&self) -> Option<String> {
         let (breaker, _) = self.0.as_ref()?.breaker.as_ref()?;

@@ -38,7 +38,7 @@ use crate::{
         AGENT_INSTANCES_MAX, AGENT_RESTART_PERIOD, AGENT_RESTARTS, FALLBACKS_MAX, HEARTBEAT_MIN,
         RATE_KEYS_MAX, SLOT_MAILBOX,
     },
-    roster,
+    roster::{self, KnownSlot},
     system::{AgentSystem, RateRefused},
 };
 
@@ -411,9 +411,8 @@ impl<I: Send + 'static, O: Send + 'static> AgentBuilder<I, O> {
             let supervised = self.start_instance((instance, id), &key.name, &gate);
             for child in supervised.children() {
                 let Some(slot) = child.addr::<slot::Msg<I, O>>() else { continue };
-                let cancel = slot.recipient(slot::Msg::Cancel);
-                let join = roster::Msg::Join(id, card.clone(), child.clone(), cancel);
-                self.system.tell_roster(join);
+                let (card, cancel) = (card.clone(), slot.recipient(slot::Msg::Cancel));
+                self.system.join(id, KnownSlot { card, child, cancel, gate: gate.clone() });
                 slots.push((id, slot));
             }
             supervisors.push(supervised);

@@ -47,7 +47,7 @@ impl Owner {
     fn leases(&self) -> Vec<Lease> {
         let leases = self.0.take().into_iter().filter_map(|grant| match grant {
             Grant::Leases { leases, .. } => Some(leases),
-            Grant::Share | Grant::Denied { .. } => None,
+            Grant::Share | Grant::Anew(_) | Grant::Denied { .. } => None,
         });
         leases.flatten().collect()
     }
@@ -135,7 +135,7 @@ fn a_demand_that_is_not_patient_is_denied_while_all_that_could_meet_it_rest() {
                 assert!(why.contains("breaker of every instance of `agent 1` is open"), "{why}");
                 moment == until
             }
-            Grant::Leases { .. } | Grant::Share | Grant::Denied { .. } => false,
+            Grant::Leases { .. } | Grant::Share | Grant::Anew(_) | Grant::Denied { .. } => false,
         })
     };
     assert!(!denied(&hasty), "one does not rest");

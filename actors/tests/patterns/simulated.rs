@@ -2,10 +2,14 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
+use futures_util::future::BoxFuture;
 use protocol::RunId;
 use runtime::{
     clock::Moment,
@@ -14,7 +18,7 @@ use runtime::{
     sim::{Fault, World, sim},
 };
 use synod_actors::{
-    agent::{CallContext, handle::Agent},
+    agent::{AgentError, Behaviour, CallContext, handle::Agent},
     limits::ATTEMPT_TIMEOUT_DEFAULT,
     pattern::map_reduce::{map_reduce, sum},
     system::AgentSystem,
@@ -135,4 +139,106 @@ fn an_agent_that_declares_no_heartbeat_has_all_of_its_timeout() {
     let (took, told) = fall_silent(None);
     assert!(took > ATTEMPT_TIMEOUT_DEFAULT + MINUTE, "{took:?}");
     assert_eq!(told, [""; 0]);
+}
+
+/// An instance that counts what it does at a time.
+struct Counts {
+    now: AtomicU32,
+    most: Arc<AtomicU32>,
+}
+
+/// One call that goes on.
+struct Going(Arc<Counts>);
+
+impl Drop for Going {
+    fn drop(&mut self) {
+        self.0.now.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+struct Slow(Arc<Counts>);
+
+impl Behaviour<u64, u64> for Slow {
+    fn call(&self, n: u64, cx: CallContext) -> BoxFuture<'static, Result<u64, AgentError>> {
+        let counts = Arc::clone(&self.0);
+        Box::pin(async move {
+            let now = counts.now.fetch_add(1, Ordering::SeqCst) + 1;
+            counts.most.fetch_max(now, Ordering::SeqCst);
+            let _going = Going(counts);
+            cx.sleep(Duration::from_millis(10 + n % 7 * 20)).await.unwrap();
+            if cx.attempt == 1 && n.is_multiple_of(5) {
+                return Err(AgentError::Failed { message: "at first".to_owned() });
+            }
+            Ok(n * n)
+        })
+    }
+}
+
+/// What the runs came to, the most that an instance did at a time, and how often the roster has begun.
+#[derive(Clone, Default)]
+struct Ends {
+    sums: Arc<Mutex<Vec<Result<u64, String>>>>,
+    most: Arc<AtomicU32>,
+    begun: Arc<AtomicU32>,
+}
+
+const RUNS: u128 = 3;
+
+/// Runs at a time, of which each needs all instances.
+fn crowd(world: &World) -> Ends {
+    let (ends, present) = (Ends::default(), Arc::<Mutex<Option<Running>>>::default());
+    let (boots, most) = (Arc::clone(&present), Arc::clone(&ends.most));
+    world.node("one", move |node| {
+        let system = AgentSystem::start(node.clone());
+        let most = Arc::clone(&most);
+        let agent = system.agent_each("square", move |_| {
+            let counts = Counts { now: AtomicU32::new(0), most: Arc::clone(&most) };
+            Arc::new(Slow(Arc::new(counts)))
+        });
+        let agent = agent.count(2).concurrency(2).start().unwrap();
+        *boots.lock().unwrap() = Some((system, agent));
+    });
+    for id in 1..=RUNS {
+        let (here, told) = (present.lock().unwrap().clone().unwrap(), ends.clone());
+        world.client(&format!("caller {id}"), async move {
+            let (system, agent) = here;
+            let run = system.run(map_reduce(0..PARTS, &agent).reduce(sum()));
+            let outcome = run.id(RunId::from_u128(id)).deadline(MINUTE).await;
+            let node = system.node();
+            let roster = node.actors().into_iter().find(|actor| actor.name() == "agents/roster");
+            assert!(roster.is_some_and(|roster| roster.ended().is_none()));
+            let restarts = node.graph().actors.iter().map(|actor| actor.restarts).max();
+            told.begun.fetch_max(restarts.unwrap_or_default(), Ordering::SeqCst);
+            let sum = outcome.map(|done| done.value).map_err(|error| error.to_string());
+            told.sums.lock().unwrap().push(sum);
+        });
+    }
+    ends
+}
+
+#[test]
+fn every_run_completes_though_the_roster_crashes_at_any_step() {
+    let right: u64 = (0..PARTS).map(|n| n * n).sum();
+    let spared = (1..=RUNS).map(|id| format!("run/{}", RunId::from_u128(id)));
+    let spared = spared.chain((0..2).map(|slot| format!("agent/square/{slot}/slot")));
+    let crashes = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&crashes);
+    let report = sim(crowd)
+        .seeds(60)
+        .storm(Duration::from_secs(2))
+        .count(12)
+        .healing(MINUTE * 2)
+        .faults([Fault::Panic, Fault::Delay])
+        .spare(spared)
+        .never("an instance does more at a time than it may", |_, ends| {
+            ends.most.load(Ordering::SeqCst) > 2
+        })
+        .finally("every run completed with the one right result", move |_, ends| {
+            counted.fetch_add(ends.begun.load(Ordering::SeqCst), Ordering::SeqCst);
+            *ends.sums.lock().unwrap() == vec![Ok(right); 3]
+        })
+        .run();
+    assert_eq!(report.seeds, 60);
+    let crashes = crashes.load(Ordering::SeqCst);
+    assert!(crashes > 60, "the roster crashed {crashes} times");
 }

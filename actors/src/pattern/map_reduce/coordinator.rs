@@ -15,7 +15,7 @@ mod splitting;
 mod telling;
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -58,7 +58,7 @@ use crate::{
         SPECULATION_PLACES, SPLIT_RECORD_BYTES, STRAGGLER_TIME_MIN, UNITS_MAX,
     },
     pattern::{Completed, FailedPart, FailureKind, Outcome, RunError, Tally},
-    roster::{self, Demand, DemandId, Grant, Lease, LeaseId},
+    roster::{self, Demand, DemandId, Enlisted, Grant, Lease, LeaseId},
     system::AgentSystem,
 };
 
@@ -119,7 +119,7 @@ pub(crate) struct Coordinator<P, O, R: Reduce<O>> {
     /// Places for speculation that were asked for and not granted yet, by lane.
     spare: BTreeMap<u32, u32>,
     /// Retries that wait at the roster, and those that wait for their turn to do so.
-    singles: usize,
+    singles: BTreeSet<UnitId>,
     retrying: VecDeque<UnitId>,
     unnamed: Arc<str>,
     /// Whether a place may be used again at once: nobody else waits for places.
@@ -127,6 +127,8 @@ pub(crate) struct Coordinator<P, O, R: Reduce<O>> {
     lane_of_lease: HashMap<LeaseId, u32, FixedState>,
     /// What the journal says was spent; `None` where nothing of that is limited.
     spent: Option<Cost>,
+    /// Among those whom a new incarnation of the roster asks.
+    enlisted: Option<Enlisted>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -187,12 +189,13 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
             began: None,
             tail_timer: false,
             spare: BTreeMap::new(),
-            singles: 0,
+            singles: BTreeSet::new(),
             retrying: VecDeque::new(),
             unnamed: "".into(),
             keeps_places: false,
             lane_of_lease: HashMap::default(),
             spent,
+            enlisted: None,
         }
     }
 
@@ -277,6 +280,8 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Actor for Coordinator<P, O, R> {
         self.deadline = cx.now() + self.brief.within;
         cx.after(self.brief.within, Msg::Deadline);
         self.take_spent(cx);
+        let to = cx.me().recipient(Msg::Granted);
+        self.enlisted = Some(self.brief.system.known().enlist(cx.me().child(), to));
         let refused = self.begin_run(cx);
         let name = self.options.name.clone();
         self.publish(

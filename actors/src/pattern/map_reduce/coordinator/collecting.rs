@@ -32,7 +32,7 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
     /// The unit that goes on at a place, without asking the roster again.
     fn next_at(&mut self, lease: Lease, answered: bool) -> Option<UnitId> {
         // A retry must not wait for as long as there are fresh units.
-        let keep = self.keeps_places && self.singles == 0;
+        let keep = self.keeps_places && self.singles.is_empty();
         if !answered || !keep || self.phase != Phase::Running {
             return None;
         }

@@ -12,6 +12,33 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
         cx.send(self.brief.system.roster(), roster::Msg::Demand(demand));
     }
 
+    /// Asks for a place for each unit that waits.
+    pub(super) fn demand_lanes(&self, cx: &mut In<P, O, R>) {
+        for lane in 0..self.lanes.len() {
+            let lane = u32::try_from(lane).unwrap_or(u32::MAX);
+            let count = u32::try_from(self.board.waiting(lane)).unwrap_or(u32::MAX);
+            self.demand(DemandId(u64::from(lane)), lane, count, cx);
+        }
+    }
+
+    /// Tells a new incarnation of the roster which places are held, and asks again for all that are wanted.
+    fn claim(&mut self, incarnation: u32, cx: &mut In<P, O, R>) {
+        let (owner, to) = (cx.me().child(), cx.me().recipient(Msg::Granted));
+        let claim = roster::Msg::Claim(incarnation, owner, to, self.board.leases().collect());
+        cx.send(self.brief.system.roster(), claim);
+        self.keeps_places = false;
+        if self.phase == Phase::Running {
+            self.demand_lanes(cx);
+            for (lane, count) in &self.spare {
+                self.demand(DemandId(SPARE + u64::from(*lane)), *lane, *count, cx);
+            }
+            for unit in std::mem::take(&mut self.singles).into_iter().rev() {
+                self.retrying.push_front(unit);
+            }
+            self.demand_singles(cx);
+        }
+    }
+
     /// A demand for one place.
     fn demand_for(&self, id: DemandId, need: Need, cx: &In<P, O, R>) -> Demand {
         let strategy = match self.options.assignment {
@@ -30,7 +57,7 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
     }
 
     fn demand_singles(&mut self, cx: &mut In<P, O, R>) {
-        while self.phase == Phase::Running && self.singles < RETRIES_ASKED_MAX {
+        while self.phase == Phase::Running && self.singles.len() < RETRIES_ASKED_MAX {
             let Some(unit) = self.retrying.pop_front() else { return };
             let Some(state) = self.board.unit(unit).filter(|_| self.board.is_open(unit)) else {
                 continue;
@@ -41,7 +68,7 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
             let id = DemandId(SINGLE + u64::from(unit.0));
             let patient = !self.may_fall(unit);
             let demand = Demand { avoid, patient, ..self.demand_for(id, need.clone(), cx) };
-            self.singles += 1;
+            self.singles.insert(unit);
             cx.send(self.brief.system.roster(), roster::Msg::Demand(demand));
         }
     }
@@ -71,6 +98,7 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
                 self.speculate(cx);
             }
             Grant::Share => self.keeps_places = false,
+            Grant::Anew(incarnation) => self.claim(incarnation, cx),
             Grant::Denied { demand, why, until } => {
                 let error = match until {
                     Some(until) => AgentError::Held { reason: why, after: cx.now().until(until) },
@@ -83,8 +111,8 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
 
     /// Notes which demands wait no more, or for less.
     fn note_granted(&mut self, demand: DemandId, places: usize) {
-        if demand.0 >= SINGLE {
-            self.singles = self.singles.saturating_sub(places);
+        if let Some(unit) = single(demand) {
+            self.singles.remove(&unit);
         } else if let Some(lane) = spare_lane(demand)
             && let Some(left) = self.spare.get_mut(&lane)
         {
@@ -107,8 +135,7 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
 
     /// The unit that a place is for.
     pub(super) fn choose(&mut self, demand: DemandId, slot: SlotId, now: Moment) -> Option<UnitId> {
-        if demand.0 >= SINGLE {
-            let unit = UnitId(u32::try_from(demand.0 - SINGLE).ok()?);
+        if let Some(unit) = single(demand) {
             return self.board.is_open(unit).then_some(unit);
         }
         if demand.0 >= SPARE {
@@ -242,10 +269,8 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
 
     pub(super) fn denied(&mut self, demand: DemandId, error: &AgentError, cx: &mut In<P, O, R>) {
         self.note_granted(demand, 1);
-        if demand.0 >= SINGLE {
-            if let Ok(unit) = u32::try_from(demand.0 - SINGLE) {
-                self.fall_back(UnitId(unit), None, error.clone(), cx);
-            }
+        if let Some(unit) = single(demand) {
+            self.fall_back(unit, None, error.clone(), cx);
             self.demand_singles(cx);
         } else if let Some(lane) = spare_lane(demand) {
             self.spare.remove(&lane);
@@ -265,6 +290,11 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
         let latest = unit.running().iter().map(|attempt| attempt.since).max();
         allowed && latest.is_some_and(|since| now.since(since) >= self.options.speculate_after)
     }
+}
+
+/// The unit of a demand for one retry.
+fn single(demand: DemandId) -> Option<UnitId> {
+    demand.0.checked_sub(SINGLE).and_then(|unit| u32::try_from(unit).ok()).map(UnitId)
 }
 
 /// The lane of a demand for speculation.

@@ -98,11 +98,7 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
         self.enter(SpanPhase::Execute);
         let (units, done) = (self.board.len(), self.board.done);
         self.publish(EventKind::TaskCreated, cx, || json!({ "units": units, "done": done }));
-        for lane in 0..self.lanes.len() {
-            let lane = u32::try_from(lane).unwrap_or(u32::MAX);
-            let count = u32::try_from(self.board.waiting(lane)).unwrap_or(u32::MAX);
-            self.demand(DemandId(u64::from(lane)), lane, count, cx);
-        }
+        self.demand_lanes(cx);
         for unit in fallen {
             self.retry(unit, cx);
         }
