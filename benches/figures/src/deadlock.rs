@@ -3,7 +3,7 @@
 //! | workload | what happens |
 //! |---|---|
 //! | cost | one actor calls a second, which calls a third before it answers, and calls again after the answer: each call opens an edge of the wait-for graph, the second one behind another; beside it the same on a node whose detection is switched off |
-//! | refusal | A calls B, which calls C, which calls A; the time runs from C's call to the step in which C reads its refusal and the path C → A → B → C, and the value is the 99th percentile of the rounds |
+//! | refusal | A calls B, which calls C, which calls A; whoever's wait comes last, mostly C's, is refused: the time runs from its call to the step in which it reads the path of the circle, and the value is the 99th percentile of the rounds |
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -121,10 +121,10 @@ fn calls(rounds: u64, detection: bool) -> Outcome {
     Ok(Ok(per_second(2 * rounds, time)))
 }
 
-/// One of a circle; the last to be called closes it.
+/// One of a circle; on two threads any of them may be the last to begin its wait.
 struct Member {
     next: Option<Addr<Turn>>,
-    closing: Option<Watch>,
+    called: Option<Watch>,
     refused: mpsc::UnboundedSender<(Duration, String)>,
 }
 
@@ -142,12 +142,12 @@ impl Actor for Member {
             Turn::Next(next) => self.next = Some(next),
             Turn::Go(members, to) => {
                 let Some(next) = &self.next else { return };
-                self.closing = (members == 1).then(Watch::start);
+                self.called = Some(Watch::start());
                 let question = move |to| Turn::Go(members.saturating_sub(1), to);
                 cx.call(next, question, DEADLINE, move |outcome| Turn::Over(outcome, to));
             }
             Turn::Over(outcome, to) => {
-                if let (Some(watch), Err(AskError::Deadlock(path))) = (self.closing, &outcome) {
+                if let (Some(watch), Err(AskError::Deadlock(path))) = (self.called, &outcome) {
                     self.refused.send((watch.time(), path.to_string())).ok();
                 }
                 cx.reply(to, ());
@@ -156,6 +156,9 @@ impl Actor for Member {
     }
 }
 
+/// The way around, from whoever is refused.
+const CIRCLE: [&str; 3] = ["a → b → c → a", "b → c → a → b", "c → a → b → c"];
+
 /// The time from a call that closes a circle of three to its refusal, the 99th percentile in microseconds.
 fn refusals(rounds: u64) -> Outcome {
     let times = on_workers(async move {
@@ -163,7 +166,7 @@ fn refusals(rounds: u64) -> Outcome {
         let (refused, mut heard) = mpsc::unbounded_channel();
         let [a, b, c] = ["a", "b", "c"].map(|name| {
             let refused = refused.clone();
-            let member = move || Member { next: None, closing: None, refused: refused.clone() };
+            let member = move || Member { next: None, called: None, refused: refused.clone() };
             node.spawn(Spawn::named(name), member)
         });
         for (member, next) in [(&a, &b), (&b, &c), (&c, &a)] {
@@ -173,7 +176,7 @@ fn refusals(rounds: u64) -> Outcome {
         for _ in 0..rounds {
             a.ask(|to| Turn::Go(3, to), DEADLINE).await.context("go around")?;
             let (time, path) = heard.recv().await.context("hear of the refusal")?;
-            ensure!(path == "c → a → b → c", "the path of the refusal is {path}");
+            ensure!(CIRCLE.contains(&path.as_str()), "the path of the refusal is {path}");
             times.push(time);
         }
         node.close().await.context("stop the node")?;
