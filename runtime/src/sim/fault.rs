@@ -109,7 +109,7 @@ impl World {
     }
 
     /// Ends all faults: what was held goes on, no message is delayed or doubled any more, and none of those that a
-    /// [`Sim`] has planned strikes from now on. Crashed nodes come back at their time.
+    /// [`Sim`](super::Sim) has planned strikes from now on. Crashed nodes come back at their time.
     pub fn calm(&self) {
         self.inner.calm.store(true, Ordering::Relaxed);
         self.inner.weather.calm();

@@ -74,7 +74,7 @@ impl Vote {
         }
     }
 
-    /// Sets the function by which ballots are weighed under [`Weighting::Custom`].
+    /// Sets the function by which ballots are weighed under [`Weighting::Custom`](super::Weighting::Custom).
     #[must_use]
     pub fn weigh(mut self, weigh: Weigh) -> Self {
         self.weigh = Some(weigh);
