@@ -13,6 +13,7 @@ use std::{
 use futures_util::future::BoxFuture;
 use protocol::{MessageId, RunId};
 use runtime::{
+    actor::Actor,
     address::{Addr, TellError},
     admission::{Credit, Request},
     ask::{AskError, Promise, Reply},
@@ -24,10 +25,7 @@ use runtime::{
 
 use crate::{
     limits::{ACCEPT_WAIT, PARTIAL_REDUCE_WAIT, QUIESCENCE_WAIT, RUN_DEADLINE_DEFAULT},
-    pattern::{
-        FailureKind, Outcome, RunError, Tally,
-        map_reduce::{Brief, Coordinator, Datum, MapReduce, MapReduceParts, Msg, Reduce},
-    },
+    pattern::{FailureKind, Outcome, RunError, Tally},
     system::AgentSystem,
 };
 
@@ -44,11 +42,13 @@ pub trait Pattern: Send + 'static {
 /// What a coordinator is started with. Made by dispatch.
 #[doc(hidden)]
 pub struct Launch<T> {
-    system: AgentSystem,
-    run: RunId,
-    within: Duration,
-    budget: Budget,
-    outcome: Reply<Outcome<T>>,
+    pub(crate) system: AgentSystem,
+    pub(crate) run: RunId,
+    /// The time until its deadline.
+    pub(crate) within: Duration,
+    pub(crate) budget: Budget,
+    /// Told how the run ended, once.
+    pub(crate) outcome: Reply<Outcome<T>>,
 }
 
 impl<T> fmt::Debug for Launch<T> {
@@ -75,32 +75,34 @@ trait Steer: Send + Sync {
     fn has_stopped(&self) -> bool;
 }
 
-impl<P: Datum, O: Datum, R: Reduce<O>> Pattern for MapReduce<P, O, R> {
-    type Output = R::Output;
+/// What any coordinator is told, whatever else it is.
+pub(crate) trait Steered: Send + 'static {
+    /// To say when the run is accepted, durably.
+    fn accepted(to: Reply<()>) -> Self;
+    /// To end the run as cancelled.
+    fn cancel() -> Self;
+}
 
-    fn launch(self, launch: Launch<R::Output>) -> Coordination {
-        let Launch { system, run, within, budget, outcome } = launch;
-        let (node, mut parts, mut outcome) =
-            (system.node().clone(), MapReduceParts::from(self), Some(outcome));
-        let counters = system.counters();
-        let birth = move || {
-            let (system, budget) = (system.clone(), budget.clone());
-            let brief = Brief { system, run, within, budget, counters: Arc::clone(&counters) };
-            Coordinator::<P, O, R>::new(brief, &mut parts, outcome.take())
-        };
+impl Coordination {
+    /// Starts the coordinator of `run`, whose journal is the run's.
+    pub(crate) fn start<A: Actor<Msg: Steered>>(
+        system: &AgentSystem,
+        run: RunId,
+        birth: impl FnMut() -> A + Send + 'static,
+    ) -> Self {
         let spawn = Spawn::named(coordinator_name(run)).journal(run);
-        Coordination(Arc::new(node.spawn(spawn, birth)))
+        Self(Arc::new(system.node().spawn(spawn, birth)))
     }
 }
 
-impl<P: Datum, O: Datum, T: Send + 'static> Steer for Addr<Msg<P, O, T>> {
+impl<M: Steered> Steer for Addr<M> {
     fn accepted(&self, within: Duration) -> BoxFuture<'_, Result<(), AskError>> {
-        Box::pin(self.ask(Msg::Accepted, within))
+        Box::pin(self.ask(M::accepted, within))
     }
 
     fn cancel(&self) {
         // A coordinator whose mailbox is too full to take it is ended at once; its journal has what it did.
-        if let Err(TellError::Full(_)) = self.try_tell(Msg::Cancel) {
+        if let Err(TellError::Full(_)) = self.try_tell(M::cancel()) {
             tracing::warn!(coordinator = self.name(), "coordinator takes no cancel, ended at once");
             Self::cancel(self);
         }

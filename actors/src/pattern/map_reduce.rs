@@ -20,7 +20,6 @@ use std::{fmt, sync::Arc};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 pub use board::UnitId;
-pub(crate) use coordinator::{Brief, Coordinator, MapReduceParts, Msg};
 pub use options::{Assignment, OnPartialFailure, Options, Retries};
 pub use record::{Ended, Record};
 pub use reduce::{Collect, Done, Reduce, Sum, sum};

@@ -51,6 +51,7 @@ use crate::{
         slot::{self, Work},
     },
     assign::{AgentKey, Need, SlotId, Strategy},
+    dispatch::{Coordination, Launch, Pattern, Steered},
     guard::guarded,
     limits::{
         CANCELLED_REDUCE_WAIT, DATUM_BYTES_MAX, ERROR_BYTES_MAX, FAILED_RECORD_BYTES,
@@ -242,6 +243,32 @@ impl<P, O, R> From<MapReduce<P, O, R>> for MapReduceParts<P, O, R> {
     fn from(run: MapReduce<P, O, R>) -> Self {
         let MapReduce { map, branches, reduce, options } = run;
         Self { map: Some(map), branches, reduce, options }
+    }
+}
+
+impl<P: Datum, O: Datum, R: Reduce<O>> Pattern for MapReduce<P, O, R> {
+    type Output = R::Output;
+
+    fn launch(self, launch: Launch<R::Output>) -> Coordination {
+        let Launch { system, run, within, budget, outcome } = launch;
+        let (mut parts, mut outcome) = (MapReduceParts::from(self), Some(outcome));
+        let (of, counters) = (system.clone(), system.counters());
+        let birth = move || {
+            let (system, budget) = (system.clone(), budget.clone());
+            let brief = Brief { system, run, within, budget, counters: Arc::clone(&counters) };
+            Coordinator::<P, O, R>::new(brief, &mut parts, outcome.take())
+        };
+        Coordination::start(&of, run, birth)
+    }
+}
+
+impl<P: Datum, O: Datum, T: Send + 'static> Steered for Msg<P, O, T> {
+    fn accepted(to: Reply<()>) -> Self {
+        Self::Accepted(to)
+    }
+
+    fn cancel() -> Self {
+        Self::Cancel
     }
 }
 
