@@ -289,7 +289,8 @@ const fn is_lost(kind: &FailureKind) -> bool {
         FailureKind::NodeLost { .. }
         | FailureKind::Rejected { .. }
         | FailureKind::Cancelled { .. } => true,
-        FailureKind::Split { .. }
+        FailureKind::Invalid { .. }
+        | FailureKind::Split { .. }
         | FailureKind::Parts { .. }
         | FailureKind::Reduce { .. }
         | FailureKind::TimedOut { .. }

@@ -25,7 +25,7 @@ use runtime::{
 
 use crate::{
     limits::{ACCEPT_WAIT, PARTIAL_REDUCE_WAIT, QUIESCENCE_WAIT, RUN_DEADLINE_DEFAULT},
-    pattern::{FailureKind, Outcome, RunError, Tally},
+    pattern::{Brief, FailureKind, Outcome, PatternKind, RunError, Tally},
     system::AgentSystem,
 };
 
@@ -92,6 +92,20 @@ impl Coordination {
     ) -> Self {
         let spawn = Spawn::named(coordinator_name(run)).journal(run);
         Self(Arc::new(system.node().spawn(spawn, birth)))
+    }
+}
+
+impl<T: Send + 'static> Launch<T> {
+    /// Starts a coordinator of `pattern`; `make` makes each incarnation, the first with whoever waits for the outcome.
+    pub(crate) fn start<A: Actor<Msg: Steered>>(
+        self,
+        pattern: PatternKind,
+        mut make: impl FnMut(Brief, Option<Reply<Outcome<T>>>) -> A + Send + 'static,
+    ) -> Coordination {
+        let Self { system, run, within, budget, outcome } = self;
+        let (starter, mut outcome) = (system.clone(), Some(outcome));
+        let brief = Brief { counters: system.counters(pattern), system, run, within, budget };
+        Coordination::start(&starter, run, move || make(brief.clone(), outcome.take()))
     }
 }
 

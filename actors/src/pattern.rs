@@ -3,13 +3,45 @@
 //! A pattern file holds its coordinator, an actor. [`dispatch`](crate::dispatch) starts it; it ends in exactly one
 //! [`Outcome`](crate::pattern::RunError) by its deadline.
 
+mod bounds;
+mod brief;
 pub mod consensus;
+mod counters;
 pub mod map_reduce;
 
 use std::{fmt, time::Duration};
 
 use protocol::RunId;
 use serde::{Deserialize, Serialize};
+
+pub(crate) use brief::Brief;
+pub(crate) use counters::{Counters, assignment_latency};
+
+/// The patterns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PatternKind {
+    /// [`map_reduce`].
+    MapReduce,
+    /// Stages, each for many documents at a time.
+    Pipeline,
+    /// [`consensus`].
+    Consensus,
+}
+
+impl PatternKind {
+    /// Every pattern.
+    pub const ALL: [Self; 3] = [Self::MapReduce, Self::Pipeline, Self::Consensus];
+
+    /// Its name in run files, records and labels.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::MapReduce => "map_reduce",
+            Self::Pipeline => "pipeline",
+            Self::Consensus => "consensus",
+        }
+    }
+}
 
 /// What is known of a run that ended, besides its value.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -69,6 +101,12 @@ pub enum FailureKind {
         /// Why, and when to try again.
         why: String,
     },
+    /// The pattern contradicts itself, or what the run was begun with.
+    #[error("the run cannot begin: {why}")]
+    Invalid {
+        /// What, and what to change.
+        why: String,
+    },
     /// The split was not possible or not valid.
     #[error("the task could not be split: {why}")]
     Split {
@@ -125,6 +163,19 @@ pub enum FailureKind {
         /// How.
         why: String,
     },
+}
+
+/// How a run ended, as its journal tells it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Ended {
+    /// Unix milliseconds.
+    pub at: i64,
+    /// Why it did not complete; none if it did.
+    pub failure: Option<FailureKind>,
+    /// Parts without a result: the first of them, as many as one record holds.
+    pub failed: Vec<FailedPart>,
+    /// Counts.
+    pub tally: Tally,
 }
 
 /// A run that did not complete, with what there is of it.

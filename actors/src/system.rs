@@ -24,6 +24,7 @@ use runtime::{
     node::{Node, Stopped},
     spawn::Spawn,
     supervisor::{Restart, Supervisor},
+    telemetry::metrics::Histogram,
 };
 
 use crate::{
@@ -36,7 +37,7 @@ use crate::{
     assign::SlotId,
     dispatch::{Pattern, RunBuilder},
     limits::{RATE_KEYS_MAX, ROSTER_MAILBOX, ROSTER_RESTART_PERIOD, ROSTER_RESTARTS},
-    pattern::map_reduce::Counters,
+    pattern::{Counters, PatternKind, assignment_latency},
     roster::{self, Known, KnownSlot, Roster},
 };
 
@@ -58,7 +59,9 @@ struct Inner {
     roster: Addr<roster::Msg>,
     known: Known,
     admission: Admission,
-    counters: Arc<Counters>,
+    /// By the number of the pattern.
+    counters: [Arc<Counters>; PatternKind::ALL.len()],
+    latency: Histogram,
     agents: AtomicU32,
     slots: AtomicU32,
     instances: AtomicUsize,
@@ -87,7 +90,9 @@ impl AgentSystem {
         let roster = node.supervise(supervisor).child("roster");
         let roster = roster.unwrap_or_else(|| node.spawn(spawn, birth));
         Self(Arc::new(Inner {
-            counters: Arc::new(Counters::new(node.metrics())),
+            counters: PatternKind::ALL
+                .map(|pattern| Arc::new(Counters::new(node.metrics(), pattern))),
+            latency: assignment_latency(node.metrics()),
             node,
             roster,
             known,
@@ -231,8 +236,19 @@ impl AgentSystem {
         Ok(limiter)
     }
 
-    pub(crate) fn counters(&self) -> Arc<Counters> {
-        Arc::clone(&self.0.counters)
+    /// What the runs of a pattern count.
+    pub(crate) fn counters(&self, pattern: PatternKind) -> Arc<Counters> {
+        let [map_reduce, pipeline, consensus] = &self.0.counters;
+        Arc::clone(match pattern {
+            PatternKind::MapReduce => map_reduce,
+            PatternKind::Pipeline => pipeline,
+            PatternKind::Consensus => consensus,
+        })
+    }
+
+    /// How long work takes from its handing out to its begin at the slot, in seconds.
+    pub(crate) fn latency(&self) -> &Histogram {
+        &self.0.latency
     }
 
     pub(crate) fn roster(&self) -> &Addr<roster::Msg> {

@@ -62,6 +62,7 @@ impl Exit {
             FailureKind::TimedOut { .. } => Self::TimedOut,
             FailureKind::Cancelled { .. } => Self::Cancelled,
             FailureKind::Rejected { .. }
+            | FailureKind::Invalid { .. }
             | FailureKind::Split { .. }
             | FailureKind::Parts { .. }
             | FailureKind::Reduce { .. }

@@ -95,7 +95,10 @@ pub fn outcome_word(failure: Option<&FailureKind>) -> &'static str {
         Some(FailureKind::NodeLost { .. }) => "node_lost",
         Some(FailureKind::OverBudget { .. }) => "over_budget",
         Some(
-            FailureKind::Split { .. } | FailureKind::Parts { .. } | FailureKind::Reduce { .. },
+            FailureKind::Invalid { .. }
+            | FailureKind::Split { .. }
+            | FailureKind::Parts { .. }
+            | FailureKind::Reduce { .. },
         ) => "failed",
     }
 }

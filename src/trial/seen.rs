@@ -114,6 +114,7 @@ const fn name_of(kind: &FailureKind) -> OutcomeName {
         FailureKind::TimedOut { .. } => OutcomeName::TimedOut,
         FailureKind::OverBudget { .. } => OutcomeName::OverBudget,
         FailureKind::Rejected { .. }
+        | FailureKind::Invalid { .. }
         | FailureKind::Split { .. }
         | FailureKind::Parts { .. }
         | FailureKind::Reduce { .. }

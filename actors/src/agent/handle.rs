@@ -429,7 +429,7 @@ impl<I: Send + 'static, O: Send + 'static> AgentBuilder<I, O> {
     ) -> Supervised {
         let behaviour = (self.make)(instance, self.concurrency);
         let (concurrency, name) = (self.concurrency, Arc::clone(name));
-        let latency = self.system.counters().latency.clone();
+        let latency = self.system.latency().clone();
         let to = self.system.roster().recipient(move |health| roster::Msg::Health(id, health));
         let opened = self.system.node().metrics().counter(BREAKERS_OPENED, &[]);
         let (gate, report) = (gate.clone(), Report { to, opened });

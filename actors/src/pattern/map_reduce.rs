@@ -13,17 +13,16 @@ mod coordinator;
 mod options;
 mod record;
 mod reduce;
-mod telling;
 
 use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
+pub use super::Ended;
 pub use board::UnitId;
 pub use options::{Assignment, OnPartialFailure, Options, Retries};
-pub use record::{Ended, Record};
+pub use record::Record;
 pub use reduce::{Collect, Done, Reduce, Sum, sum};
-pub(crate) use telling::Counters;
 
 use crate::{agent::handle::Agent, limits::PARTS_MAX};
 

@@ -219,6 +219,7 @@ fn ended_for_a_reason(case: &Case, kind: &FailureKind) {
         FailureKind::Cancelled { .. } => case.cancel,
         FailureKind::Parts { .. } => case.failure == OnPartialFailure::Fail,
         FailureKind::Rejected { .. }
+        | FailureKind::Invalid { .. }
         | FailureKind::Split { .. }
         | FailureKind::Reduce { .. }
         | FailureKind::OverBudget { .. }

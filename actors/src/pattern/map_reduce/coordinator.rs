@@ -21,11 +21,11 @@ use std::{
 };
 
 use foldhash::fast::FixedState;
-use protocol::{RunId, TaskId, Value};
+use protocol::Value;
 use runtime::{
     actor::Actor,
     ask::{AskError, Reply},
-    budget::{Budget, Cost},
+    budget::Cost,
     clock::Moment,
     context::{Cx, Task},
     events::EventKind,
@@ -38,9 +38,7 @@ use super::{
     Assignment, Branch, Datum, Done, Ended, Map, MapReduce, OnPartialFailure, Options, Piece,
     Record, Reduce, UnitId,
     board::{Attempt, Board, Unit, Verdict},
-    telling::Counters,
 };
-use ending::clip;
 use falling::Falls;
 use telling::About;
 
@@ -54,13 +52,16 @@ use crate::{
     dispatch::{Coordination, Launch, Pattern, Steered},
     guard::guarded,
     limits::{
-        CANCELLED_REDUCE_WAIT, DATUM_BYTES_MAX, ERROR_BYTES_MAX, FAILED_RECORD_BYTES,
-        HELD_RETRY_WAIT, PARTIAL_REDUCE_WAIT, PARTS_MAX, QUIESCENCE_WAIT, RETRIES_ASKED_MAX,
-        SPECULATION_PLACES, SPLIT_RECORD_BYTES, STRAGGLER_TIME_MIN, UNITS_MAX,
+        CANCELLED_REDUCE_WAIT, DATUM_BYTES_MAX, FAILED_RECORD_BYTES, HELD_RETRY_WAIT,
+        PARTIAL_REDUCE_WAIT, PARTS_MAX, QUIESCENCE_WAIT, RETRIES_ASKED_MAX, SPECULATION_PLACES,
+        SPLIT_RECORD_BYTES, STRAGGLER_TIME_MIN, UNITS_MAX,
     },
-    pattern::{Completed, FailedPart, FailureKind, Outcome, RunError, Tally},
+    pattern::{
+        Brief, Completed, FailedPart, FailureKind, Outcome, PatternKind, RunError, Tally,
+        bounds::{check_datum, clip, clipped},
+        brief::{Spending, millis},
+    },
     roster::{self, Demand, DemandId, Enlisted, Grant, Lease, LeaseId},
-    system::AgentSystem,
 };
 
 /// What a coordinator is told.
@@ -79,16 +80,6 @@ pub(crate) enum Msg<P, O, T> {
     /// The results of a run that ended early had their time to be put together.
     Overdue,
     Reduced(Result<Result<T, String>, TaskError>),
-}
-
-/// What a coordinator is started with.
-pub(crate) struct Brief {
-    pub(crate) system: AgentSystem,
-    pub(crate) run: RunId,
-    pub(crate) within: Duration,
-    /// What the run may use; its attempts are charged to it, and its agents get it with each call.
-    pub(crate) budget: Budget,
-    pub(crate) counters: Arc<Counters>,
 }
 
 /// The coordinator's state.
@@ -126,8 +117,7 @@ pub(crate) struct Coordinator<P, O, R: Reduce<O>> {
     /// Whether a place may be used again at once: nobody else waits for places.
     keeps_places: bool,
     lane_of_lease: HashMap<LeaseId, u32, FixedState>,
-    /// What the journal says was spent; `None` where nothing of that is limited.
-    spent: Option<Cost>,
+    spending: Spending,
     /// Among those whom a new incarnation of the roster asks.
     enlisted: Option<Enlisted>,
 }
@@ -162,8 +152,12 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
         outcome: Option<Reply<Outcome<R::Output>>>,
     ) -> Self {
         let options = run.options.clone();
-        let spent = is_limited(&brief.budget).then_some(Cost::ZERO);
-        let span = trace::execute(&brief.run.to_string(), "map_reduce", run.branches.len());
+        let spending = Spending::of(&brief.budget);
+        let span = trace::execute(
+            &brief.run.to_string(),
+            PatternKind::MapReduce.as_str(),
+            run.branches.len(),
+        );
         let (branches, falls) = Falls::of(&run.branches, options.timeout);
         Self {
             brief,
@@ -195,40 +189,18 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
             unnamed: "".into(),
             keeps_places: false,
             lane_of_lease: HashMap::default(),
-            spent,
+            spending,
             enlisted: None,
-        }
-    }
-
-    /// Takes what earlier lives of the run have spent from its budget, as far as that still has so much.
-    fn take_spent(&mut self, cx: &mut In<P, O, R>) {
-        let (Some(spent), left) = (self.spent, self.brief.budget.left()) else { return };
-        let before = Cost {
-            messages: spent.messages.min(left.messages),
-            tokens: spent.tokens.min(left.tokens),
-            micro_dollars: spent.micro_dollars.min(left.micro_dollars),
-            children: spent.children.min(left.children),
-        };
-        if let Err(exceeded) = self.brief.budget.spend(before, cx.now()) {
-            tracing::warn!(%exceeded, run = %self.brief.run, "a resumed run's budget is used up");
         }
     }
 
     /// Records what the run has spent, if a resume must know of it and does not.
     fn record_spent(&mut self, cx: &mut In<P, O, R>) {
-        let (Some(known), spent) = (self.spent, self.brief.budget.spent()) else { return };
-        if spent != known {
-            self.spent = Some(spent);
+        if let Some(spent) = self.spending.news(&self.brief.budget) {
             let Cost { messages, tokens, micro_dollars, children } = spent;
             cx.record(&Record::<P, O>::Spent { messages, tokens, micro_dollars, children });
         }
     }
-}
-
-/// Whether a budget limits anything that a run records.
-fn is_limited(budget: &Budget) -> bool {
-    let Cost { messages, tokens, micro_dollars, children } = budget.left();
-    [messages, tokens, micro_dollars, children].iter().any(|left| *left != u64::MAX)
 }
 
 /// The parts of a [`MapReduce`], kept for each incarnation.
@@ -250,15 +222,10 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Pattern for MapReduce<P, O, R> {
     type Output = R::Output;
 
     fn launch(self, launch: Launch<R::Output>) -> Coordination {
-        let Launch { system, run, within, budget, outcome } = launch;
-        let (mut parts, mut outcome) = (MapReduceParts::from(self), Some(outcome));
-        let (of, counters) = (system.clone(), system.counters());
-        let birth = move || {
-            let (system, budget) = (system.clone(), budget.clone());
-            let brief = Brief { system, run, within, budget, counters: Arc::clone(&counters) };
-            Coordinator::<P, O, R>::new(brief, &mut parts, outcome.take())
-        };
-        Coordination::start(&of, run, birth)
+        let mut parts = MapReduceParts::from(self);
+        launch.start(PatternKind::MapReduce, move |brief, outcome| {
+            Coordinator::<P, O, R>::new(brief, &mut parts, outcome)
+        })
     }
 }
 
@@ -293,9 +260,7 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Actor for Coordinator<P, O, R> {
                 self.restored.push(Restored::FellBack { unit, agent, to, attempts, error });
             }
             Record::Spent { messages, tokens, micro_dollars, children } => {
-                if let Some(spent) = &mut self.spent {
-                    *spent = Cost { messages, tokens, micro_dollars, children };
-                }
+                self.spending.replay(Cost { messages, tokens, micro_dollars, children });
             }
             // The run was ended by its deadline or its owner and is now taken up again.
             Record::Ended(_) => {}
@@ -306,7 +271,7 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Actor for Coordinator<P, O, R> {
     fn start(&mut self, cx: &mut Cx<Self>) {
         self.deadline = cx.now() + self.brief.within;
         cx.after(self.brief.within, Msg::Deadline);
-        self.take_spent(cx);
+        self.spending.take_up(&self.brief, cx.now());
         let to = cx.me().recipient(Msg::Granted);
         self.enlisted = Some(self.brief.system.known().enlist(cx.me().child(), to));
         let refused = self.begin_run(cx);
@@ -314,7 +279,7 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Actor for Coordinator<P, O, R> {
         self.publish(
             EventKind::RunStarted,
             cx,
-            || json!({ "pattern": "map_reduce", "name": name }),
+            || json!({ "pattern": PatternKind::MapReduce, "name": name }),
         );
         self.enter(SpanPhase::Map);
         match refused {
@@ -361,8 +326,4 @@ impl<P, O, R: Reduce<O>> Drop for Coordinator<P, O, R> {
     fn drop(&mut self) {
         self.brief.counters.abandoned(self.board.in_flight());
     }
-}
-
-fn millis<A: Actor>(cx: &Cx<A>) -> i64 {
-    cx.unix_nanos() / 1_000_000
 }

@@ -3,10 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Piece;
-use crate::{
-    agent::call::AgentError,
-    pattern::{FailedPart, FailureKind, Tally},
-};
+use crate::{agent::call::AgentError, pattern::Ended};
 
 /// One record. Names are part of the format; `synod show` reads them without knowing the types of parts and results.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -97,17 +94,4 @@ pub enum Record<P, O> {
     },
     /// The run ended.
     Ended(Ended),
-}
-
-/// How a run ended, as its journal tells it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Ended {
-    /// Unix milliseconds.
-    pub at: i64,
-    /// Why it did not complete; none if it did.
-    pub failure: Option<FailureKind>,
-    /// Parts without a result: the first of them, as many as one record holds.
-    pub failed: Vec<FailedPart>,
-    /// Counts.
-    pub tally: Tally,
 }

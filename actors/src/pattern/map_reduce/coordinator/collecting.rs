@@ -41,7 +41,7 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
     }
 
     pub(super) fn succeeded(&mut self, lease: Lease, output: O, cx: &mut In<P, O, R>) {
-        if let Err(error) = check_output(&output) {
+        if let Err(error) = check_datum(&output) {
             return self.failed(lease, error, cx);
         }
         if self.phase == Phase::Reducing {
@@ -199,24 +199,4 @@ struct DoneRecord<'a, O> {
     at: i64,
     micros: u64,
     output: &'a O,
-}
-
-/// Whether a result fits a record; one that does not is never accepted.
-fn check_output<O: serde::Serialize>(output: &O) -> Result<(), AgentError> {
-    match runtime::record::size(output) {
-        Ok(size) if size > DATUM_BYTES_MAX => {
-            Err(AgentError::TooMuchOutput { limit: DATUM_BYTES_MAX })
-        }
-        Ok(_) => Ok(()),
-        Err(reason) => Err(AgentError::Refused { reason }),
-    }
-}
-
-/// An error whose text fits a record.
-pub(super) fn clipped(error: AgentError) -> AgentError {
-    let message = error.to_string();
-    if message.len() <= ERROR_BYTES_MAX {
-        return error;
-    }
-    AgentError::Failed { message: clip(message) }
 }

@@ -22,6 +22,7 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
             FailureKind::Split { why } => FailureKind::Split { why: clip(why) },
             FailureKind::Reduce { why } => FailureKind::Reduce { why: clip(why) },
             other @ (FailureKind::Rejected { .. }
+            | FailureKind::Invalid { .. }
             | FailureKind::Parts { .. }
             | FailureKind::TimedOut { .. }
             | FailureKind::OverBudget { .. }
@@ -167,15 +168,6 @@ fn fitting(failed: &[FailedPart]) -> Vec<FailedPart> {
 
 /// What a failed part takes in a record besides its texts, at the most.
 const FAILED_PART_BYTES: usize = 64;
-
-/// A text that fits a record.
-pub(super) fn clip(mut text: String) -> String {
-    if text.len() > ERROR_BYTES_MAX {
-        text.truncate(text.floor_char_boundary(ERROR_BYTES_MAX));
-        text.push('…');
-    }
-    text
-}
 
 /// Reduces, partially if parts are missing or the reduction fails; a panic counts as failing.
 fn put_together<O, R: Reduce<O>>(

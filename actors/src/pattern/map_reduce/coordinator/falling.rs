@@ -7,7 +7,7 @@
 //! - A unit falls only while nobody does it, and never back: the [`Walk`] decides.
 //! - A fall is recorded; a run that is taken up again goes on with the agent to which the unit fell.
 
-use super::{collecting::clipped, *};
+use super::*;
 use crate::agent::{Agent, note};
 
 /// Who stands behind whom, and which units have fallen.

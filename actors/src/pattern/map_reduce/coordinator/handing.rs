@@ -181,7 +181,7 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
         // Before the call, so that no crash makes it free.
         self.record_spent(cx);
         let (task, number, progress) =
-            (self.task_id(unit), attempt.number, self.progress(unit, cx));
+            (self.brief.task_id(unit.0.into()), attempt.number, self.progress(unit, cx));
         let budget = Some(self.brief.budget.clone());
         let question = move |reply| {
             let (lease, attempt) = (lease.id, number);

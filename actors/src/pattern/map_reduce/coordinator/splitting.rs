@@ -17,7 +17,8 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
             }
             Some(_) => {}
             None => {
-                let (pattern, name) = ("map_reduce".to_owned(), self.options.name.clone());
+                let (pattern, name) =
+                    (PatternKind::MapReduce.as_str().to_owned(), self.options.name.clone());
                 cx.record(&Record::<P, O>::Began { at: millis(cx), pattern, name, agents });
             }
         }

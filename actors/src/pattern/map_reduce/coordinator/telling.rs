@@ -89,9 +89,4 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
         }
         self.branches.iter().position(has).unwrap_or(own)
     }
-
-    /// One id for all attempts at a unit, so that effects can be told apart by it: the run's id with the unit's number mixed in.
-    pub(super) fn task_id(&self, unit: UnitId) -> TaskId {
-        TaskId::from_u128(self.brief.run.as_u128() ^ u128::from(unit.0))
-    }
 }

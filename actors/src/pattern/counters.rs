@@ -1,4 +1,4 @@
-//! What map_reduce counts.
+//! What the runs of one pattern count on one node.
 
 use std::time::Duration;
 
@@ -7,16 +7,16 @@ use runtime::telemetry::metrics::{
     band,
 };
 
-use crate::{agent::call::AgentError, pattern::FailureKind};
+use super::{FailureKind, PatternKind};
+use crate::agent::call::AgentError;
 
-/// The counters of one node's map_reduce runs, looked up once.
+/// The counters of one node's runs of one pattern, looked up once.
 #[derive(Debug)]
 pub(crate) struct Counters {
     metrics: Metrics,
+    pattern: &'static str,
     in_flight: Gauge,
     seconds: Histogram,
-    /// From the handing out of work to its begin at the slot.
-    pub(crate) latency: Histogram,
     done: Counter,
     late: Counter,
     failed: Counter,
@@ -28,21 +28,22 @@ pub(crate) struct Counters {
     held: Counter,
 }
 
+/// How long work takes from its handing out to its begin at the slot.
+pub(crate) fn assignment_latency(metrics: &Metrics) -> Histogram {
+    let labels =
+        [("source", "coordinator"), ("destination", "agent"), ("message_type", "task_assignment")];
+    metrics.histogram(COMMUNICATION, &labels)
+}
+
 impl Counters {
-    pub(crate) fn new(metrics: &Metrics) -> Self {
+    pub(crate) fn new(metrics: &Metrics, pattern: PatternKind) -> Self {
+        let pattern = pattern.as_str();
         let attempts =
-            |outcome| metrics.counter(ATTEMPTS, &[("pattern", "map_reduce"), ("outcome", outcome)]);
+            |outcome| metrics.counter(ATTEMPTS, &[("pattern", pattern), ("outcome", outcome)]);
         Self {
-            in_flight: metrics.gauge(IN_FLIGHT, &[("pattern", "map_reduce")]),
-            seconds: metrics.histogram(ATTEMPT_SECONDS, &[("pattern", "map_reduce")]),
-            latency: metrics.histogram(
-                COMMUNICATION,
-                &[
-                    ("source", "coordinator"),
-                    ("destination", "agent"),
-                    ("message_type", "task_assignment"),
-                ],
-            ),
+            pattern,
+            in_flight: metrics.gauge(IN_FLIGHT, &[("pattern", pattern)]),
+            seconds: metrics.histogram(ATTEMPT_SECONDS, &[("pattern", pattern)]),
             done: attempts("done"),
             late: attempts("late"),
             failed: attempts("failed"),
@@ -103,10 +104,13 @@ impl Counters {
             Some(FailureKind::NodeLost { .. }) => "node_lost",
             Some(FailureKind::OverBudget { .. }) => "over_budget",
             Some(
-                FailureKind::Split { .. } | FailureKind::Parts { .. } | FailureKind::Reduce { .. },
+                FailureKind::Invalid { .. }
+                | FailureKind::Split { .. }
+                | FailureKind::Parts { .. }
+                | FailureKind::Reduce { .. },
             ) => "failed",
         };
-        let labels = [("pattern", "map_reduce"), ("agents", band(agents)), ("status", status)];
+        let labels = [("pattern", self.pattern), ("agents", band(agents)), ("status", status)];
         self.metrics.counter(TASKS, &labels).increment(1);
     }
 }

@@ -1,0 +1,84 @@
+//! What a coordinator is started with, and what its run has spent: the same for all patterns.
+//!
+//! Made by [`dispatch`](crate::dispatch), held by coordinators.
+
+use std::{sync::Arc, time::Duration};
+
+use protocol::{RunId, TaskId};
+use runtime::{
+    actor::Actor,
+    budget::{Budget, Cost},
+    clock::Moment,
+    context::Cx,
+};
+
+use super::Counters;
+use crate::system::AgentSystem;
+
+/// What a coordinator is started with.
+#[derive(Clone)]
+pub(crate) struct Brief {
+    pub(crate) system: AgentSystem,
+    pub(crate) run: RunId,
+    pub(crate) within: Duration,
+    /// What the run may use; its attempts are charged to it, and its agents get it with each call.
+    pub(crate) budget: Budget,
+    pub(crate) counters: Arc<Counters>,
+}
+
+impl Brief {
+    /// One id for all attempts at a piece of work, so that effects can be told apart by it: the run's id with its number mixed in.
+    pub(super) fn task_id(&self, unit: u64) -> TaskId {
+        TaskId::from_u128(self.run.as_u128() ^ u128::from(unit))
+    }
+}
+
+/// What the journal says a run has spent; nothing where its budget limits nothing of that.
+#[derive(Debug)]
+pub(super) struct Spending(Option<Cost>);
+
+impl Spending {
+    /// The spending of a run that begins.
+    pub(super) fn of(budget: &Budget) -> Self {
+        let Cost { messages, tokens, micro_dollars, children } = budget.left();
+        let limited =
+            [messages, tokens, micro_dollars, children].iter().any(|left| *left != u64::MAX);
+        Self(limited.then_some(Cost::ZERO))
+    }
+
+    /// Takes what the journal says.
+    pub(super) fn replay(&mut self, cost: Cost) {
+        if let Some(spent) = &mut self.0 {
+            *spent = cost;
+        }
+    }
+
+    /// Takes what earlier lives of the run have spent from its budget, as far as that still has so much.
+    pub(super) fn take_up(&self, brief: &Brief, now: Moment) {
+        let (Some(spent), left) = (self.0, brief.budget.left()) else { return };
+        let before = Cost {
+            messages: spent.messages.min(left.messages),
+            tokens: spent.tokens.min(left.tokens),
+            micro_dollars: spent.micro_dollars.min(left.micro_dollars),
+            children: spent.children.min(left.children),
+        };
+        if let Err(exceeded) = brief.budget.spend(before, now) {
+            tracing::warn!(%exceeded, run = %brief.run, "a resumed run's budget is used up");
+        }
+    }
+
+    /// What the run has spent, if a resume must know of it and the journal does not.
+    pub(super) fn news(&mut self, budget: &Budget) -> Option<Cost> {
+        let (known, spent) = (self.0?, budget.spent());
+        if spent == known {
+            return None;
+        }
+        self.0 = Some(spent);
+        self.0
+    }
+}
+
+/// The time for records, in Unix milliseconds.
+pub(super) fn millis<A: Actor>(cx: &Cx<A>) -> i64 {
+    cx.unix_nanos() / 1_000_000
+}
