@@ -8,6 +8,7 @@
 
 pub mod agent;
 pub mod args;
+mod conducting;
 pub mod control;
 pub mod exit;
 pub mod folder;

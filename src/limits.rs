@@ -63,7 +63,10 @@ pub const SOCKET_WORD_WAIT: Duration = Duration::from_secs(1);
 pub const SOCKET_WORD_BYTES_MAX: usize = EMERGENCY_TEXT_BYTES_MAX + 64;
 
 /// The time that a node has to stop when its run has ended.
-pub const STOP_WAIT: Duration = Duration::from_millis(250);
+pub const STOP_WAIT: Duration = Duration::from_secs(5);
+
+/// The time that a node has to stop when its run was cancelled, and the program has promised to end soon.
+pub const CANCELLED_STOP_WAIT: Duration = Duration::from_millis(250);
 
 /// The time that the programs of agents have to be gone, beyond their grace, before the program that ends kills them.
 pub const PROGRAMS_WAIT: Duration = Duration::from_millis(500);
@@ -132,7 +135,7 @@ const _: () = assert!(
 const _: () = assert!(
     CANCEL_WAIT.as_millis()
         + SHOW_WAIT.as_millis()
-        + STOP_WAIT.as_millis()
+        + CANCELLED_STOP_WAIT.as_millis()
         + KILLED_WAIT.as_millis()
         <= CANCELLED_WAIT.as_millis()
 );

@@ -42,7 +42,7 @@ use crate::{
 };
 
 /// How a node was drained.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Drained {
     /// Runs that had not ended by the deadline.
     pub cut_off: usize,

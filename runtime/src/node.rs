@@ -76,12 +76,17 @@ pub enum OpenError {
 }
 
 /// How a node stopped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stopped {
     /// Every actor and every task that is waited for has ended.
     Clean,
     /// The deadline passed; what was left was dropped.
-    Overrun,
+    Overrun {
+        /// The actors that had not ended, youngest first, which is the order that they stop in.
+        alive: Vec<Arc<str>>,
+        /// The pieces of work that had not.
+        tasks: usize,
+    },
 }
 
 /// The parts of a node, each with the embedded default.
@@ -395,11 +400,12 @@ impl Node {
         let stopped = match first(wind_down, self.wait_for(deadline)).await {
             Some(()) => Stopped::Clean,
             None => {
+                let overrun = self.overrun();
                 for root in roots.iter().rev() {
                     root.stop();
                 }
                 kernel.executor.abort_all();
-                Stopped::Overrun
+                overrun
             }
         };
         match first(kernel.journal.flush(), self.wait_for(FLUSH_WAIT)).await {
@@ -409,6 +415,15 @@ impl Node {
                 Err(JournalError::Failed { operation: "flush the journal at the stop", cause })
             }
         }
+    }
+
+    /// What has not ended.
+    fn overrun(&self) -> Stopped {
+        let mut left = self.actors();
+        left.retain(|actor| actor.ended().is_none());
+        left.sort_by_key(|actor| std::cmp::Reverse(actor.id()));
+        let alive = left.iter().map(|actor| actor.name().into()).collect();
+        Stopped::Overrun { alive, tasks: self.0.kernel.executor.alive() }
     }
 
     /// Stops the node within 5 s.

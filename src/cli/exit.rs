@@ -71,6 +71,12 @@ impl Exit {
         }
     }
 
+    /// How the program ends when its node did not stop in time: not as if all had been done.
+    #[must_use]
+    pub const fn cut_off(self) -> Self {
+        if matches!(self, Self::Done) { Self::Failed } else { self }
+    }
+
     /// The table as text, a line each.
     pub fn help() -> String {
         let line = |(exit, meaning): &(Self, &str)| format!("  {:>3}  {meaning}\n", exit.code());
@@ -87,6 +93,12 @@ impl From<Exit> for ExitCode {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_node_that_was_cut_off_is_never_an_exit_of_0_and_hides_no_other() {
+        let cut_off = Exit::TABLE.map(|(exit, _)| exit.cut_off().code());
+        assert_eq!(cut_off, [1, 1, 2, 3, 4, 5, 6, 130, 143]);
+    }
 
     #[test]
     fn every_exit_has_a_code_of_its_own_in_the_help() {

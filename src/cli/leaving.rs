@@ -4,11 +4,13 @@
 //! - Programs have their grace, unless the user would not wait, or the time that is promised after Ctrl-C would pass.
 //! - What is left then is killed, and nothing more is started.
 
+use std::time::Duration;
+
 use actors::{agent::Launcher, limits::PROGRAM_GRACE_DEFAULT};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::{output::tell, signals::Signals};
-use crate::limits::{CANCELLED_WAIT, KILLED_WAIT, PROGRAMS_WAIT};
+use crate::limits::{CANCELLED_STOP_WAIT, CANCELLED_WAIT, KILLED_WAIT, PROGRAMS_WAIT, STOP_WAIT};
 
 /// Knows how long the programs of agents have.
 #[derive(Debug)]
@@ -30,6 +32,11 @@ impl Leaving {
     /// The user does not wait any longer.
     pub(super) fn at_once(&mut self) {
         self.until = Some(Instant::now());
+    }
+
+    /// The time that the node has to stop.
+    pub(super) fn stop_wait(&self) -> Duration {
+        if self.until.is_some() { CANCELLED_STOP_WAIT } else { STOP_WAIT }
     }
 
     /// Waits until no program is left; kills those that are when the time is over, or at a signal.

@@ -4,7 +4,7 @@
 //! - The journal of a new run is made under another name, and gets its own once the run's request is durable in it: a process that
 //!   is killed before leaves nothing that looks like a run.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use protocol::RunId;
@@ -15,6 +15,7 @@ use runtime::{
         journal::Journal,
         local::{OpenJournalError, RedbJournal},
     },
+    node::Stopped,
     tasks::on_thread,
     telemetry::metrics::{COMMUNICATION, CONSENSUS, Metrics},
 };
@@ -26,7 +27,11 @@ use super::{
     output::{Failure, clean},
     run::Start,
 };
-use crate::{job::Job, limits::METRIC_SECONDS, node::Node};
+use crate::{
+    job::Job,
+    limits::{METRIC_SECONDS, NAMES_SHOWN},
+    node::Node,
+};
 
 /// A run's node, journal and socket.
 pub(super) struct Opened {
@@ -40,6 +45,18 @@ pub(super) struct Opened {
 }
 
 impl Opened {
+    /// Stops the node; says what there is to tell of that.
+    ///
+    /// # Errors
+    /// [`Failure`] when the journal could not make all durable.
+    pub(super) async fn stop(&self, within: Duration) -> Result<Option<String>, Failure> {
+        let stopped = self.node.kernel().stop(within).await;
+        match stopped.map_err(|error| Failure::failed(&error))? {
+            Stopped::Clean => Ok(None),
+            Stopped::Overrun { alive, tasks } => Ok(Some(overrun(within, &alive, tasks))),
+        }
+    }
+
     /// Stops everything at once; says what came of it.
     ///
     /// # Errors
@@ -66,6 +83,21 @@ impl Opened {
         }
         Ok(words.lines().map(|line| clean(line) + "\n").collect())
     }
+}
+
+/// Says who was cut off when the node did not stop in time; what the run has done is kept all the same.
+fn overrun(within: Duration, alive: &[Arc<str>], tasks: usize) -> String {
+    let within = humantime::format_duration(within);
+    let named: Vec<&str> = alive.iter().take(NAMES_SHOWN).map(|name| &**name).collect();
+    let more = alive.len().saturating_sub(named.len());
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let actors = if named.is_empty() { "no actor".to_owned() } else { named.join(", ") + &more };
+    let tasks =
+        if tasks == 1 { "1 piece of work".to_owned() } else { format!("{tasks} pieces of work") };
+    let words = format!(
+        "warning: the node did not stop within {within} and was cut off; still alive: {actors}; {tasks}"
+    );
+    clean(&words) + "\n"
 }
 
 /// Opens what the run needs, and tidies the folder of runs before.
@@ -165,5 +197,15 @@ mod tests {
         assert!(failure.message.contains("is running in another process"), "{failure:?}");
         let missing = OpenJournalError::Missing { path: "7.redb".into() };
         assert_eq!(not_opened(run, &missing.into()).exit, Exit::Failed);
+    }
+
+    #[test]
+    fn a_stop_that_overran_its_time_names_who_was_still_alive() {
+        let of = |count: usize| (0..count).map(|n| format!("a/{n}").into()).collect::<Vec<_>>();
+        let told = overrun(Duration::from_secs(5), &of(2), 1);
+        let expected = "warning: the node did not stop within 5s and was cut off; still alive: a/0, a/1; 1 piece of work\n";
+        assert_eq!(told, expected);
+        assert!(overrun(Duration::ZERO, &of(NAMES_SHOWN + 3), 0).contains(" and 3 more; 0 pieces"));
+        assert!(overrun(Duration::ZERO, &[], 2).contains("still alive: no actor; 2 pieces"));
     }
 }

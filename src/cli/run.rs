@@ -2,12 +2,12 @@
 //!
 //! # Invariants
 //! - Nothing is started, and no file is made, when the run file, its inputs or its programs are wrong.
-//! - Ctrl-C cancels the run, which then ends with what it has within [`CANCEL_WAIT`]; SIGTERM does so once the run has had its
+//! - Ctrl-C cancels the run, which then ends with what it has within [`CANCEL_WAIT`](crate::limits::CANCEL_WAIT); SIGTERM does so once the run has had its
 //!   time to end by itself. A second signal ends the program. `synod cancel --emergency` ends everything before it is answered.
 //! - No program of an agent is left when this one ends: see [`Leaving`].
+//! - A node that does not stop in its time is told of, and is never an exit of 0.
 
 use std::{
-    collections::BTreeMap,
     io::Read as _,
     path::{Path, PathBuf},
     pin::pin,
@@ -21,16 +21,11 @@ use actors::{
 use metrics_exporter_prometheus::PrometheusHandle;
 use protocol::RunId;
 use review::merge::Report;
-use runtime::{
-    clock::SystemClock,
-    engine::journal::Journal,
-    events::{Filter, Subscription},
-    tasks::{TaskKind, on_thread},
-};
+use runtime::{clock::SystemClock, engine::journal::Journal, tasks::on_thread};
 
 use super::{
     args::{ReportFormat, Resume, Run, View},
-    control::Order,
+    conducting::{Ended, conduct},
     exit::Exit,
     folder::Folder,
     history,
@@ -39,14 +34,14 @@ use super::{
     opening::{Opened, not_opened, open},
     output::{Failure, clean, tell},
     picture,
-    progress::{Progress, Waiting},
+    progress::Waiting,
     result::Finished,
     signals::Signals,
     watch,
 };
 use crate::{
     job::{Cast, Job, catalogue},
-    limits::{CANCEL_WAIT, DISPLAY_EVENTS, DRAW_EVERY, SAY_WAIT, STOP_WAIT},
+    limits::{DRAW_EVERY, SAY_WAIT},
     node::Node,
     runfile::{Problems, Resolved, RunRequest, limits::FILE_BYTES_MAX},
 };
@@ -62,7 +57,7 @@ pub(super) struct Start {
     pub(super) folder: Folder,
     pub(super) view: View,
     launcher: Launcher,
-    screen: Screen,
+    pub(super) screen: Screen,
 }
 
 /// Runs a run file.
@@ -236,8 +231,17 @@ async fn perform(
             return Ok(exit);
         }
     };
-    let stopped = opened.node.kernel().stop(STOP_WAIT).await;
-    stopped.map_err(|error| Failure::failed(&error)).and(exit)
+    let stopped = tokio::select! {
+        biased;
+        stopped = opened.stop(leaving.stop_wait()) => stopped?,
+        signalled = signals.next() => {
+            leaving.at_once();
+            return exit.and(Ok(signalled));
+        }
+    };
+    let Some(words) = stopped else { return exit };
+    say(words).await;
+    exit.map(Exit::cut_off)
 }
 
 /// Lists the files and finds the programs, on a thread of its own; shows that something happens.
@@ -334,142 +338,6 @@ fn picture(view: &View, journal: &dyn Journal, run: RunId) -> Option<String> {
             tracing::warn!(%error, "the run cannot be drawn");
             None
         }
-    }
-}
-
-/// How a run left the stage.
-enum Ended {
-    /// With an outcome, perhaps after a signal.
-    Outcome(Box<Outcome<Report>>, Option<Exit>),
-    /// Without one, since everything was stopped at once; with what there is to say of that.
-    Halted(String),
-    /// Without one, because the user would not wait; with what is known in lines.
-    Abandoned(Exit, Vec<String>),
-}
-
-impl Ended {
-    /// Takes the progress away, and keeps what it knows where that is all that is known.
-    fn with(mut self, progress: Progress) -> Self {
-        if let Self::Abandoned(_, known) = &mut self {
-            *known = progress.known();
-        }
-        progress.end();
-        self
-    }
-}
-
-/// Starts the run, shows how far it is, and listens to whoever wants it cancelled.
-async fn conduct(
-    start: &Start,
-    job: &Job,
-    opened: &mut Opened,
-    signals: &mut Signals,
-    leaving: &mut Leaving,
-) -> Result<Ended, Failure> {
-    let (serve, mut orders) = opened.control.serve();
-    let kernel = opened.node.kernel();
-    let filter = Filter::new().run(opened.run);
-    let events = kernel.events().subscribe_with(filter, DISPLAY_EVENTS);
-    let mut events = events.map_err(|refusal| Failure::words(Exit::Failed, refusal.text))?;
-    let pattern = job.start(&opened.node).map_err(|error| Failure::failed(&error))?;
-    let builder = opened.node.run(pattern).id(opened.run);
-    let builder = builder.deadline(job.deadline()).limits(job.limits());
-    let handle = match builder.start().await {
-        Ok(handle) => handle,
-        Err(rejected) => return Ok(Ended::Outcome(Box::new(Err(rejected)), None)),
-    };
-    kernel.run_task(TaskKind::Service, Box::pin(serve));
-    let mut progress = Progress::new(&start.screen, kernel.now(), !start.view.watch);
-    let mut watching = watch::begin(&start.view, &start.screen, title(start, opened.run))?;
-    let canceller = handle.canceller();
-    let mut outcome = pin!(handle.outcome());
-    let mut clients = Vec::new();
-    let (mut cancelled, mut signalled) = (None, false);
-    let (mut drain, mut draining) = (pin!(tokio::time::sleep(start.view.drain)), false);
-    let mut give_up = pin!(tokio::time::sleep(job.deadline() + CANCEL_WAIT * 10));
-    let mut draw = tokio::time::interval(DRAW_EVERY);
-    let ended = loop {
-        let (exit, by_signal) = tokio::select! {
-            biased;
-            outcome = &mut outcome => break Ended::Outcome(Box::new(outcome), cancelled),
-            exit = signals.next() => (exit, true),
-            () = &mut drain, if draining => {
-                draining = false;
-                (Exit::Terminated, false)
-            }
-            Some((order, client)) = orders.recv() => {
-                clients.push(client);
-                if let Order::Emergency { by, reason } = order {
-                    break Ended::Halted(opened.halt(&by, &reason).await?);
-                }
-                (Exit::Cancelled, false)
-            }
-            () = &mut give_up => {
-                break Ended::Abandoned(cancelled.unwrap_or(Exit::TimedOut), Vec::new());
-            }
-            _ = draw.tick() => {
-                take_all(&mut events, &mut progress);
-                match &mut watching {
-                    Some(watching) => watching.draw(kernel, &progress),
-                    None => draw_bars(job, opened, &mut progress),
-                }
-                continue;
-            }
-        };
-        if by_signal && signalled {
-            break Ended::Abandoned(exit, Vec::new());
-        }
-        signalled |= by_signal;
-        if by_signal && exit == Exit::Terminated && cancelled.is_none() {
-            begin_draining(start, opened);
-            drain.as_mut().reset(tokio::time::Instant::now() + start.view.drain);
-            draining = true;
-            continue;
-        }
-        cancelled = Some(exit);
-        leaving.cancelled();
-        give_up.as_mut().reset(tokio::time::Instant::now() + CANCEL_WAIT);
-        canceller.cancel();
-    };
-    take_all(&mut events, &mut progress);
-    Ok(ended.with(progress))
-}
-
-/// Takes nothing new in, and says how long the run has.
-fn begin_draining(start: &Start, opened: &Opened) {
-    opened.node.admission().close();
-    let wait = humantime::format_duration(start.view.drain);
-    let words = format!("SIGTERM: the run has {wait} to end; another signal ends it now");
-    start.screen.tell(&words);
-}
-
-/// What the live graph of the run is headed by.
-fn title(start: &Start, run: RunId) -> String {
-    format!("{}  run {run}", start.request.name)
-}
-
-fn draw_bars(job: &Job, opened: &Opened, progress: &mut Progress) {
-    let kernel = opened.node.kernel();
-    if progress.wants_shares() {
-        progress.share(shares(job, kernel, opened.run));
-    }
-    progress.draw(kernel.now());
-}
-
-/// What each agent has to do, for its bar.
-fn shares(job: &Job, kernel: &runtime::node::Node, run: RunId) -> BTreeMap<String, u64> {
-    match history::parts(&**kernel.journal(), run) {
-        Ok(parts) => job.shares(&parts),
-        Err(error) => {
-            tracing::warn!(%error, "the parts of the run cannot be counted");
-            BTreeMap::new()
-        }
-    }
-}
-
-fn take_all(events: &mut Subscription, progress: &mut Progress) {
-    while let Some(received) = events.try_next() {
-        progress.take(&received);
     }
 }
 

@@ -79,7 +79,8 @@ async fn a_node_stops_within_its_deadline_though_an_actor_is_stuck() {
     let stuck = puppet(&node, "stuck", &log);
     let release = blocked(&stuck).await;
     let stop = tokio::time::timeout(SOON, node.stop(SHORT)).await.expect("the stop hangs");
-    assert_eq!(stop, Ok(Stopped::Overrun));
+    let alive = ["stuck".into(), "early".into()].into();
+    assert_eq!(stop, Ok(Stopped::Overrun { alive, tasks: 0 }), "the one that holds it up is first");
     // What started before the stuck one is told all the same.
     assert_eq!(soon(early.stopped()).await, ExitReason::Shutdown);
     drop(release);

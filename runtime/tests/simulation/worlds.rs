@@ -413,7 +413,8 @@ fn a_stop_that_meets_a_hanging_actor_overruns_its_deadline_and_says_so() {
     world.hang("one", "relay", SECOND * 60);
     let node = world.get("one").unwrap();
     let stopped = world.block_on(async move { node.stop(SECOND).await }, SECOND * 10);
-    assert_eq!(stopped, Some(Ok(Stopped::Overrun)));
+    let alive = ["relay".into()].into();
+    assert_eq!(stopped, Some(Ok(Stopped::Overrun { alive, tasks: 0 })));
 }
 
 #[test]

@@ -1,0 +1,159 @@
+//! A run while it goes on: starts it, shows how far it is, and listens to whoever wants it ended.
+//!
+//! [`run`](super::run) calls it, and shows what came of it.
+
+use std::{collections::BTreeMap, pin::pin};
+
+use actors::pattern::Outcome;
+use protocol::RunId;
+use review::merge::Report;
+use runtime::{
+    events::{Filter, Subscription},
+    node::Node,
+    tasks::TaskKind,
+};
+
+use super::{
+    control::Order, exit::Exit, history, leaving::Leaving, opening::Opened, output::Failure,
+    progress::Progress, run::Start, signals::Signals, watch,
+};
+use crate::{
+    job::Job,
+    limits::{CANCEL_WAIT, DISPLAY_EVENTS, DRAW_EVERY},
+};
+
+/// How a run left the stage.
+pub(super) enum Ended {
+    /// With an outcome, perhaps after a signal.
+    Outcome(Box<Outcome<Report>>, Option<Exit>),
+    /// Without one, since everything was stopped at once; with what there is to say of that.
+    Halted(String),
+    /// Without one, because the user would not wait; with what is known in lines.
+    Abandoned(Exit, Vec<String>),
+}
+
+impl Ended {
+    /// Takes the progress away, and keeps what it knows where that is all that is known.
+    fn with(mut self, progress: Progress) -> Self {
+        if let Self::Abandoned(_, known) = &mut self {
+            *known = progress.known();
+        }
+        progress.end();
+        self
+    }
+}
+
+/// Starts the run, shows how far it is, and listens to whoever wants it cancelled.
+pub(super) async fn conduct(
+    start: &Start,
+    job: &Job,
+    opened: &mut Opened,
+    signals: &mut Signals,
+    leaving: &mut Leaving,
+) -> Result<Ended, Failure> {
+    let (serve, mut orders) = opened.control.serve();
+    let kernel = opened.node.kernel();
+    let filter = Filter::new().run(opened.run);
+    let events = kernel.events().subscribe_with(filter, DISPLAY_EVENTS);
+    let mut events = events.map_err(|refusal| Failure::words(Exit::Failed, refusal.text))?;
+    let pattern = job.start(&opened.node).map_err(|error| Failure::failed(&error))?;
+    let builder = opened.node.run(pattern).id(opened.run);
+    let builder = builder.deadline(job.deadline()).limits(job.limits());
+    let handle = match builder.start().await {
+        Ok(handle) => handle,
+        Err(rejected) => return Ok(Ended::Outcome(Box::new(Err(rejected)), None)),
+    };
+    kernel.run_task(TaskKind::Service, Box::pin(serve));
+    let mut progress = Progress::new(&start.screen, kernel.now(), !start.view.watch);
+    let mut watching = watch::begin(&start.view, &start.screen, title(start, opened.run))?;
+    let canceller = handle.canceller();
+    let mut outcome = pin!(handle.outcome());
+    let mut clients = Vec::new();
+    let (mut cancelled, mut signalled) = (None, false);
+    let (mut drain, mut draining) = (pin!(tokio::time::sleep(start.view.drain)), false);
+    let mut give_up = pin!(tokio::time::sleep(job.deadline() + CANCEL_WAIT * 10));
+    let mut draw = tokio::time::interval(DRAW_EVERY);
+    let ended = loop {
+        let (exit, by_signal) = tokio::select! {
+            biased;
+            outcome = &mut outcome => break Ended::Outcome(Box::new(outcome), cancelled),
+            exit = signals.next() => (exit, true),
+            () = &mut drain, if draining => {
+                draining = false;
+                (Exit::Terminated, false)
+            }
+            Some((order, client)) = orders.recv() => {
+                clients.push(client);
+                if let Order::Emergency { by, reason } = order {
+                    break Ended::Halted(opened.halt(&by, &reason).await?);
+                }
+                (Exit::Cancelled, false)
+            }
+            () = &mut give_up => {
+                break Ended::Abandoned(cancelled.unwrap_or(Exit::TimedOut), Vec::new());
+            }
+            _ = draw.tick() => {
+                take_all(&mut events, &mut progress);
+                match &mut watching {
+                    Some(watching) => watching.draw(kernel, &progress),
+                    None => draw_bars(job, opened, &mut progress),
+                }
+                continue;
+            }
+        };
+        if by_signal && signalled {
+            break Ended::Abandoned(exit, Vec::new());
+        }
+        signalled |= by_signal;
+        if by_signal && exit == Exit::Terminated && cancelled.is_none() {
+            begin_draining(start, opened);
+            drain.as_mut().reset(tokio::time::Instant::now() + start.view.drain);
+            draining = true;
+            continue;
+        }
+        cancelled = Some(exit);
+        leaving.cancelled();
+        give_up.as_mut().reset(tokio::time::Instant::now() + CANCEL_WAIT);
+        canceller.cancel();
+    };
+    take_all(&mut events, &mut progress);
+    Ok(ended.with(progress))
+}
+
+/// Takes nothing new in, and says how long the run has.
+fn begin_draining(start: &Start, opened: &Opened) {
+    opened.node.admission().close();
+    let wait = humantime::format_duration(start.view.drain);
+    let words = format!("SIGTERM: the run has {wait} to end; another signal ends it now");
+    start.screen.tell(&words);
+}
+
+/// What the live graph of the run is headed by.
+fn title(start: &Start, run: RunId) -> String {
+    format!("{}  run {run}", start.request.name)
+}
+
+fn draw_bars(job: &Job, opened: &Opened, progress: &mut Progress) {
+    let kernel = opened.node.kernel();
+    if progress.wants_shares() {
+        progress.share(shares(job, kernel, opened.run));
+    }
+    progress.draw(kernel.now());
+}
+
+/// What each agent has to do, for its bar.
+fn shares(job: &Job, kernel: &Node, run: RunId) -> BTreeMap<String, u64> {
+    match history::parts(&**kernel.journal(), run) {
+        Ok(parts) => job.shares(&parts),
+        Err(error) => {
+            tracing::warn!(%error, "the parts of the run cannot be counted");
+            BTreeMap::new()
+        }
+    }
+}
+
+fn take_all(events: &mut Subscription, progress: &mut Progress) {
+    while let Some(received) = events.try_next() {
+        progress.take(&received);
+    }
+}
