@@ -1,7 +1,7 @@
 //! Faults planted on purpose, to prove that the simulation finds what it is there to find.
 //!
 //! Compiled in by the feature `planted` alone, which no release has; even then nothing is planted unless
-//! [`Sim::plant`](crate::sim::Sim::plant) says so, and only on the threads of that simulation.
+//! `Sim::plant`, which that feature brings, says so, and only on the threads of that simulation.
 
 /// A fault that the kernel can be made to have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
