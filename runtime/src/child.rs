@@ -174,7 +174,7 @@ impl<M: Send + 'static> Child for Slot<M> {
     fn cancel_tree(&self) {
         // First itself, so that a child which is born meanwhile is cancelled by its parent.
         Slot::order_cancel(self, Some(self.kernel.now()));
-        for child in self.kernel.registry.below(self.id) {
+        for child in self.kernel.registry.below(&[self.id]) {
             child.0.order_cancel(None);
         }
     }

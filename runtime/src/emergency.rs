@@ -239,7 +239,7 @@ async fn quiescence(
         actors.iter().chain(&late).filter(stuck).map(|actor| actor.name().into()).collect();
     alive.sort();
     alive.dedup();
-    late.iter().for_each(leave_behind);
+    leave_behind(&late);
     Halted {
         took: kernel.now().since(begun),
         actors: actors.len(),

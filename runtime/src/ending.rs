@@ -9,6 +9,7 @@
 use std::{
     future::{self, Future, poll_fn},
     pin::pin,
+    slice,
     sync::Arc,
     task::Poll,
     time::Duration,
@@ -17,6 +18,7 @@ use std::{
 use futures_util::future::{BoxFuture, FutureExt};
 
 use crate::{
+    actor::ActorId,
     child::ChildRef,
     kernel::Kernel,
     limits::{KILL_WAIT, QUIESCENCE_WAIT},
@@ -125,7 +127,7 @@ async fn all_ended(
     }
     let wait = Sleep::until(&kernel.timers, kernel.now() + most);
     if first(ended, wait).await.is_none() {
-        children.iter().for_each(leave_behind);
+        leave_behind(children);
     }
 }
 
@@ -166,14 +168,26 @@ pub(crate) fn out_of_time(kernel: &Kernel, child: &ChildRef, shutdown: Shutdown)
 async fn outlive(kernel: &Kernel, child: &ChildRef) {
     let wait = Sleep::until(&kernel.timers, kernel.now() + KILL_WAIT);
     if first(child.stopped(), wait).await.is_none() {
-        leave_behind(child);
+        leave_behind(slice::from_ref(child));
     }
 }
 
-/// Closes the address of a killed actor that does not come out of its step.
-pub(crate) fn leave_behind(child: &ChildRef) {
-    if child.ended().is_none() {
+/// Closes the addresses of those killed `children` that do not come out of a step, and of all below them.
+///
+/// Who is stuck cannot end its own children: they are killed in its place.
+pub(crate) fn leave_behind(children: &[ChildRef]) {
+    let stuck: Vec<&ChildRef> = children.iter().filter(|child| child.ended().is_none()).collect();
+    let Some(first) = stuck.first() else { return };
+    for child in &stuck {
         tracing::error!(actor = child.name(), "actor does not come out of its step, left behind");
+    }
+    let roots: Vec<ActorId> = stuck.iter().map(|child| child.id()).collect();
+    let below = first.0.kernel().registry.below(&roots);
+    for child in &below {
+        child.0.order_kill();
+        child.0.order_stop();
+    }
+    for child in below.iter().rev().chain(stuck) {
         child.0.abandon();
     }
 }

@@ -49,21 +49,24 @@ impl Registry {
         self.actors.get(name)?.addr()
     }
 
-    /// Every live actor below `root`, parents before their children.
-    pub(crate) fn below(&self, root: ActorId) -> Vec<ChildRef> {
+    /// Every live actor below one of the `roots`, in the order of their births, so parents before their children.
+    pub(crate) fn below(&self, roots: &[ActorId]) -> Vec<ChildRef> {
         let mut children: BTreeMap<ActorId, Vec<ChildRef>> = BTreeMap::new();
         for listed in &self.actors {
             if let Some(parent) = listed.0.parent() {
                 children.entry(parent).or_default().push(listed.clone());
             }
         }
-        let mut found = children.remove(&root).unwrap_or_default();
+        let first = roots.iter().filter_map(|root| children.remove(root));
+        let mut found: Vec<ChildRef> = first.flatten().collect();
         let mut at = 0;
         while let Some(child) = found.get(at) {
             let next = children.remove(&child.id());
             found.extend(next.into_iter().flatten());
             at += 1;
         }
+        // Whoever is told first must not depend on the order of a hash table.
+        found.sort_by_cached_key(ChildRef::id);
         found
     }
 

@@ -70,6 +70,10 @@ pub(crate) fn serve<A: Actor>(mut life: Life<A>) -> impl Future<Output = ()> + S
             slot.bury(&ExitReason::Cancelled);
             return;
         }
+        if slot.ended().is_some() {
+            // Left behind before its first turn.
+            return;
+        }
         loop {
             let incarnation = slot.begin();
             if incarnation > 1 {

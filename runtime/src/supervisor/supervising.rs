@@ -388,7 +388,7 @@ impl Supervising {
         let Some(overdue) = entry.overdue.take_if(|overdue| overdue.token == token) else { return };
         let (Some(child), shutdown) = (entry.child.clone(), entry.spec.shutdown) else { return };
         if overdue.killed {
-            cx.act(move |_| ending::leave_behind(&child));
+            cx.act(move |_| ending::leave_behind(std::slice::from_ref(&child)));
             return;
         }
         let kernel = Arc::clone(&self.kernel);

@@ -1,6 +1,8 @@
 //! Whole nodes under the deterministic simulation: what a world promises, and random trees under random faults.
 
 #[cfg(test)]
+mod ends;
+#[cfg(test)]
 mod events;
 #[cfg(test)]
 mod links;
