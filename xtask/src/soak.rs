@@ -18,10 +18,10 @@ pub(crate) struct Options {
     /// Only list them
     #[arg(long)]
     list: bool,
-    /// Grow so many random trees instead of 100,000
-    #[arg(long, value_name = "N")]
+    /// Grow so many random trees instead of 100,000 (with `--only trees`)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     seeds: Option<u64>,
-    /// Grow the random tree of this seed alone
+    /// Grow the random tree of this seed alone (with `--only trees`)
     #[arg(long, value_name = "S", conflicts_with = "seeds")]
     seed: Option<u64>,
 }
@@ -47,8 +47,14 @@ const SOAKS: &[Soak] = &[
     Soak {
         name: "trees",
         shows: "100,000 random trees of actors under random faults keep what the kernel promises",
-        variables: &[(TREES, "100000")],
+        variables: &[(SEEDS, "100000")],
         cargo: "test --release -p synod-runtime --test simulation trees::random -- --nocapture",
+    },
+    Soak {
+        name: "replays",
+        shows: "random trees replay to the identical trace 100 times of 100, and in another process too",
+        variables: &[("SYNOD_REPLAYS", "100")],
+        cargo: "test --release -p synod-runtime --test simulation -- trees::a --nocapture",
     },
     Soak {
         name: "planted",
@@ -64,8 +70,8 @@ const SOAKS: &[Soak] = &[
     },
 ];
 
-/// Says how many random trees grow.
-const TREES: &str = "SYNOD_TREES";
+/// Says how many seeds a simulation runs.
+const SEEDS: &str = "SYNOD_SEEDS";
 /// Says which seed alone a simulation runs.
 const SEED: &str = "SYNOD_SEED";
 
@@ -75,7 +81,7 @@ const LARGE_TREE: &str = "LARGE_TREE";
 /// Runs the chosen ones and says how long each took.
 ///
 /// # Errors
-/// When a name is not known or a run fails; the others still run.
+/// When a name is not known, a run does not take an option that is given, or a run fails; the others still run.
 pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     for name in &options.only {
         let known: Vec<&str> = SOAKS.iter().map(|soak| soak.name).collect();
@@ -85,11 +91,14 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
             known.join(", ")
         );
     }
+    let chosen =
+        |soak: &&Soak| options.only.is_empty() || options.only.iter().any(|name| name == soak.name);
+    let soaks: Vec<&Soak> = SOAKS.iter().filter(chosen).collect();
+    for soak in &soaks {
+        soak.takes(options)?;
+    }
     let mut failed = Vec::new();
-    for soak in SOAKS
-        .iter()
-        .filter(|soak| options.only.is_empty() || options.only.iter().any(|name| name == soak.name))
-    {
+    for soak in soaks {
         let chosen = soak.variables(options);
         let variables =
             chosen.iter().map(|(key, value)| format!("{key}={value} ")).collect::<String>();
@@ -109,14 +118,38 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
 }
 
 impl Soak {
+    /// Whether one can say how many seeds it runs, and which.
+    fn is_seeded(&self) -> bool {
+        self.variables.iter().any(|(key, _)| *key == SEEDS)
+    }
+
+    /// Refuses options that it would ignore.
+    fn takes(&self, options: &Options) -> Result<()> {
+        let given = match (options.seeds, options.seed) {
+            (Some(_), _) => "--seeds",
+            (None, Some(_)) => "--seed",
+            (None, None) => return Ok(()),
+        };
+        let seeded: Vec<&str> =
+            SOAKS.iter().filter(|soak| soak.is_seeded()).map(|soak| soak.name).collect();
+        ensure!(
+            self.is_seeded(),
+            "{} takes no {given}, only {} does: leave it out or add `--only {}`",
+            self.name,
+            seeded.join(", "),
+            seeded.join(" ")
+        );
+        Ok(())
+    }
+
     /// Its variables, with the values that were asked for.
     fn variables(&self, options: &Options) -> Vec<(&'static str, String)> {
         let mut chosen: Vec<_> =
             self.variables.iter().map(|(key, value)| (*key, (*value).to_owned())).collect();
         for (key, value) in &mut chosen {
             match (*key, options.seeds, options.seed) {
-                (TREES, Some(seeds), _) => *value = seeds.to_string(),
-                (TREES, None, Some(seed)) => (*key, *value) = (SEED, seed.to_string()),
+                (SEEDS, Some(seeds), _) => *value = seeds.to_string(),
+                (SEEDS, None, Some(seed)) => (*key, *value) = (SEED, seed.to_string()),
                 _ => {}
             }
         }
@@ -176,9 +209,29 @@ mod tests {
         let trees = SOAKS.iter().find(|soak| soak.name == "trees").unwrap();
         let asked =
             |seeds, seed| trees.variables(&Options { only: Vec::new(), list: false, seeds, seed });
-        assert_eq!(asked(None, None), [(TREES, "100000".to_owned())]);
-        assert_eq!(asked(Some(7), None), [(TREES, "7".to_owned())]);
+        assert_eq!(asked(None, None), [(SEEDS, "100000".to_owned())]);
+        assert_eq!(asked(Some(7), None), [(SEEDS, "7".to_owned())]);
         assert_eq!(asked(None, Some(9)), [(SEED, "9".to_owned())]);
+    }
+
+    #[test]
+    fn an_option_that_a_run_would_ignore_is_refused_with_the_runs_that_take_it() {
+        let asked = |only: &[&str], seeds, seed| {
+            let only = only.iter().map(ToString::to_string).collect();
+            let result = run(Path::new("."), &Options { only, list: true, seeds, seed });
+            result.err().map(|error| error.to_string()).unwrap_or_default()
+        };
+        assert_eq!(asked(&["trees"], Some(5), None), "");
+        assert_eq!(asked(&["trees"], None, Some(9)), "");
+        for (only, seeds, seed, says) in [
+            (vec!["planted"], Some(5), None, "planted takes no --seeds, only trees does"),
+            (vec!["frames"], None, Some(9), "frames takes no --seed, only trees does"),
+            (vec!["trees", "replays"], Some(5), None, "replays takes no --seeds"),
+            (Vec::new(), None, Some(9), "add `--only trees`"),
+        ] {
+            let refused = asked(&only, seeds, seed);
+            assert!(refused.contains(says), "{refused}");
+        }
     }
 
     #[test]

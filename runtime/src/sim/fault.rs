@@ -128,6 +128,14 @@ impl World {
         (read(panicked), read(delayed), read(doubled))
     }
 
+    /// How many faults have struck: nodes that crashed, actors that were held or panicked, and times of delay or doubles that met
+    /// a message, each counted once however many it met.
+    pub fn faults(&self) -> u64 {
+        let Weather { panicked, spells, .. } = &*self.inner.weather;
+        let met = panicked.load(Ordering::Relaxed) + spells.load(Ordering::Relaxed);
+        self.inner.struck.load(Ordering::Relaxed) + met
+    }
+
     /// How often faults have struck: nodes that crashed, actors that were held or panicked, messages held up or doubled.
     pub fn struck(&self) -> u64 {
         let (panicked, delayed, doubled) = self.weather();

@@ -10,6 +10,7 @@ use std::{
     any::Any,
     collections::{BTreeMap, BTreeSet, VecDeque},
     future::poll_fn,
+    mem,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, OnceLock, Weak,
@@ -49,6 +50,8 @@ pub(crate) struct Weather {
     pub(crate) delayed: AtomicU64,
     pub(crate) doubled: AtomicU64,
     pub(crate) panicked: AtomicU64,
+    /// Times of delay and of doubles that met a message.
+    pub(crate) spells: AtomicU64,
 }
 
 #[derive(Default)]
@@ -58,17 +61,21 @@ struct Sky {
     /// Of a thousand messages that may come twice, so many do.
     doubles: u64,
     twins: Vec<Twin>,
+    /// Whether the present delays, and the present doubles, have met no message yet.
+    fresh: (bool, bool),
     /// Whose next step panics.
     panics: BTreeSet<(usize, Arc<str>)>,
 }
 
 impl Weather {
     pub(crate) fn delay(&self, per_mille: u64, most: Duration) {
-        self.state.lock().delays = (per_mille, most);
+        let mut sky = self.state.lock();
+        (sky.delays, sky.fresh.0) = ((per_mille, most), true);
     }
 
     pub(crate) fn double(&self, per_mille: u64) {
-        self.state.lock().doubles = per_mille;
+        let mut sky = self.state.lock();
+        (sky.doubles, sky.fresh.1) = (per_mille, true);
     }
 
     pub(crate) fn may_double(&self, twin: Twin) {
@@ -77,6 +84,13 @@ impl Weather {
 
     pub(crate) fn panic_next(&self, node: usize, actor: Arc<str>) {
         self.state.lock().panics.insert((node, actor));
+    }
+
+    /// A message is held up.
+    fn delays(&self) {
+        self.delayed.fetch_add(1, Ordering::Relaxed);
+        let first = mem::take(&mut self.state.lock().fresh.0);
+        self.spells.fetch_add(u64::from(first), Ordering::Relaxed);
     }
 
     /// Ends delays, doubles and panics to come.
@@ -228,7 +242,7 @@ impl Lab for Ground {
         }
         let nanos = u64::try_from(most.as_nanos()).unwrap_or(u64::MAX);
         let delay = if delayed { dice.below(nanos) } else { 0 };
-        self.weather.delayed.fetch_add(1, Ordering::Relaxed);
+        self.weather.delays();
         let due = self.core.now() + Duration::from_nanos(delay);
         if let Some(link) = link {
             link.0.lock().push_back((due, send));
@@ -245,13 +259,15 @@ impl Lab for Ground {
     }
 
     fn twin(&self, message: &dyn Any) -> Option<Box<dyn Any + Send>> {
-        let sky = self.weather.state.lock();
+        let mut sky = self.weather.state.lock();
         if sky.doubles == 0 {
             return None;
         }
         let twin = sky.twins.iter().find_map(|twin| twin(message))?;
         let comes = self.core.dice.below(1_000) < sky.doubles;
+        let first = comes && mem::take(&mut sky.fresh.1);
         drop(sky);
+        self.weather.spells.fetch_add(u64::from(first), Ordering::Relaxed);
         self.weather.doubled.fetch_add(u64::from(comes), Ordering::Relaxed);
         comes.then_some(twin)
     }

@@ -18,7 +18,10 @@ use synod_runtime::{
 };
 
 /// How much later than its moment a deadline may be told: a tick of the wheel, and the polls at that moment.
-const SLACK: Duration = Duration::from_millis(20);
+pub(crate) const SLACK: Duration = Duration::from_millis(20);
+
+/// From here on nobody is held up by a fault.
+const CALM: Moment = Moment::from_nanos(5_000_000_000);
 
 /// The knowledge of one run.
 #[derive(Clone, Default)]
@@ -34,11 +37,15 @@ struct Known {
     ended: BTreeSet<u64>,
     /// Asks of incarnations that still live.
     open: BTreeMap<u64, u64>,
+    /// Messages that living incarnations have set aside.
+    aside: BTreeMap<u64, usize>,
     watches: BTreeMap<u64, Watch>,
     /// Results that somebody was told are kept, by the ledger that said so.
     accepted: BTreeMap<usize, BTreeSet<u64>>,
     /// How often the children of a supervisor were born, by the life of its node.
     births: BTreeMap<(usize, u32), BTreeMap<String, u64>>,
+    /// How often somebody asked a supervisor for a birth.
+    requests: BTreeMap<((usize, u32), String), u64>,
 }
 
 struct Watch {
@@ -53,7 +60,7 @@ impl Oracle {
         self.0.lock().broken.clone()
     }
 
-    fn fail(&self, what: String) {
+    pub(crate) fn fail(&self, what: String) {
         self.0.lock().broken.get_or_insert(what);
     }
 
@@ -83,6 +90,13 @@ impl Oracle {
         }
     }
 
+    /// Somebody who may have been held up until [`CALM`] heard how an ask ended, at the most so much later than it had to end.
+    pub(crate) fn waited(&self, ask: u64, deadline: Moment, slack: Duration, now: Moment) {
+        if now > deadline.max(CALM) + slack {
+            self.fail(format!("ask {ask} was heard of at {now:?}, its deadline was {deadline:?}"));
+        }
+    }
+
     /// An incarnation of a worker begins, asks or hears.
     pub(crate) fn asks(&self, incarnation: u64, change: i64) {
         let mut known = self.0.lock();
@@ -94,6 +108,17 @@ impl Oracle {
         let mut known = self.0.lock();
         known.ended.insert(incarnation);
         known.open.remove(&incarnation);
+        known.aside.remove(&incarnation);
+    }
+
+    /// An incarnation has set so many messages aside.
+    pub(crate) fn aside(&self, incarnation: u64, count: usize) {
+        self.0.lock().aside.insert(incarnation, count);
+    }
+
+    /// Somebody asks a supervisor to start a child again, which is no restart of its own.
+    pub(crate) fn allows_birth(&self, life: (usize, u32), supervisor: &str) {
+        *self.0.lock().requests.entry((life, supervisor.to_owned())).or_default() += 1;
     }
 
     /// A task of an incarnation runs.
@@ -132,7 +157,9 @@ impl Oracle {
         let births =
             known.births.entry(life).or_default().entry(supervisor.to_owned()).or_default();
         *births += 1;
-        let restarts = births.saturating_sub(children);
+        let births = *births;
+        let asked = known.requests.get(&(life, supervisor.to_owned())).copied().unwrap_or(0);
+        let restarts = births.saturating_sub(children + asked);
         drop(known);
         if restarts > intensity {
             self.fail(format!("{supervisor} restarted {restarts} times, allowed are {intensity}"));
@@ -144,6 +171,8 @@ impl Oracle {
         let known = self.0.lock();
         let waiting: Vec<_> = known.open.iter().filter(|(_, open)| **open > 0).collect();
         assert!(waiting.is_empty(), "incarnations wait for answers that never come: {waiting:?}");
+        let aside: Vec<_> = known.aside.iter().filter(|(_, count)| **count > 0).collect();
+        assert!(aside.is_empty(), "messages that were set aside are never taken up: {aside:?}");
         for watch in known.watches.values() {
             let expected = u32::from(watch.target.ended().is_some());
             let lives = !known.ended.contains(&watch.watcher);

@@ -12,6 +12,8 @@ use synod_runtime::{
 
 use super::{
     Life, Shared,
+    deeds::KEYS,
+    extent::ACTORS,
     worker::{Ledger, Worker},
 };
 
@@ -19,6 +21,8 @@ use super::{
 const PERIOD: Duration = Duration::from_secs(3_600);
 const NODES_MAX: usize = 2;
 const LEDGERS: usize = 2;
+/// Actors of a tree that are started for a while, at the most.
+pub(crate) const GUESTS: usize = 16;
 
 /// The tree: supervisors and workers, each behind its parent.
 pub(crate) struct Plan {
@@ -28,6 +32,8 @@ pub(crate) struct Plan {
     entries: Vec<Entry>,
     /// Names of all workers.
     workers: Vec<usize>,
+    /// The workers without whom the tree goes on.
+    mortals: Vec<usize>,
 }
 
 struct Entry {
@@ -49,15 +55,17 @@ enum Kind {
 impl Plan {
     pub(crate) fn random(world: &World) -> Self {
         let nodes = 1 + pick(world, NODES_MAX);
-        let (size, depth_max) = (20 + pick(world, 181), 2 + pick(world, 5));
+        let rooms = GUESTS + NODES_MAX * KEYS;
+        let size = ACTORS.start() + pick(world, ACTORS.end() + 1 - ACTORS.start() - rooms);
+        let depth_max = 2 + pick(world, 5);
         let mut plan = Self {
             nodes,
             messages: 200 + world.below(2_000),
             entries: Vec::new(),
             workers: Vec::new(),
+            mortals: Vec::new(),
         };
-        // The ledgers and their supervisors are actors too.
-        let wanted = size.saturating_sub(LEDGERS + nodes).max(16);
+        let wanted = size.saturating_sub(Self::fixtures(nodes)).max(16);
         for node in 0..nodes {
             plan.add(world, node, None, depth_max);
         }
@@ -71,6 +79,8 @@ impl Plan {
                 plan.add(world, node, (parent < plan.entries.len()).then_some(parent), depth_max);
             }
         }
+        let mortals = plan.workers.iter().copied().filter(|at| plan.entries[*at].parent != Some(0));
+        plan.mortals = mortals.collect();
         plan
     }
 
@@ -117,6 +127,17 @@ impl Plan {
         }
     }
 
+    /// The ledgers, their supervisors and the routers of keys are actors too.
+    const fn fixtures(nodes: usize) -> usize {
+        LEDGERS + 2 * nodes
+    }
+
+    /// Its actors, and its levels.
+    pub(crate) fn extent(&self) -> (usize, usize) {
+        let depth = self.entries.iter().map(|entry| entry.depth).max();
+        (self.entries.len() + Self::fixtures(self.nodes), depth.unwrap_or(0))
+    }
+
     pub(crate) const fn nodes(&self) -> usize {
         self.nodes
     }
@@ -143,6 +164,38 @@ impl Plan {
         Some((if entry.node == 0 { "n0" } else { "n1" }, &entry.path))
     }
 
+    /// A worker without whom the tree goes on: not of those that are always started again.
+    pub(crate) fn some_mortal(&self, dice: u64) -> Option<(&'static str, &str)> {
+        let at = self.mortals.get(remainder(dice, self.mortals.len()))?;
+        let entry = self.entries.get(*at)?;
+        Some((if entry.node == 0 { "n0" } else { "n1" }, &entry.path))
+    }
+
+    /// The node and the path of a supervisor, and a child of it without which the tree goes on.
+    pub(crate) fn some_child(&self, dice: u64) -> Option<(&'static str, &str, &str)> {
+        let count = self.entries.len();
+        let supervised = |at: &usize| {
+            let parent = self.entries[*at].parent.filter(|parent| *parent > 0);
+            parent.is_some_and(|at| matches!(self.entries[at].kind, Kind::Supervisor { .. }))
+        };
+        let at = (0..count).map(|more| (remainder(dice, count) + more) % count).find(supervised)?;
+        let entry = &self.entries[at];
+        let path = &self.entries[entry.parent?].path;
+        Some((if entry.node == 0 { "n0" } else { "n1" }, path, &entry.name))
+    }
+
+    /// The number of a node.
+    pub(crate) fn number(&self, node: &str) -> usize {
+        usize::from(node == "n1")
+    }
+
+    /// Whether the actor of this name hears of events.
+    pub(crate) fn subscribes(name: &str) -> bool {
+        let own = name.rsplit('/').next().and_then(|own| own.strip_prefix('w'));
+        let at = own.and_then(|own| own.parse::<usize>().ok());
+        at.is_some_and(|at| at.is_multiple_of(8))
+    }
+
     /// The workers that a worker starts itself.
     pub(crate) fn kin(&self, of: usize) -> Vec<usize> {
         (0..self.entries.len()).filter(|at| self.entries[*at].parent == Some(of)).collect()
@@ -165,7 +218,8 @@ impl Plan {
             Supervisor::one_for_one("books").intensity(10_000, PERIOD),
             |books, at| {
                 let spawn = Spawn::named(format!("{at}")).journal(Ledger::run(at));
-                books.child_with(spawn, Restart::Permanent, Ledger::new)
+                let on = Arc::clone(shared);
+                books.child_with(spawn, Restart::Permanent, move || Ledger::new(&on))
             },
         );
         node.supervise(books);
@@ -203,7 +257,7 @@ impl Plan {
                 if counted {
                     on.oracle.born((node, life), &path, workers, u64::from(intensity));
                 }
-                Worker::new(&on, Some(child))
+                Worker::new(&on, node, Some(child))
             })
         })
     }

@@ -13,18 +13,23 @@ use synod_runtime::{
     ask::{AskError, Reply},
     clock::Moment,
     context::Cx,
+    events::Received,
     record,
     spawn::Spawn,
 };
 
 use super::{
     Shared,
+    extent::{DEPTH, Place},
     oracle::{Noted, Question},
-    plan::remainder,
+    plan::{Plan, remainder},
 };
 
 /// The children that a worker starts for a while, at the most.
 const TEMPORARY: usize = 2;
+
+/// How much later than its deadline an actor hears of an ask that it made beside others: it may be in a call meanwhile.
+const BUSY: Duration = Duration::from_secs(5);
 
 /// How often a worker sends a result that is not acknowledged.
 const SENDS: u32 = 50;
@@ -48,6 +53,14 @@ pub(crate) enum Msg {
     Down(u64),
     /// A task has ended.
     Done,
+    /// The answers to a call: its number, its deadline, and each question with its answer.
+    Called(u64, Moment, Vec<(u64, Result<u64, AskError>)>),
+    /// Something that may be set aside.
+    Aside(u64),
+    /// Nothing came for a while.
+    Quiet,
+    /// An event, or how many were missed.
+    News(Received),
     /// Time to go, for a child that was started for a while.
     Leave,
 }
@@ -63,10 +76,16 @@ pub(crate) enum Entry {
 
 /// One incarnation of a worker.
 pub(crate) struct Worker {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     /// Its place in the plan; none for one that was started for a while.
     at: Option<usize>,
-    me: u64,
+    /// The number of its node.
+    node: usize,
+    pub(crate) me: u64,
+    /// Whether it sets aside what may be.
+    pub(crate) closed: bool,
+    /// The events that it heard of.
+    pub(crate) news: BTreeSet<u64>,
     /// Questions that wait for others.
     passed: BTreeMap<u64, Question<u64>>,
     /// Results that wait for their acknowledgement: by which ledger, and how often they were sent.
@@ -75,17 +94,25 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    pub(crate) fn new(shared: &Arc<Shared>, at: Option<usize>) -> Self {
+    pub(crate) fn new(shared: &Arc<Shared>, node: usize, at: Option<usize>) -> Self {
         let me = shared.oracle.number();
         shared.oracle.asks(me, 0);
         Self {
             shared: Arc::clone(shared),
             at,
+            node,
             me,
+            closed: false,
+            news: BTreeSet::new(),
             passed: BTreeMap::new(),
             unacked: BTreeMap::new(),
             temporary: 0,
         }
+    }
+
+    /// One that is started for a while, as long as it has a place.
+    pub(crate) fn guest(shared: &Arc<Shared>, node: usize, _: &Place) -> Self {
+        Self::new(shared, node, None)
     }
 
     /// Does one of the many things that a worker may do.
@@ -98,6 +125,7 @@ impl Worker {
             144..=159 if self.temporary < TEMPORARY => self.spawn(cx),
             160 => cx.crash("the dice said so"),
             161 => cx.stop(),
+            dice @ 384..=511 => self.deed(dice - 384, cx),
             _ => {}
         }
     }
@@ -111,6 +139,7 @@ impl Worker {
         let left =
             held.as_ref().map_or(u32::try_from(cx.random() % 3).unwrap_or(0), |(_, left)| *left);
         let question = move |to: Reply<u64>| Msg::Job(Question::new(number, to, noted), left);
+        self.shared.census.sends(cx.me().child().name(), target.child().name());
         match held {
             None => {
                 self.shared.oracle.asks(self.me, 1);
@@ -174,12 +203,24 @@ impl Worker {
     }
 
     fn spawn(&mut self, cx: &mut Cx<Self>) {
+        if cx.me().child().name().matches('/').count() + 1 >= *DEPTH.end() {
+            return;
+        }
+        let Some(place) = self.shared.room.take() else { return };
+        self.shared.census.deed("spawn");
         self.temporary += 1;
         let shared = Arc::clone(&self.shared);
         let name = format!("t{}", self.shared.oracle.number());
-        let child = cx.spawn(Spawn::named(name), move || Self::new(&shared, None));
+        let node = self.node;
+        let child = cx.spawn(Spawn::named(name), move || Self::guest(&shared, node, &place));
         cx.send(&child, Msg::Token(2));
         cx.send(&child, Msg::Leave);
+    }
+
+    /// Sends a message to another worker.
+    pub(crate) fn sends(&self, target: &Addr<Msg>, message: Msg, cx: &mut Cx<Self>) {
+        self.shared.census.sends(cx.me().child().name(), target.child().name());
+        cx.send(target, message);
     }
 
     fn pass(&self, left: u32, cx: &mut Cx<Self>) {
@@ -190,7 +231,7 @@ impl Worker {
             let delay = Duration::from_millis(cx.random() % 200);
             cx.after(delay, Msg::Token(left - 1));
         } else if let Some(next) = self.shared.some_worker(cx.random()) {
-            cx.send(&next, Msg::Token(left - 1));
+            self.sends(&next, Msg::Token(left - 1), cx);
         }
     }
 }
@@ -199,15 +240,27 @@ impl Actor for Worker {
     type Msg = Msg;
 
     fn start(&mut self, cx: &mut Cx<Self>) {
+        let me = cx.me().child();
+        let subscribes = Plan::subscribes(me.name());
+        self.shared.census.begins(self.me, self.node, me);
+        if subscribes {
+            Self::subscribe(cx);
+        }
         let kin = self.at.map(|at| self.shared.plan.kin(at)).unwrap_or_default();
         for at in kin {
             let shared = Arc::clone(&self.shared);
             let spawn = self.shared.plan.spawn(at);
-            cx.spawn(spawn, move || Self::new(&shared, Some(at)));
+            let node = self.node;
+            cx.spawn(spawn, move || Self::new(&shared, node, Some(at)));
         }
     }
 
     fn handle(&mut self, msg: Msg, cx: &mut Cx<Self>) {
+        self.shared.extent.delivers();
+        let me = cx.me().child();
+        if me.ended().is_some() {
+            self.shared.oracle.fail(format!("{} took a step after its end", me.name()));
+        }
         match msg {
             Msg::Token(left) => {
                 self.act(cx);
@@ -224,9 +277,11 @@ impl Actor for Worker {
             Msg::Job(question, left) => self.ask(cx, Some((question, left - 1))),
             Msg::Heard(number, deadline, answer) => {
                 self.shared.oracle.asks(self.me, -1);
+                self.shared.oracle.waited(number, deadline, BUSY, cx.now());
                 self.shared.oracle.outcome(number, deadline, answer.as_ref().err());
             }
             Msg::Passed(number, deadline, answer) => {
+                self.shared.oracle.waited(number, deadline, BUSY, cx.now());
                 self.shared.oracle.outcome(number, deadline, answer.as_ref().err());
                 let question = self.passed.remove(&number);
                 if let (Ok(hops), Some(reply)) = (answer, question.and_then(Question::take)) {
@@ -239,6 +294,10 @@ impl Actor for Worker {
                     self.shared.oracle.accepted(ledger, number);
                 }
             }
+            Msg::Called(call, deadline, answers) => self.called(call, deadline, &answers, cx),
+            Msg::Aside(number) => self.aside(number, cx),
+            Msg::Quiet => self.open(cx),
+            Msg::News(news) => self.hears(&news),
             Msg::Down(watch) => self.shared.oracle.down(watch),
             Msg::Done => self.act(cx),
             Msg::Leave => cx.stop(),
@@ -249,23 +308,24 @@ impl Actor for Worker {
 impl Drop for Worker {
     fn drop(&mut self) {
         self.shared.oracle.ends(self.me);
+        self.shared.census.ends(self.me, self.shared.world.now());
     }
 }
 
 /// Keeps results in a journal, each once.
-pub(crate) struct Ledger(BTreeSet<u64>);
+pub(crate) struct Ledger(Arc<Shared>, BTreeSet<u64>);
 
 impl Ledger {
     pub(crate) fn run(at: usize) -> RunId {
         RunId::from_u128(1 + at as u128)
     }
 
-    pub(crate) fn new() -> Self {
-        Self(BTreeSet::new())
+    pub(crate) fn new(shared: &Arc<Shared>) -> Self {
+        Self(Arc::clone(shared), BTreeSet::new())
     }
 
     fn keep(&mut self, number: u64, cx: &mut Cx<Self>) {
-        if self.0.insert(number) {
+        if self.1.insert(number) {
             cx.record(&number);
         }
     }
@@ -275,6 +335,7 @@ impl Actor for Ledger {
     type Msg = Entry;
 
     fn handle(&mut self, entry: Entry, cx: &mut Cx<Self>) {
+        self.0.extent.delivers();
         match entry {
             Entry::Commit(number, question) => {
                 self.keep(number, cx);
@@ -290,7 +351,7 @@ impl Actor for Ledger {
     }
 
     fn replay(&mut self, bytes: &[u8]) -> Result<(), String> {
-        self.0.insert(record::decode(bytes)?);
+        self.1.insert(record::decode(bytes)?);
         Ok(())
     }
 }
