@@ -152,6 +152,9 @@ pub const FAILED_RECORD_BYTES: usize = 512 << 10;
 /// Bytes of parts in one record of a split, about; a larger part has a record of its own.
 pub const SPLIT_RECORD_BYTES: usize = 256 << 10;
 
+/// Topics of votes that one node's metrics tell apart.
+pub const TOPICS_MAX: usize = 64;
+
 /// Voters of one electorate.
 pub const VOTERS_MAX: usize = 1_024;
 

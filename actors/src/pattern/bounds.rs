@@ -4,9 +4,10 @@
 
 use serde::Serialize;
 
+use super::FailedPart;
 use crate::{
     agent::call::AgentError,
-    limits::{DATUM_BYTES_MAX, ERROR_BYTES_MAX},
+    limits::{DATUM_BYTES_MAX, ERROR_BYTES_MAX, FAILED_RECORD_BYTES},
 };
 
 /// Whether a result fits a record; one that does not is never accepted.
@@ -37,3 +38,16 @@ pub(super) fn clip(mut text: String) -> String {
     }
     text
 }
+
+/// The first failures, as many as one record holds.
+pub(super) fn fitting(failed: &[FailedPart]) -> Vec<FailedPart> {
+    let mut bytes = 0;
+    let fits = |part: &&FailedPart| {
+        bytes += part.name.len() + part.agent.len() + part.error.len() + FAILED_PART_BYTES;
+        bytes <= FAILED_RECORD_BYTES
+    };
+    failed.iter().take_while(fits).cloned().collect()
+}
+
+/// What a failed part takes in a record besides its texts, at the most.
+const FAILED_PART_BYTES: usize = 64;

@@ -10,10 +10,12 @@ use runtime::{
     budget::{Budget, Cost},
     clock::Moment,
     context::Cx,
+    events::EventKind,
 };
+use serde_json::json;
 
 use super::Counters;
-use crate::system::AgentSystem;
+use crate::{agent::call::ProgressSink, system::AgentSystem};
 
 /// What a coordinator is started with.
 #[derive(Clone)]
@@ -27,6 +29,19 @@ pub(crate) struct Brief {
 }
 
 impl Brief {
+    /// Takes what an agent says about its progress with a piece of work to whoever watches the run.
+    pub(super) fn progress(&self, unit: u64, source: &str) -> ProgressSink {
+        let (node, run) = (self.system.node(), self.run);
+        if !node.events().wants(EventKind::ProgressUpdate.as_str(), Some(run)) {
+            return ProgressSink::default();
+        }
+        let (node, source) = (node.clone(), source.to_owned());
+        ProgressSink::new(move |progress| {
+            let data = json!({ "unit": unit, "share": progress.share() });
+            node.publish(EventKind::ProgressUpdate, &source, run, data);
+        })
+    }
+
     /// One id for all attempts at a piece of work, so that effects can be told apart by it: the run's id with its number mixed in.
     pub(super) fn task_id(&self, unit: u64) -> TaskId {
         TaskId::from_u128(self.run.as_u128() ^ u128::from(unit))

@@ -1,14 +1,22 @@
 //! What the runs of one pattern count on one node.
 
-use std::time::Duration;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use parking_lot::Mutex;
 
 use runtime::telemetry::metrics::{
-    ATTEMPT_SECONDS, ATTEMPTS, COMMUNICATION, Counter, Gauge, Histogram, IN_FLIGHT, Metrics, TASKS,
-    band,
+    ATTEMPT_SECONDS, ATTEMPTS, COMMUNICATION, CONSENSUS, Counter, Gauge, Histogram, IN_FLIGHT,
+    Metrics, TASKS, band,
 };
 
 use super::{FailureKind, PatternKind};
-use crate::agent::call::AgentError;
+use crate::{agent::call::AgentError, limits::TOPICS_MAX};
+
+/// The label of all topics beyond those that are told apart.
+const TOPIC_OTHER: &str = "other";
 
 /// The counters of one node's runs of one pattern, looked up once.
 #[derive(Debug)]
@@ -26,6 +34,8 @@ pub(crate) struct Counters {
     lost: Counter,
     garbage: Counter,
     held: Counter,
+    /// How long consensus took, by topic and band of voters.
+    topics: Mutex<BTreeMap<(String, &'static str), Histogram>>,
 }
 
 /// How long work takes from its handing out to its begin at the slot.
@@ -53,6 +63,7 @@ impl Counters {
             lost: attempts("lost"),
             garbage: attempts("garbage"),
             held: attempts("held"),
+            topics: Mutex::default(),
             metrics: metrics.clone(),
         }
     }
@@ -93,6 +104,19 @@ impl Counters {
             AgentError::Garbage { .. } | AgentError::TooMuchOutput { .. } => &self.garbage,
         }
         .increment(1);
+    }
+
+    /// Notes how long it took to reach consensus on a topic; beyond so many topics all others are one.
+    pub(crate) fn consensus(&self, topic: &str, voters: usize, took: Duration) {
+        let voters = band(voters);
+        let mut topics = self.topics.lock();
+        let is_known = topics.keys().any(|(known, _)| known == topic);
+        let different = topics.keys().map(|(known, _)| known).collect::<BTreeSet<_>>().len();
+        let topic = if is_known || different < TOPICS_MAX { topic } else { TOPIC_OTHER };
+        let histogram = topics.entry((topic.to_owned(), voters)).or_insert_with(|| {
+            self.metrics.histogram_of(CONSENSUS, &[("topic", topic), ("participants", voters)])
+        });
+        histogram.record(took.as_secs_f64());
     }
 
     pub(crate) fn ended(&self, failure: Option<&FailureKind>, agents: usize) {

@@ -425,10 +425,10 @@ async fn retries_of_any_number_of_parts_get_their_turn() {
 
 /// Counts what is recorded into the histogram of messages' latency, with its labels.
 #[derive(Default)]
-struct Latencies(std::sync::Mutex<Vec<(String, Arc<Count>)>>);
+pub(crate) struct Latencies(pub(crate) std::sync::Mutex<Vec<(String, Arc<Count>)>>);
 
 #[derive(Default)]
-struct Count(AtomicU32);
+pub(crate) struct Count(pub(crate) AtomicU32);
 
 impl metrics::HistogramFn for Count {
     fn record(&self, seconds: f64) {

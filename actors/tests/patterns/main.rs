@@ -11,6 +11,11 @@ mod again;
 mod asks;
 mod bounds;
 mod chaos;
+#[cfg(test)]
+mod consensus;
+#[cfg(test)]
+mod consensus_again;
+mod consensus_sim;
 mod conversation;
 mod conversation_sim;
 mod ends;

@@ -91,6 +91,13 @@ impl Metrics {
         self.0.register_counter(&key(name, labels), &METADATA)
     }
 
+    /// A histogram with values of labels that are not known beforehand; whoever asks for it bounds how many there are.
+    pub fn histogram_of(&self, name: &'static str, labels: &[(&'static str, &str)]) -> Histogram {
+        let label = |(key, value): &(&'static str, &str)| Label::new(*key, (*value).to_owned());
+        let key = Key::from_parts(name, labels.iter().map(label).collect::<Vec<_>>());
+        self.0.register_histogram(&key, &METADATA)
+    }
+
     /// A gauge; keep it.
     pub fn gauge(&self, name: &'static str, labels: &[(&'static str, &'static str)]) -> Gauge {
         self.0.register_gauge(&key(name, labels), &METADATA)

@@ -166,15 +166,23 @@ impl BallotBox {
         self.received.get(self.seats.get(voter)?.counted?)
     }
 
+    /// Whether a voter's say is still to come, where ballots are final.
+    pub(super) fn awaits(&self, voter: usize) -> bool {
+        self.seats.get(voter).is_some_and(Seat::awaits)
+    }
+
     /// Voters whose say is still to come, where ballots are final.
     pub(super) fn outstanding(&self) -> impl Iterator<Item = usize> {
-        let waits = |seat: &Seat| seat.cast.is_empty() && !seat.ended;
         let seats = self.seats.iter().enumerate();
-        seats.filter(move |(_, seat)| waits(seat)).map(|(voter, _)| voter)
+        seats.filter(|(_, seat)| seat.awaits()).map(|(voter, _)| voter)
     }
 }
 
 impl Seat {
+    fn awaits(&self) -> bool {
+        self.cast.is_empty() && !self.ended
+    }
+
     /// Says anew what becomes of each of a voter's ballots.
     fn settle(&mut self, all: &mut [Received], revisable: bool) {
         if let [(index, _)] = self.cast.as_slice() {

@@ -101,6 +101,8 @@ pub enum ClosedBy {
     Complete,
     /// Nothing that could still come would have changed the outcome.
     Settled,
+    /// The run was: this is what the ballots so far come to, and nothing was decided.
+    CutOff,
 }
 
 /// Who took part in a round, by head.

@@ -163,6 +163,9 @@ pub enum OpeningError {
         /// How many.
         rounds: u32,
     },
+    /// Ballots are to be weighed by a function and there is none.
+    #[error("the weighting is custom and no function was given to weigh ballots")]
+    NoWeigh,
     /// A number that cannot be counted with.
     #[error(transparent)]
     Number(#[from] NumberError),

@@ -69,9 +69,7 @@ impl Vote {
         let Some(VoteRecord::Opened { opening, within }) = records.next() else {
             return Err("the records of a vote begin with its opening".to_owned());
         };
-        let Opening { proposal, electorate, rules, seed } = *opening;
-        let opening = Opening::new(proposal, electorate, rules, seed);
-        let mut vote = Self::new(opening.map_err(|error| error.to_string())?, within);
+        let mut vote = Self::reopen(*opening, within)?;
         let mut decision = None;
         for record in records {
             if let Some(decided) = vote.redo(record)? {

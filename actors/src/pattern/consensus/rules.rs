@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Exact, OpeningError};
+use super::{Exact, NumberError, OpeningError};
 use crate::limits::ROUNDS_MAX;
 
 /// How ballots become a decision.
@@ -128,6 +128,15 @@ pub enum QuorumOf {
     Cast,
     /// Of the expertise of all who may vote: doubts, abstentions and absences count against.
     Electorate,
+}
+
+impl std::str::FromStr for Quorum {
+    type Err = NumberError;
+
+    /// At least this share of the weight cast.
+    fn from_str(share: &str) -> Result<Self, NumberError> {
+        share.parse().map(Self::of_cast)
+    }
 }
 
 impl Quorum {

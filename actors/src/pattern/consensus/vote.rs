@@ -9,7 +9,8 @@
 use std::{collections::BTreeSet, fmt, sync::Arc, time::Duration};
 
 use super::{
-    Ballot, BallotError, ClosedBy, Decision, Exact, Opening, Proposal, Received, Round, Voter,
+    Ballot, BallotError, ClosedBy, Decision, Exact, Opening, Outcome, Proposal, Received, Round,
+    Voter,
     ballot_box::BallotBox,
     judge::Judged,
     outcome::{outcome, weight},
@@ -164,10 +165,59 @@ impl Vote {
             self.closes = at.saturating_add(self.within);
             return Closed::Next(Box::new(round));
         };
+        let decision = self.decision(&judged, (outcome, choice), by);
         self.is_decided = true;
+        Closed::Decided(Box::new(decision))
+    }
+
+    /// What the ballots so far come to, as if no round could follow and no ballot would; changes nothing.
+    pub fn so_far(&self, at: Duration) -> Box<Decision> {
+        let opening = Arc::clone(&self.opening);
+        let judged = Judged::new(&opening, &self.open);
+        let last = self.round().max(opening.rules.rounds);
+        let by = if at >= self.closes { ClosedBy::Deadline } else { ClosedBy::CutOff };
+        let (outcome, choice) = outcome(&judged, last, None).unwrap_or((Outcome::NoDecision, None));
+        Box::new(self.decision(&judged, (outcome, choice), by))
+    }
+
+    /// Ballots that count, of all rounds.
+    pub fn counted(&self) -> u64 {
+        let boxes = self.past.iter().map(|(_, past)| past).chain([&self.open]);
+        boxes.map(|own| own.counted().count() as u64).sum()
+    }
+
+    /// Opens a vote as its record says that it was opened.
+    pub(super) fn reopen(opening: Opening, within: Duration) -> Result<Self, String> {
+        let Opening { proposal, electorate, rules, seed } = opening;
+        let opening = Opening::new(proposal, electorate, rules, seed);
+        Ok(Self::new(opening.map_err(|error| error.to_string())?, within))
+    }
+
+    /// What the round before the open one came to.
+    pub fn before(&self) -> Option<&Round> {
+        self.past.last().map(|(round, _)| round)
+    }
+
+    /// The ballots of the open round, as they came in.
+    pub fn received(&self) -> &[Received] {
+        self.open.received()
+    }
+
+    /// Whether a voter can still cast a ballot that counts, as long as ballots are final: it has neither cast one nor ended.
+    pub fn awaits(&self, voter: &str) -> bool {
+        let voter = self.opening.electorate.index(voter);
+        voter.is_some_and(|voter| self.open.awaits(voter))
+    }
+
+    fn decision(
+        &self,
+        judged: &Judged<'_>,
+        (outcome, choice): (Outcome, Option<usize>),
+        by: ClosedBy,
+    ) -> Decision {
         let (reasoning, dissent) = judged.reasons(choice);
         let boxes = || self.past.iter().map(|(_, past)| past).chain([&self.open]);
-        Closed::Decided(Box::new(Decision {
+        Decision {
             outcome,
             confidence: choice.and_then(|choice| judged.share_of(choice)).unwrap_or_default(),
             round: self.round(),
@@ -179,7 +229,7 @@ impl Vote {
             rounds: self.past.iter().map(|(round, _)| round.clone()).collect(),
             ballots: boxes().flat_map(BallotBox::received).cloned().collect(),
             refused_more: boxes().map(|past| past.dropped).sum(),
-        }))
+        }
     }
 
     /// The share of those who voted in this round or the one before whose choice is not the same in both.

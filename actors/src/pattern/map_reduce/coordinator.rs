@@ -45,20 +45,20 @@ use telling::About;
 use crate::{
     agent::{
         Walk,
-        call::{AgentError, ProgressSink},
+        call::AgentError,
         slot::{self, Work},
     },
     assign::{AgentKey, Need, SlotId, Strategy},
     dispatch::{Coordination, Launch, Pattern, Steered},
     guard::guarded,
     limits::{
-        CANCELLED_REDUCE_WAIT, DATUM_BYTES_MAX, FAILED_RECORD_BYTES, HELD_RETRY_WAIT,
-        PARTIAL_REDUCE_WAIT, PARTS_MAX, QUIESCENCE_WAIT, RETRIES_ASKED_MAX, SPECULATION_PLACES,
-        SPLIT_RECORD_BYTES, STRAGGLER_TIME_MIN, UNITS_MAX,
+        CANCELLED_REDUCE_WAIT, DATUM_BYTES_MAX, HELD_RETRY_WAIT, PARTIAL_REDUCE_WAIT, PARTS_MAX,
+        QUIESCENCE_WAIT, RETRIES_ASKED_MAX, SPECULATION_PLACES, SPLIT_RECORD_BYTES,
+        STRAGGLER_TIME_MIN, UNITS_MAX,
     },
     pattern::{
         Brief, Completed, FailedPart, FailureKind, Outcome, PatternKind, RunError, Tally,
-        bounds::{check_datum, clip, clipped},
+        bounds::{check_datum, clip, clipped, fitting},
         brief::{Spending, millis},
     },
     roster::{self, Demand, DemandId, Enlisted, Grant, Lease, LeaseId},

@@ -156,19 +156,6 @@ const fn reduce_wait(kind: &FailureKind) -> Duration {
     }
 }
 
-/// The first failures, as many as one record holds.
-fn fitting(failed: &[FailedPart]) -> Vec<FailedPart> {
-    let mut bytes = 0;
-    let fits = |part: &&FailedPart| {
-        bytes += part.name.len() + part.agent.len() + part.error.len() + FAILED_PART_BYTES;
-        bytes <= FAILED_RECORD_BYTES
-    };
-    failed.iter().take_while(fits).cloned().collect()
-}
-
-/// What a failed part takes in a record besides its texts, at the most.
-const FAILED_PART_BYTES: usize = 64;
-
 /// Reduces, partially if parts are missing or the reduction fails; a panic counts as failing.
 fn put_together<O, R: Reduce<O>>(
     mut reducer: R,

@@ -180,8 +180,11 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
         self.count_attempt(attempt, before);
         // Before the call, so that no crash makes it free.
         self.record_spent(cx);
-        let (task, number, progress) =
-            (self.brief.task_id(unit.0.into()), attempt.number, self.progress(unit, cx));
+        let (task, number, progress) = (
+            self.brief.task_id(unit.0.into()),
+            attempt.number,
+            self.brief.progress(unit.0.into(), cx.me().name()),
+        );
         let budget = Some(self.brief.budget.clone());
         let question = move |reply| {
             let (lease, attempt) = (lease.id, number);

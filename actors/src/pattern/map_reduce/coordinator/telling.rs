@@ -51,23 +51,6 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
         });
     }
 
-    pub(super) fn progress(&self, unit: UnitId, cx: &In<P, O, R>) -> ProgressSink {
-        let node = self.brief.system.node();
-        let run = self.brief.run;
-        if !node.events().wants(EventKind::ProgressUpdate.as_str(), Some(run)) {
-            return ProgressSink::default();
-        }
-        let (node, source) = (node.clone(), cx.me().name().to_owned());
-        ProgressSink::new(move |progress| {
-            node.publish(
-                EventKind::ProgressUpdate,
-                &source,
-                run,
-                json!({ "unit": unit.0, "share": progress.share() }),
-            );
-        })
-    }
-
     pub(super) fn piece_name(&self, part: u32) -> String {
         match self.pieces.get(part as usize) {
             Some(piece) if !piece.name.is_empty() => piece.name.clone(),
