@@ -3,17 +3,19 @@
 //! Filled by the effects that the `outbox` performs; emptied by `serve` when the incarnation ends, and when dropped.
 //!
 //! # Invariants
-//! - Whatever way an incarnation ends, its children are ordered to stop, its tasks aborted, its timers, calls and watches taken back.
+//! - Whatever way an incarnation ends, its children are ordered to stop, its tasks' work dropped, its timers, calls and watches taken back.
+//! - Work that waits is dropped in place, so nobody waits for its task; work that runs at that moment ends behind its poll.
 //! - What has ended by itself is forgotten from time to time, so no list grows with an actor's age.
 
 use std::{
     future::{Future, poll_fn},
     mem,
     sync::{Arc, Weak},
-    task::{Context, Waker},
+    task::{Context, Poll, Waker},
 };
 
-use futures_util::future::AbortHandle;
+use futures_util::future::{AbortHandle, BoxFuture};
+use parking_lot::Mutex;
 
 use crate::{
     child::ChildRef,
@@ -24,6 +26,7 @@ use crate::{
     planted::{self, Planted},
     spawn::Shutdown,
     tasks::TaskKind,
+    work::contained,
 };
 
 /// What waits for something on behalf of one incarnation, and is taken back with it: a timer, a call.
@@ -75,19 +78,16 @@ impl Belongings {
         handle: AbortHandle,
         work: impl Future<Output = ()> + Send + 'static,
     ) {
-        let mut work = Box::pin(work);
+        let mut work: BoxFuture<'static, ()> = Box::pin(work);
         let ready = work.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready();
         if ready || self.ending {
             return;
         }
-        let running = Arc::new(Running(Waker::from(Arc::clone(owner))));
+        let owner_waker = Waker::from(Arc::clone(owner));
+        let running = Arc::new(Running { work: Mutex::new(Some(work)), owner: owner_waker });
         let task = (handle, Arc::downgrade(&running));
         self.owned().tasks.push(task, |(_, task)| task.strong_count() > 0);
-        let task = async move {
-            let _running = running;
-            work.await;
-        };
-        owner.kernel.executor.spawn(TaskKind::Work, Box::pin(task));
+        owner.kernel.executor.spawn(TaskKind::Work, Box::pin(poll_fn(move |cx| running.poll(cx))));
     }
 
     /// Whether there is nothing whose end would have to be waited for.
@@ -114,10 +114,16 @@ impl Belongings {
     pub(crate) fn cancel(&mut self) {
         self.ending = true;
         let Some(owned) = &mut self.owned else { return };
-        let lost = usize::from(planted::is_planted(Planted::LostCancel));
-        for (task, _) in owned.tasks.all.iter().skip(lost) {
-            task.abort();
-        }
+        let mut lost = planted::is_planted(Planted::LostCancel);
+        owned.tasks.all.retain(|(handle, task)| {
+            if mem::take(&mut lost) {
+                return true;
+            }
+            let runs = task.upgrade().is_some_and(|task| !task.end());
+            // Work that runs at this moment ends behind its poll; a task without work, at once.
+            handle.abort();
+            runs
+        });
         for wait in mem::take(&mut owned.waits.all) {
             if let Some(wait) = wait.upgrade() {
                 wait.cancel();
@@ -161,12 +167,44 @@ impl Drop for Belongings {
     }
 }
 
-/// Held by a task while it runs; tells its owner when it does no more.
-struct Running(Waker);
+/// The work of a task, shared with its owner, who need not wait for the task to drop it.
+struct Running {
+    /// None when it has ended; locked while it is polled.
+    work: Mutex<Option<BoxFuture<'static, ()>>>,
+    /// Told when the task does no more.
+    owner: Waker,
+}
+
+impl Running {
+    fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut work = self.work.lock();
+        let pending = work.as_mut().is_some_and(|work| work.as_mut().poll(cx).is_pending());
+        if pending {
+            return Poll::Pending;
+        }
+        let over = work.take();
+        // What is dropped may take back other work.
+        drop(work);
+        drop(over);
+        Poll::Ready(())
+    }
+
+    /// Drops the work, unless it is polled at this moment; returns whether there is none any more.
+    fn end(&self) -> bool {
+        let Some(mut work) = self.work.try_lock() else { return false };
+        let over = work.take();
+        drop(work);
+        contained("dropping the work of a task", || drop(over));
+        true
+    }
+}
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.0.wake_by_ref();
+        // Before its owner hears of it.
+        let over = self.work.get_mut().take();
+        contained("dropping the work of a task", || drop(over));
+        self.owner.wake_by_ref();
     }
 }
 
@@ -189,5 +227,68 @@ impl<T> Pruned<T> {
             self.prune_at = (self.all.len() * 2).max(BELONGINGS_UNPRUNED);
         }
         self.all.push(item);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+    use crate::{
+        clock::ManualClock, engine::local::MemoryJournal, kernel::Shelf, mailbox::Mailbox,
+    };
+
+    /// The slot of an actor, and the shelf on which its tasks go.
+    fn owner() -> (Arc<Slot<()>>, Arc<Shelf>) {
+        let shelf = Arc::default();
+        let journal = Arc::new(MemoryJournal::default());
+        let kernel = Kernel::still(Arc::new(ManualClock::default()), journal, &shelf);
+        let id = kernel.next_actor();
+        (Arc::new(Slot::new(kernel, id, "owner".into(), Mailbox::default())), shelf)
+    }
+
+    struct Tell(Arc<AtomicBool>);
+
+    impl Drop for Tell {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn work_that_waits_is_dropped_by_its_owner_and_not_waited_for() {
+        let ((slot, shelf), gone) = (owner(), Arc::new(AtomicBool::new(false)));
+        let mut belongings = Belongings::default();
+        let tell = Tell(Arc::clone(&gone));
+        let (handle, _) = AbortHandle::new_pair();
+        belongings.run(&slot, handle, async move {
+            std::future::pending::<()>().await;
+            drop(tell);
+        });
+        assert!(!belongings.is_empty());
+        belongings.cancel();
+        assert!(gone.load(Ordering::SeqCst) && belongings.is_empty());
+        assert!(shelf.poll_tasks(), "what is left of the task ends by itself");
+    }
+
+    #[test]
+    fn work_that_runs_when_its_owner_ends_is_waited_for() {
+        let (slot, shelf) = owner();
+        let belongings = Arc::new(Mutex::new(Belongings::default()));
+        let (own, mut first) = (Arc::clone(&belongings), true);
+        let (handle, _) = AbortHandle::new_pair();
+        let work = poll_fn(move |_| {
+            if !mem::take(&mut first) {
+                own.lock().cancel();
+                assert!(!own.lock().is_empty(), "the work runs");
+            }
+            Poll::<()>::Pending
+        });
+        belongings.lock().run(&slot, handle, work);
+        assert!(!shelf.poll_tasks());
+        assert!(!belongings.lock().is_empty());
+        shelf.clear();
+        assert!(slot.poll_nudged(&Context::from_waker(Waker::noop())).is_ready());
     }
 }

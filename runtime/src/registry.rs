@@ -7,13 +7,14 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use dashmap::{DashMap, Entry};
+use foldhash::fast::RandomState;
 
 use crate::{actor::ActorId, address::Addr, child::ChildRef, mailbox::Slot};
 
 /// Live actors by name.
 #[derive(Default)]
 pub(crate) struct Registry {
-    actors: DashMap<Arc<str>, ChildRef>,
+    actors: DashMap<Arc<str>, ChildRef, RandomState>,
 }
 
 impl Registry {

@@ -14,6 +14,7 @@ use std::{
 };
 
 use crate::work::{self, TaskError};
+use foldhash::fast::RandomState;
 use futures_util::{FutureExt, future::BoxFuture};
 use parking_lot::Mutex;
 use tokio::{runtime::Handle, sync::Notify, task::AbortHandle};
@@ -81,7 +82,7 @@ struct Running {
 
 #[derive(Debug, Default)]
 struct List {
-    tasks: HashMap<u64, (TaskKind, Option<AbortHandle>)>,
+    tasks: HashMap<u64, (TaskKind, Option<AbortHandle>), RandomState>,
     /// What becomes of tasks that start after the stop.
     aborts: Aborts,
 }

@@ -2,6 +2,8 @@
 //!
 //! Given by parents, supervisors, handles of children and the node; obeyed by `serve` through the mailbox's `host` end.
 
+use std::mem;
+
 use super::Slot;
 use crate::{actor::ExitReason, clock::Moment};
 
@@ -61,10 +63,17 @@ impl<M> Slot<M> {
 
     /// Orders the actor, with all below it, to end for good without winding down; `at` where the cancel is meant for it.
     pub(crate) fn order_cancel(&self, at: Option<Moment>) {
-        self.order(|orders| {
-            (orders.stop, orders.cancel) = (true, true);
-            orders.cancelled_at = orders.cancelled_at.or(at);
-        });
+        let mut lanes = self.lanes.lock();
+        if lanes.ended.is_some() {
+            return;
+        }
+        let orders = &mut lanes.orders;
+        orders.stop = true;
+        orders.cancelled_at = orders.cancelled_at.or(at);
+        // A whole tree hears it twice, at once and from each parent.
+        if !mem::replace(&mut orders.cancel, true) {
+            self.urge(lanes);
+        }
     }
 
     fn order(&self, give: impl FnOnce(&mut Orders)) {

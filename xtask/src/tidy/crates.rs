@@ -35,7 +35,7 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("ractor", &["runtime/src/shell.rs", "runtime/src/shell/"]),
     ("redb", &["runtime/src/engine/local.rs", "runtime/src/engine/local/"]),
     ("dashmap", &["runtime/"]),
-    ("foldhash", &["actors/"]),
+    ("foldhash", &["actors/", "runtime/"]),
     ("num_bigint", EXACT),
     ("num_rational", EXACT),
     ("num_traits", EXACT),
