@@ -4,7 +4,7 @@
 
 use std::{
     fmt,
-    future::{Future, IntoFuture},
+    future::{self, Future, IntoFuture},
     pin::Pin,
     sync::Arc,
     time::Duration,
@@ -13,13 +13,15 @@ use std::{
 use futures_util::future::BoxFuture;
 use protocol::{MessageId, RunId};
 use runtime::{
-    actor::Actor,
+    actor::{Actor, ExitReason},
     address::{Addr, TellError},
     admission::{Credit, Request},
     ask::{AskError, Promise, Reply},
     budget::{Budget, Limits},
+    child::ChildRef,
     node::Node,
     spawn::Spawn,
+    supervisor::{ChildError, ChildSpec, Command, Restart},
     tasks::TaskKind,
 };
 
@@ -29,17 +31,17 @@ use crate::{
     system::AgentSystem,
 };
 
-/// A pattern that can be run: it starts its own coordinator.
+/// A pattern that can be run: it makes its own coordinator.
 pub trait Pattern: Send + 'static {
     /// What a run of it brings.
     type Output: Send + 'static;
 
-    /// Starts the coordinator. Called by dispatch.
+    /// Makes the coordinator, to be started by dispatch.
     #[doc(hidden)]
     fn launch(self, launch: Launch<Self::Output>) -> Coordination;
 }
 
-/// What a coordinator is started with. Made by dispatch.
+/// What a coordinator is made with. Made by dispatch.
 #[doc(hidden)]
 pub struct Launch<T> {
     pub(crate) system: AgentSystem,
@@ -57,13 +59,17 @@ impl<T> fmt::Debug for Launch<T> {
     }
 }
 
-/// A running coordinator, whatever its pattern is. Made by the patterns.
+/// A coordinator to be started, whatever its pattern is. Made by the patterns.
 #[doc(hidden)]
-pub struct Coordination(Arc<dyn Steer>);
+pub struct Coordination {
+    spec: ChildSpec,
+    /// How the child is steered that it becomes.
+    steer: fn(&ChildRef) -> Option<Arc<dyn Steer>>,
+}
 
 impl fmt::Debug for Coordination {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("Coordination")
+        write!(out, "Coordination({:?})", self.spec)
     }
 }
 
@@ -71,7 +77,7 @@ impl fmt::Debug for Coordination {
 trait Steer: Send + Sync {
     fn accepted(&self, within: Duration) -> BoxFuture<'_, Result<(), AskError>>;
     fn cancel(&self);
-    fn stopped(&self) -> BoxFuture<'_, ()>;
+    fn stopped(&self) -> BoxFuture<'_, ExitReason>;
     fn has_stopped(&self) -> bool;
 }
 
@@ -83,29 +89,22 @@ pub(crate) trait Steered: Send + 'static {
     fn cancel() -> Self;
 }
 
-impl Coordination {
-    /// Starts the coordinator of `run`, whose journal is the run's.
-    pub(crate) fn start<A: Actor<Msg: Steered>>(
-        system: &AgentSystem,
-        run: RunId,
-        birth: impl FnMut() -> A + Send + 'static,
-    ) -> Self {
-        let spawn = Spawn::named(coordinator_name(run)).journal(run);
-        Self(Arc::new(system.node().spawn(spawn, birth)))
-    }
-}
-
 impl<T: Send + 'static> Launch<T> {
-    /// Starts a coordinator of `pattern`; `make` makes each incarnation, the first with whoever waits for the outcome.
+    /// A coordinator of `pattern`, whose journal is the run's; `make` makes it, with whoever waits for the outcome.
+    ///
+    /// Its end is final: one that crashes ends its run as lost.
     pub(crate) fn start<A: Actor<Msg: Steered>>(
         self,
         pattern: PatternKind,
         mut make: impl FnMut(Brief, Option<Reply<Outcome<T>>>) -> A + Send + 'static,
     ) -> Coordination {
         let Self { system, run, within, budget, outcome } = self;
-        let (starter, mut outcome) = (system.clone(), Some(outcome));
+        let mut outcome = Some(outcome);
         let brief = Brief { counters: system.counters(pattern), system, run, within, budget };
-        Coordination::start(&starter, run, move || make(brief.clone(), outcome.take()))
+        let birth = move || make(brief.clone(), outcome.take());
+        let spawn = Spawn::named(run.to_string()).journal(run);
+        let spec = ChildSpec::new(spawn, birth).restart(Restart::Temporary);
+        Coordination { spec, steer: |child| Some(Arc::new(child.addr::<A::Msg>()?)) }
     }
 }
 
@@ -122,15 +121,35 @@ impl<M: Steered> Steer for Addr<M> {
         }
     }
 
-    fn stopped(&self) -> BoxFuture<'_, ()> {
+    fn stopped(&self) -> BoxFuture<'_, ExitReason> {
         Box::pin(async move {
             let reason = Self::stopped(self).await;
             tracing::debug!(coordinator = self.name(), %reason, "coordinator ended");
+            reason
         })
     }
 
     fn has_stopped(&self) -> bool {
         self.is_stopped()
+    }
+}
+
+/// A coordinator that ended before it had started.
+struct Over(ExitReason);
+
+impl Steer for Over {
+    fn accepted(&self, _: Duration) -> BoxFuture<'_, Result<(), AskError>> {
+        Box::pin(future::ready(Err(AskError::Stopped)))
+    }
+
+    fn cancel(&self) {}
+
+    fn stopped(&self) -> BoxFuture<'_, ExitReason> {
+        Box::pin(future::ready(self.0.clone()))
+    }
+
+    fn has_stopped(&self) -> bool {
+        true
     }
 }
 
@@ -191,20 +210,9 @@ impl<P: Pattern> RunBuilder<P> {
         let Self { system, pattern, within, limits, run, key } = self;
         let within = limits.wall_clock.map_or(within, |wall_clock| wall_clock.min(within));
         let node = system.node().clone();
-        if node.is_halted() {
-            let why = "the node was stopped in an emergency; open another".to_owned();
-            return Err(failed(
-                run.unwrap_or_else(|| node.new_run()),
-                FailureKind::Rejected { why },
-            ));
-        }
-        let resumed = run.is_some();
         let run = run.unwrap_or_else(|| node.new_run());
-        // A run may be resumed as often as it takes, but not while it still goes on.
-        let name = coordinator_name(run);
-        if resumed && node.actors().iter().any(|actor| actor.name() == name) {
-            let why = format!("run {run} still goes on; wait for its end or cancel it first");
-            return Err(failed(run, FailureKind::Rejected { why }));
+        if let Some(why) = closed(&system) {
+            return Err(failed(run, FailureKind::Rejected { why: why.to_owned() }));
         }
         let request = Request {
             id: key.unwrap_or_else(|| MessageId::from_u128(node.new_run().as_u128())),
@@ -218,9 +226,14 @@ impl<P: Pattern> RunBuilder<P> {
         let (outcome, promise) = node.promise(patience);
         // The coordinator itself keeps the time, so that a run out of time ends as that.
         let limits = Limits { wall_clock: None, ..limits };
-        let budget = Budget::root(coordinator_name(run), limits, node.now());
-        let Coordination(steer) = pattern.launch(Launch { system, run, within, budget, outcome });
-        match steer.accepted(ACCEPT_WAIT).await {
+        let (by, budget) =
+            (node.now() + ACCEPT_WAIT, Budget::root(budget_name(run), limits, node.now()));
+        let launch = Launch { system: system.clone(), run, within, budget, outcome };
+        let steer = match Box::pin(begin(&system, run, pattern.launch(launch))).await {
+            Ok(steer) => steer,
+            Err(why) => return Err(failed(run, FailureKind::Rejected { why })),
+        };
+        match steer.accepted(node.now().until(by)).await {
             // A coordinator that has ended already has told its outcome, or was lost: the promise says which.
             Ok(()) | Err(AskError::Stopped | AskError::Dropped) => {
                 let credit = Some(admitted.commit(node.now()));
@@ -234,6 +247,55 @@ impl<P: Pattern> RunBuilder<P> {
             }
         }
     }
+}
+
+/// Why the node can have no more runs, if it cannot.
+fn closed(system: &AgentSystem) -> Option<&'static str> {
+    if system.node().is_halted() {
+        Some("the node was stopped in an emergency; open another")
+    } else if system.roster().is_stopped() {
+        Some("the roster of the node's agents has ended; open another node")
+    } else {
+        None
+    }
+}
+
+/// Starts the coordinator of `run` below the node's supervisor of runs.
+///
+/// # Errors
+/// Why the run is not accepted.
+async fn begin(
+    system: &AgentSystem,
+    run: RunId,
+    coordination: Coordination,
+) -> Result<Arc<dyn Steer>, String> {
+    let (Coordination { spec, steer }, runs) = (coordination, system.runs());
+    Err(match runs.start_child(spec, ACCEPT_WAIT).await {
+        Ok(child) => return steer(&child).ok_or_else(|| format!("{child:?} is no coordinator")),
+        Err(ChildError::Failed(reason)) => return Ok(Arc::new(Over(reason))),
+        // A run may be resumed as often as it takes, but not while it still goes on.
+        Err(ChildError::AlreadyStarted(_) | ChildError::AlreadyPresent(_)) => {
+            format!("run {run} still goes on; wait for its end or cancel it first")
+        }
+        Err(ChildError::TooMany) => "too many runs go on; wait for the end of some".to_owned(),
+        Err(ChildError::Unanswered(AskError::Stopped | AskError::Dropped)) => {
+            "the node was stopped; open another".to_owned()
+        }
+        Err(
+            late @ (ChildError::NotFound(_)
+            | ChildError::Running(_)
+            | ChildError::Restarting(_)
+            | ChildError::Unanswered(_)),
+        ) => {
+            // Whether it starts later is not known: it shall not.
+            let (to, _) = system.node().promise(ACCEPT_WAIT);
+            if let Err(error) = runs.addr().try_tell(Command::terminate_child(run.to_string(), to))
+            {
+                tracing::warn!(%run, ?error, "a run that was not accepted may still start");
+            }
+            format!("its coordinator did not start: {late}")
+        }
+    })
 }
 
 impl<P: Pattern> IntoFuture for RunBuilder<P> {
@@ -300,14 +362,12 @@ impl<T: Send + 'static> RunHandle<T> {
     /// The run goes on when the future is dropped; its outcome is in the journal.
     pub async fn outcome(self) -> Outcome<T> {
         let outcome = self.promise.await;
-        if !matches!(outcome, Err(AskError::TimedOut(_))) {
+        let why = match &outcome {
+            Err(AskError::TimedOut(_)) => "it did not end in time".to_owned(),
             // Told or lost, its coordinator is about to be gone; then the run may be taken up again.
-            self.steer.stopped().await;
-        }
-        match outcome {
-            Ok(outcome) => outcome,
-            Err(error) => Err(failed(self.run, FailureKind::NodeLost { why: error.to_string() })),
-        }
+            Ok(_) | Err(_) => self.steer.stopped().await.to_string(),
+        };
+        outcome.unwrap_or_else(|_| Err(failed(self.run, FailureKind::NodeLost { why })))
     }
 }
 
@@ -334,7 +394,7 @@ impl<T: Send + 'static> fmt::Debug for RunHandle<T> {
     }
 }
 
-fn coordinator_name(run: RunId) -> String {
+fn budget_name(run: RunId) -> String {
     format!("run/{run}")
 }
 

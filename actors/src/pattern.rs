@@ -157,8 +157,8 @@ pub enum FailureKind {
         /// Parts in all.
         units: u64,
     },
-    /// Its coordinator was lost; the run can be resumed.
-    #[error("the coordinator was lost: {why}; the run can be resumed")]
+    /// Its coordinator was lost, or what it cannot go on without; the run can be resumed.
+    #[error("lost: {why}; the run can be resumed")]
     NodeLost {
         /// How.
         why: String,

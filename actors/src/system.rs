@@ -23,7 +23,7 @@ use runtime::{
     mailbox::{Mailbox, Overflow},
     node::{Node, Stopped},
     spawn::Spawn,
-    supervisor::{Restart, Supervisor},
+    supervisor::{Restart, Supervised, Supervisor},
     telemetry::metrics::Histogram,
 };
 
@@ -57,6 +57,8 @@ pub struct AgentSystem(Arc<Inner>);
 struct Inner {
     node: Node,
     roster: Addr<roster::Msg>,
+    /// Has a coordinator for each run that goes on.
+    runs: Supervised,
     known: Known,
     admission: Admission,
     /// By the number of the pattern.
@@ -78,7 +80,9 @@ pub(crate) enum RateRefused {
 }
 
 impl AgentSystem {
-    /// Starts the roster on `node`, below a supervisor that starts it again.
+    /// Starts the roster on `node`, below a supervisor that starts it again, and the supervisor of the runs' coordinators.
+    ///
+    /// That one is stopped before all others: runs that are cut off see none of the agents go that they work with.
     pub fn start(node: Node) -> Self {
         let known = Known::default();
         let spawn = Spawn::named("roster").mailbox(Mailbox::new(ROSTER_MAILBOX, Overflow::Wait));
@@ -89,12 +93,14 @@ impl AgentSystem {
             .child_with(spawn.clone(), Restart::Permanent, birth.clone());
         let roster = node.supervise(supervisor).child("roster");
         let roster = roster.unwrap_or_else(|| node.spawn(spawn, birth));
+        let runs = node.supervise_as_last(Supervisor::one_for_one("runs"));
         Self(Arc::new(Inner {
             counters: PatternKind::ALL
                 .map(|pattern| Arc::new(Counters::new(node.metrics(), pattern))),
             latency: assignment_latency(node.metrics()),
             node,
             roster,
+            runs,
             known,
             admission: Admission::new(),
             agents: AtomicU32::new(0),
@@ -253,6 +259,11 @@ impl AgentSystem {
 
     pub(crate) fn roster(&self) -> &Addr<roster::Msg> {
         &self.0.roster
+    }
+
+    /// The supervisor of the runs' coordinators.
+    pub(crate) fn runs(&self) -> &Supervised {
+        &self.0.runs
     }
 
     /// Lets the roster's incarnations know a slot. None is lost: the roster's mailbox is larger than all slots of a node.

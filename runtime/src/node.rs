@@ -3,7 +3,8 @@
 //! Made by the facade, by tests and by examples. A process may hold many.
 //!
 //! # Invariants
-//! - Stop order: roots in the reverse order of their start, then tasks, then the journal is flushed.
+//! - Stop order: roots that count as last, then the others in the reverse order of their start, then tasks; then the journal is
+//!   flushed.
 
 use std::{fmt, path::Path, sync::Arc, time::Duration};
 
@@ -44,14 +45,29 @@ pub struct Node(Arc<Inner>);
 struct Inner {
     kernel: Arc<Kernel>,
     /// None once the node was told to stop.
-    roots: Mutex<Option<Vec<ChildRef>>>,
+    roots: Mutex<Option<Roots>>,
+}
+
+/// The roots of the tree, each list in the order of their start.
+#[derive(Default)]
+struct Roots {
+    usual: Vec<ChildRef>,
+    /// Those that count as started last.
+    last: Vec<ChildRef>,
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        for root in self.roots.get_mut().iter().flatten().rev() {
+        for root in self.roots.get_mut().take().unwrap_or_default().in_order().iter().rev() {
             root.stop();
         }
+    }
+}
+
+impl Roots {
+    fn in_order(mut self) -> Vec<ChildRef> {
+        self.usual.append(&mut self.last);
+        self.usual
     }
 }
 
@@ -166,7 +182,7 @@ impl NodeBuilder {
             lab,
             detection: !self.blind,
         });
-        Node(Arc::new(Inner { kernel, roots: Mutex::new(Some(Vec::new())) }))
+        Node(Arc::new(Inner { kernel, roots: Mutex::new(Some(Roots::default())) }))
     }
 }
 
@@ -201,21 +217,34 @@ impl Node {
     ) -> Addr<A::Msg> {
         let (addr, launch) =
             spawn::prepare(&self.0.kernel, Place::default(), spawn, Box::new(birth));
-        self.launch_root(addr.child(), launch);
+        self.launch_root(addr.child(), launch, |roots| &mut roots.usual);
         addr
     }
 
     /// Starts a supervisor and its children, which have their addresses when this returns.
     pub fn supervise(&self, supervisor: Supervisor) -> Supervised {
         let (supervised, launch) = supervisor.prepare(&self.0.kernel, Place::default());
-        self.launch_root(supervised.actor(), launch);
+        self.launch_root(supervised.actor(), launch, |roots| &mut roots.usual);
+        supervised
+    }
+
+    /// Starts a supervisor as [`supervise`](Self::supervise) does, but stops it as if it had been started last: before all other
+    /// roots, also those that are started later. For what makes use of them.
+    pub fn supervise_as_last(&self, supervisor: Supervisor) -> Supervised {
+        let (supervised, launch) = supervisor.prepare(&self.0.kernel, Place::default());
+        self.launch_root(supervised.actor(), launch, |roots| &mut roots.last);
         supervised
     }
 
     /// Launches a root, or ends it as shut down on a node that was told to stop.
-    fn launch_root(&self, root: ChildRef, launch: impl FnOnce()) {
+    fn launch_root(
+        &self,
+        root: ChildRef,
+        launch: impl FnOnce(),
+        among: fn(&mut Roots) -> &mut Vec<ChildRef>,
+    ) {
         let mut roots = self.0.roots.lock();
-        let open = roots.as_mut().map(|roots| {
+        let open = roots.as_mut().map(among).map(|roots| {
             if roots.len() == roots.capacity() {
                 roots.retain(|root| root.ended().is_none());
             }
@@ -360,9 +389,9 @@ impl Node {
         Sleep::until(&self.0.kernel.timers, self.now() + delay)
     }
 
-    /// Takes no new roots; returns those there are.
+    /// Takes no new roots; returns those there are, in the order of their start.
     pub(crate) fn close_door(&self) -> Vec<ChildRef> {
-        self.0.roots.lock().take().unwrap_or_default()
+        self.0.roots.lock().take().unwrap_or_default().in_order()
     }
 
     /// The kernel, for whoever turns its timers.
@@ -380,7 +409,7 @@ impl Node {
         self.0.kernel.executor.spawn_blocking(kind, Box::new(work));
     }
 
-    /// Stops the node within `deadline`: roots in reverse, then tasks; the journal then has 5 s more to be flushed.
+    /// Stops the node within `deadline`: roots in reverse, those that count as last first, then tasks; the journal then has 5 s more to be flushed.
     ///
     /// # Errors
     /// What the journal could not make durable.

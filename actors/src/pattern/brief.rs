@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 
 use protocol::{RunId, TaskId};
 use runtime::{
-    actor::Actor,
+    actor::{Actor, Down},
     budget::{Budget, Cost},
     clock::Moment,
     context::Cx,
@@ -14,8 +14,12 @@ use runtime::{
 };
 use serde_json::json;
 
-use super::Counters;
-use crate::{agent::call::ProgressSink, system::AgentSystem};
+use super::{Counters, FailureKind};
+use crate::{
+    agent::call::ProgressSink,
+    roster::{Enlisted, Grant},
+    system::AgentSystem,
+};
 
 /// What a coordinator is started with.
 #[derive(Clone)]
@@ -45,6 +49,23 @@ impl Brief {
     /// One id for all attempts at a piece of work, so that effects can be told apart by it: the run's id with its number mixed in.
     pub(super) fn task_id(&self, unit: u64) -> TaskId {
         TaskId::from_u128(self.run.as_u128() ^ u128::from(unit))
+    }
+
+    /// Puts the coordinator among those whom each new incarnation of the roster asks, for as long as what is returned lives.
+    ///
+    /// `lost` tells it when the roster has ended for good: no more places will come, and the run is to end with what it has.
+    pub(super) fn enlist<A: Actor>(
+        &self,
+        cx: &mut Cx<A>,
+        granted: impl Fn(Grant) -> A::Msg + Send + Sync + 'static,
+        lost: impl FnOnce(FailureKind) -> A::Msg + Send + 'static,
+    ) -> Enlisted {
+        let Self { system, .. } = self;
+        cx.watch(&system.roster().child(), move |Down { reason, .. }| {
+            let why = format!("the roster of the node's agents has ended ({reason})");
+            lost(FailureKind::NodeLost { why })
+        });
+        system.known().enlist(cx.me().child(), cx.me().recipient(granted))
     }
 }
 

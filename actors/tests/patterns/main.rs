@@ -18,6 +18,7 @@ mod consensus_again;
 mod consensus_sim;
 mod conversation;
 mod conversation_sim;
+mod coordinators;
 mod ends;
 mod events;
 #[cfg(test)]

@@ -219,7 +219,7 @@ fn crowd(world: &World) -> Ends {
 #[test]
 fn every_run_completes_though_the_roster_crashes_at_any_step() {
     let right: u64 = (0..PARTS).map(|n| n * n).sum();
-    let spared = (1..=RUNS).map(|id| format!("run/{}", RunId::from_u128(id)));
+    let spared = (1..=RUNS).map(|id| format!("runs/{}", RunId::from_u128(id)));
     let spared = spared.chain((0..2).map(|slot| format!("agent/square/{slot}/slot")));
     let crashes = Arc::new(AtomicU32::new(0));
     let counted = Arc::clone(&crashes);

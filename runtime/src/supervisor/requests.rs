@@ -229,6 +229,7 @@ impl Supervising {
         to: ToStart,
         cx: &mut Cx<Supervising>,
     ) {
+        self.learn_of_end(table, &spec.name, cx);
         let refusal = match table.named(&spec.name) {
             Some(taken) => Some(match taken.child.clone().filter(|_| !taken.is_down()) {
                 Some(child) => ChildError::AlreadyStarted(child),
@@ -247,6 +248,17 @@ impl Supervising {
             entry.starter = Some(to);
         }
         self.starts.insert(serial);
+    }
+
+    /// Does not wait for the notice of an end that whoever asks may know of already.
+    fn learn_of_end(&mut self, table: &mut Table, name: &str, cx: &mut Cx<Supervising>) {
+        let of = table.named(name).filter(|entry| entry.is_launched());
+        let end = of.and_then(|entry| Some((entry.serial, entry.child.clone()?)));
+        if let Some((serial, child)) = end
+            && let Some(reason) = child.ended()
+        {
+            self.ended(table, (serial, child.id()), reason, cx);
+        }
     }
 
     fn restart(&mut self, table: &mut Table, name: String, to: ToStart, cx: &mut Cx<Supervising>) {

@@ -4,7 +4,8 @@
 //!
 //! # Invariants
 //! - Under `one_for_all` and `rest_for_one` children rest last first, one after the other, and start first to last, each when
-//!   the one before has started. Under `one_for_one` that holds for the first start; later each is on its own.
+//!   the one before has started. Under `one_for_one` that holds for the first start; later, and if somebody asks for it to be
+//!   started, each is on its own.
 //! - A child that ends while it is told to rest is no failure of its own: one disturbance counts once.
 //! - A new incarnation finds every child at rest, ended or never launched: the host has seen to it.
 
@@ -205,12 +206,8 @@ impl Supervising {
     /// Decides on a child that ended by itself.
     fn decide(&mut self, table: &mut Table, serial: u64, reason: &ExitReason, cx: &mut Cx<Self>) {
         let Some(entry) = table.get(serial) else { return };
-        if let Some(starter) = entry.starter.take() {
-            cx.reply(starter, Err(ChildError::Failed(reason.clone())));
-            self.end(entry);
-            return;
-        }
-        if !entry.spec.restart.wants(reason) {
+        // Whoever asked for its start is answered when it has ended for good.
+        if entry.starter.is_some() || !entry.spec.restart.wants(reason) {
             self.end(entry);
             return;
         }
@@ -291,7 +288,7 @@ impl Supervising {
     }
 
     /// A child's address is no more, by whose order ever.
-    fn ended(
+    pub(super) fn ended(
         &mut self,
         table: &mut Table,
         (serial, actor): (u64, ActorId),
@@ -410,8 +407,11 @@ impl Supervising {
             return;
         }
         self.boot_settled(table);
-        let again: Vec<u64> = self.starts.range(..=self.booted).copied().collect();
-        for serial in again {
+        let starts = self.starts.iter().copied();
+        let at_once: Vec<u64> = starts
+            .filter(|serial| *serial <= self.booted || table.get(*serial).is_some_and(is_asked_for))
+            .collect();
+        for serial in at_once {
             self.start_child(table, serial, cx);
         }
         // The first start of all goes in order; a child that fails in it holds up those behind it.
@@ -449,6 +449,11 @@ impl Supervising {
             cx.restart(child);
         }
     }
+}
+
+/// Whether somebody waits for a child's start.
+fn is_asked_for(entry: &mut Entry) -> bool {
+    entry.starter.is_some()
 }
 
 /// Asks for the notice of a child's final end.

@@ -227,7 +227,8 @@ impl Entry {
         self.child.as_ref().is_some_and(|child| child.id() == actor)
     }
 
-    fn is_launched(&self) -> bool {
+    /// Whether its host has begun, and has not ended for all that is known.
+    pub(super) fn is_launched(&self) -> bool {
         !matches!(self.state, State::Prepared(_) | State::Ended)
     }
 }
@@ -256,7 +257,9 @@ impl Kept for Plan {
             ));
             entry.wanted = false;
         }
+        // Nobody starts these again, and what they own may own this table.
+        let passing = table.take_passing();
         drop(table);
-        drop(never_launched);
+        drop((never_launched, passing));
     }
 }

@@ -343,7 +343,7 @@ async fn children_come_and_go_at_run_time_with_the_answers_of_otp() {
     });
     let failed = top.start_child(failing, SOON).await.unwrap_err();
     assert!(matches!(&failed, ChildError::Failed(reason) if reason.is_failure()), "{failed}");
-    until("it is gone", || top.which_children().len() == 1).await;
+    assert_eq!(top.which_children().len(), 1, "it is gone when that is told");
     top.stop();
     soon(top.stopped()).await;
     let late = top.start_child(spec("late", &log), SOON).await.unwrap_err();

@@ -63,6 +63,8 @@ pub(crate) enum Msg {
     /// The time of this round is over.
     RoundOver(u32),
     Deadline,
+    /// What the run cannot go on without is lost.
+    Lost(FailureKind),
 }
 
 impl Steered for Msg {
@@ -314,8 +316,7 @@ impl Actor for Coordinator {
         self.deadline = self.since + self.brief.within;
         cx.after(self.brief.within, Msg::Deadline);
         self.spending.take_up(&self.brief, self.since);
-        let to = cx.me().recipient(Msg::Granted);
-        self.enlisted = Some(self.brief.system.known().enlist(cx.me().child(), to));
+        self.enlisted = Some(self.brief.enlist(cx, Msg::Granted, Msg::Lost));
         let refused = self.open(cx);
         let name = self.plan.name.clone();
         self.publish(
@@ -353,6 +354,7 @@ impl Actor for Coordinator {
             Msg::RoundOver(round) if round == self.round() => self.close(ClosedBy::Deadline, cx),
             Msg::Retry(..) | Msg::RoundOver(_) => {}
             Msg::Deadline => self.out_of_time(cx),
+            Msg::Lost(kind) => self.fail(kind, cx),
         }
         self.go_on(cx);
     }

@@ -79,6 +79,8 @@ pub(crate) enum Msg<P, O, T> {
     Quiesced,
     /// The results of a run that ended early had their time to be put together.
     Overdue,
+    /// What the run cannot go on without is lost.
+    Lost(FailureKind),
     Reduced(Result<Result<T, String>, TaskError>),
 }
 
@@ -272,8 +274,7 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Actor for Coordinator<P, O, R> {
         self.deadline = cx.now() + self.brief.within;
         cx.after(self.brief.within, Msg::Deadline);
         self.spending.take_up(&self.brief, cx.now());
-        let to = cx.me().recipient(Msg::Granted);
-        self.enlisted = Some(self.brief.system.known().enlist(cx.me().child(), to));
+        self.enlisted = Some(self.brief.enlist(cx, Msg::Granted, Msg::Lost));
         let refused = self.begin_run(cx);
         let name = self.options.name.clone();
         self.publish(
@@ -317,6 +318,7 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Actor for Coordinator<P, O, R> {
                     cx.cancel(task);
                 }
             }
+            Msg::Lost(kind) => self.stop_early(kind, cx),
             Msg::Reduced(outcome) => self.reduced(outcome, cx),
         }
     }
