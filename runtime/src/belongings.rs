@@ -35,6 +35,8 @@ pub(crate) trait Cancel: Send + Sync {
     fn cancel(&self);
     /// Whether it still waits.
     fn is_waiting(&self) -> bool;
+    /// Everything that its step asked for has been performed, so nothing that could free others is held back.
+    fn step_is_over(&self) {}
 }
 
 /// What one incarnation owns; takes no room until it owns something.

@@ -7,7 +7,7 @@
 //! - A call ends once, by its deadline, which counts from the step that recorded it.
 //! - A call that could never end is refused at once with [`AskError::Deadlock`].
 
-use std::{sync::Arc, time::Duration};
+use std::{sync::Arc, task::Waker, time::Duration};
 
 use protocol::{Code, Refusal};
 
@@ -20,15 +20,15 @@ use crate::{
     lab::carried,
     limits::CALL_TARGETS_MAX,
     outbox::Effect,
-    waits::{Holder, Need},
+    waits::{Holder, Need, WaitPath, Waiter, Waits},
 };
 
 impl<A: Actor> Cx<A> {
     /// Asks `target` and serves nothing else until the answer, or why there is none after `within`, comes back as a message.
     ///
     /// Messages, timers and notices wait meanwhile; an order to stop does not. Where the answer could never come, since everyone
-    /// on a circle of calls waits for the next, the message says so at once with the path. A step may record several calls; all
-    /// of them are then open at a time.
+    /// on a circle of calls waits for the next, the message says so at once with the path: as soon as everything else that the
+    /// step recorded has left too. A step may record several calls; all of them are then open at a time.
     ///
     /// # Replies that a task answers
     /// Whoever got a question is taken for the one who answers it, until the [`Reply`] is used or dropped. An actor that moves a
@@ -88,8 +88,8 @@ impl<A: Actor> Cx<A> {
                     Delivery::Done(holder) => (holder, None),
                     Delivery::InLine(PlaceInLine(place)) => (place.holder(), Some(place)),
                 };
-                // A question whose call was refused leaves the line.
-                if ask.wait_for(Holder::Actor(holder)) { place } else { None }
+                let is_open = ask.delivered(Holder::Actor(holder));
+                place.filter(|_| is_open).map(|place| wanted(place, move || ask.is_wanted()))
             })
         })));
     }
@@ -135,10 +135,10 @@ impl<A: Actor> Cx<A> {
         }
     }
 
-    /// From here to its answer this actor serves nothing else; with the incarnation the call ends too.
+    /// From here to its answer this actor serves nothing else.
     fn begin_call(&mut self, call: Arc<dyn Cancel>) {
         self.calls += 1;
-        self.act(move |belongings| belongings.keep_wait(&call));
+        self.effects.push(Effect::Call(call));
     }
 }
 
@@ -165,7 +165,43 @@ where
         Delivery::InLine(PlaceInLine(place)) => (place.holder(), Some(place)),
     };
     join.delivered(number, Holder::Actor(holder));
-    place.filter(|_| join.wants(number))
+    let join = Arc::clone(join);
+    place.map(|place| wanted(place, move || join.wants(number)))
+}
+
+/// The place in line of a question, which leaves the line when nobody wants its answer any more.
+fn wanted(
+    place: Box<dyn Placed>,
+    is_wanted: impl Fn() -> bool + Send + 'static,
+) -> Box<dyn Placed> {
+    Box::new(Wanted { place, is_wanted })
+}
+
+struct Wanted<W> {
+    place: Box<dyn Placed>,
+    is_wanted: W,
+}
+
+impl<W: Fn() -> bool + Send> Placed for Wanted<W> {
+    fn is_settled(&self, waker: &Waker, quiet: bool) -> bool {
+        !(self.is_wanted)() || self.place.is_settled(waker, quiet)
+    }
+
+    fn holder(&self) -> ActorId {
+        self.place.holder()
+    }
+
+    fn block(&self, waits: &Waits, waiter: Waiter) -> Result<(), WaitPath> {
+        self.place.block(waits, waiter)
+    }
+
+    fn stand_by(&self) {
+        self.place.stand_by();
+    }
+
+    fn give_up(&self, why: AskError) {
+        self.place.give_up(why);
+    }
 }
 
 /// Why a call of `count` targets that needs `need` answers cannot even begin.

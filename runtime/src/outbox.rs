@@ -5,6 +5,8 @@
 //! # Invariants
 //! - Effects leave in the order in which they were recorded.
 //! - An effect leaves only after every record ahead of it was acknowledged.
+//! - A call is told that its step is over when every effect of the step has left: only then may it be an edge, since an answer
+//!   that is still held back could free others.
 //! - At most [`OUTBOX_EFFECTS_MAX`] effects wait before the actor takes no more data (a last step may exceed it).
 
 use std::{
@@ -23,7 +25,7 @@ use protocol::RunId;
 use crate::{
     address::Placed,
     ask::AskError,
-    belongings::Belongings,
+    belongings::{Belongings, Cancel},
     engine::journal::{Acknowledge, Append, JournalError, Sequence},
     kernel::Kernel,
     limits::{JOURNAL_APPEND_BYTES_MAX, JOURNAL_APPEND_RECORDS_MAX, OUTBOX_EFFECTS_MAX},
@@ -41,6 +43,8 @@ pub(crate) enum Effect {
     Act(Box<dyn FnOnce(&mut Belongings) + Send>),
     /// A record for the journal.
     Record(Vec<u8>),
+    /// From here to its answer the actor serves nothing else; with the incarnation the call ends too.
+    Call(Arc<dyn Cancel>),
 }
 
 /// Effects that wait, and the journal they wait for.
@@ -57,6 +61,8 @@ pub(crate) struct Outbox {
 enum Queued {
     Effect(Effect),
     Until(Sequence),
+    /// The calls of the step before.
+    Calls(Vec<Arc<dyn Cancel>>),
 }
 
 /// The actor's place in its run's journal.
@@ -113,9 +119,14 @@ impl Outbox {
         effects: &mut Vec<Effect>,
         belongings: &mut Belongings,
     ) {
+        let mut calls = Vec::new();
         for effect in effects.drain(..) {
             let free = self.is_empty();
             match (effect, &mut self.stream) {
+                (Effect::Call(call), _) => {
+                    belongings.keep_wait(&call);
+                    calls.push(call);
+                }
                 (Effect::Record(bytes), Some(stream)) => {
                     let until = stream.keep(kernel, bytes);
                     self.queue.push_back(Queued::Until(until));
@@ -125,6 +136,12 @@ impl Outbox {
                 }
                 (effect, _) => self.queue.push_back(Queued::Effect(effect)),
             }
+        }
+        // What stands in line may be the question itself; nothing is held back by it.
+        if self.queue.is_empty() {
+            calls.iter().for_each(|call| call.step_is_over());
+        } else if !calls.is_empty() {
+            self.queue.push_back(Queued::Calls(calls));
         }
     }
 
@@ -165,6 +182,7 @@ impl Outbox {
                     return;
                 }
                 Some(Queued::Until(_)) => {}
+                Some(Queued::Calls(calls)) => calls.iter().for_each(|call| call.step_is_over()),
                 Some(Queued::Effect(effect)) => self.in_line = perform(kernel, effect, belongings),
             }
         }
@@ -237,8 +255,8 @@ fn perform(
     match effect {
         Effect::Act(act) => act(belongings),
         Effect::Send(send) => return send(kernel),
-        // `commit` takes records out; without a journal, `Cx::record` has failed the step.
-        Effect::Record(_) => {}
+        // `commit` takes calls and records out; without a journal, `Cx::record` has failed the step.
+        Effect::Call(_) | Effect::Record(_) => {}
     }
     None
 }

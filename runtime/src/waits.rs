@@ -2,7 +2,8 @@
 //!
 //! An edge exists while a waiter can serve nothing else: an actor in a [call](crate::context::Cx::call), an actor whose full outbox
 //! stands in another's line, a handler of an agent that awaits answers. The kernel opens an edge when a question is delivered and
-//! whoever owns the wait drops it with the answer; the reduction itself is in `graph`.
+//! nothing that its step asked for is held back any more (behind a record, behind a message in line): it could free others. Whoever
+//! owns the wait drops it with the answer; the reduction itself is in `graph`.
 //!
 //! A plain call is one store into the edge word of its actor (`word`), and another when it ends. Other waits lie in a graph in
 //! parts, each with the waits of some actors and a lock of its own. Nearly every wait is for somebody who waits for nothing, or who

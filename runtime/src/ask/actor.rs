@@ -1,7 +1,8 @@
 //! An ask of an actor: its answer becomes a message to that actor.
 //!
 //! Made by [`Cx::ask`](crate::context::Cx::ask), and by [`Cx::call`](crate::context::Cx::call), whose asker serves nothing else
-//! until the answer: that wait is an edge of the wait-for graph from the question's delivery on.
+//! until the answer: that wait is an edge of the wait-for graph from the moment on when the question was delivered and all else that
+//! the step recorded has left.
 
 use std::{marker::PhantomData, sync::Arc, time::Duration};
 
@@ -28,8 +29,11 @@ pub(crate) struct ActorAsk<T, M, F> {
 
 struct Open<F> {
     into_message: F,
-    /// Who holds the question, where that was said before its delivery was seen.
+    /// Who holds the question, where that was said before its delivery was seen, or it was delivered.
     holder: Option<Holder>,
+    is_delivered: bool,
+    /// Whether nothing of the step that asked is held back any more.
+    step_is_over: bool,
     edge: Option<CallEdge>,
 }
 
@@ -49,7 +53,13 @@ where
         let ask = Arc::new(Self {
             asker: Asker::new(slot, incarnation, within),
             is_call,
-            open: Mutex::new(Some(Open { into_message, holder: None, edge: None })),
+            open: Mutex::new(Some(Open {
+                into_message,
+                holder: None,
+                is_delivered: false,
+                step_is_over: false,
+                edge: None,
+            })),
             answer: PhantomData,
         });
         ask.asker.wait_until(deadline, Arc::<Self>::clone(&ask));
@@ -57,16 +67,28 @@ where
     }
 
     /// The question was delivered to `holder`, for whom a call waits; false if it has ended, be it because that wait never could.
-    pub(crate) fn wait_for(&self, holder: Holder) -> bool {
+    pub(crate) fn delivered(&self, holder: Holder) -> bool {
         if !self.is_call {
             return true;
         }
+        self.wait_when(|open| {
+            open.is_delivered = true;
+            open.holder.get_or_insert(holder);
+        })
+    }
+
+    /// Waits for the holder once the question was delivered and nothing else is held back; false if the call has ended.
+    fn wait_when(&self, change: impl FnOnce(&mut Open<F>)) -> bool {
         let stuck = {
             let mut open = self.open.lock();
             let Some(open) = &mut *open else { return false };
-            let (slot, holder) = (&self.asker.slot, *open.holder.get_or_insert(holder));
-            let opened = slot.kernel.waits.call(&slot.word, || slot.waiter(), holder);
-            match opened {
+            change(open);
+            let Some(holder) = open.holder.filter(|_| open.is_delivered && open.step_is_over)
+            else {
+                return true;
+            };
+            let slot = &self.asker.slot;
+            match slot.kernel.waits.call(&slot.word, || slot.waiter(), holder) {
                 Ok(edge) => {
                     open.edge = edge;
                     return true;
@@ -173,6 +195,10 @@ where
 {
     fn is_waiting(&self) -> bool {
         self.open.lock().is_some()
+    }
+
+    fn step_is_over(&self) {
+        self.wait_when(|open| open.step_is_over = true);
     }
 
     fn cancel(&self) {

@@ -33,6 +33,8 @@ struct Open<T, F> {
     /// Answers that are still needed.
     need: usize,
     questions: Vec<Question<T>>,
+    /// Whether nothing of the step that asked is held back any more.
+    step_is_over: bool,
     edge: Option<Edge>,
 }
 
@@ -74,7 +76,13 @@ where
         let asked = (0..questions).map(|_| Question::Asked(None)).collect();
         let join = Arc::new(Self {
             asker: Asker::new(slot, incarnation, within),
-            open: Mutex::new(Some(Open { into_message, need, questions: asked, edge: None })),
+            open: Mutex::new(Some(Open {
+                into_message,
+                need,
+                questions: asked,
+                step_is_over: false,
+                edge: None,
+            })),
         });
         join.asker.wait_until(deadline, Arc::<Self>::clone(&join));
         join
@@ -101,7 +109,7 @@ where
         questions.and_then(|all| all.get(question)).is_some_and(Question::is_open)
     }
 
-    /// One question was delivered to `holder`; after the last, the wait is an edge.
+    /// One question was delivered to `holder`; after the last, and when the step is over, the wait is an edge.
     pub(crate) fn delivered(&self, question: usize, holder: Holder) {
         self.change(|open, asker| {
             if let Some(question) = open.questions.get_mut(question)
@@ -188,9 +196,9 @@ fn close<T, F>(open: &mut Option<Open<T, F>>) -> Option<Open<T, F>> {
 }
 
 impl<T, F> Open<T, F> {
-    /// Opens the edge once every question that is still open was delivered.
+    /// Opens the edge once every question that is still open was delivered and the step is over.
     fn watch<M>(&mut self, asker: &Slot<M>) -> Result<(), AskError> {
-        if self.edge.is_some() {
+        if self.edge.is_some() || !self.step_is_over {
             return Ok(());
         }
         let mut holders = Vec::new();
@@ -228,6 +236,13 @@ where
 {
     fn is_waiting(&self) -> bool {
         self.open.lock().is_some()
+    }
+
+    fn step_is_over(&self) {
+        self.change(|open, asker| {
+            open.step_is_over = true;
+            open.watch(asker)
+        });
     }
 
     fn cancel(&self) {

@@ -3,11 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
+use protocol::RunId;
 use synod_runtime::{
     actor::ExitReason,
     address::Addr,
     ask::{AskError, Reply},
     clock::ManualClock,
+    engine::journal::Journal,
     mailbox::{Mailbox, Overflow},
     node::Node,
     probe::Probe,
@@ -16,7 +18,7 @@ use synod_runtime::{
     waits::Need,
 };
 
-use crate::support::{Do, Log, Puppet, act, handled, note, puppet, soon, tell, until};
+use crate::support::{Do, HandJournal, Log, Puppet, act, handled, note, puppet, soon, tell, until};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -210,6 +212,54 @@ async fn a_call_of_a_restarting_actor_is_answered_by_its_next_incarnation() {
     call(&caller, &child, "call", |_, cx, to| cx.reply(to, u64::from(cx.incarnation())));
     handled(&caller).await;
     assert!(log.has("call: 2"), "{:?}", log.lines());
+}
+
+/// A node whose time stands still and whose records wait for the test, and two actors that call each other: the second records
+/// something in the step of its call, a join if it calls `many`, and, if it `frees`, answers the first behind that.
+async fn call_back_behind_a_record(many: bool, frees: bool) -> (Node, Arc<HandJournal>, Log) {
+    let (journal, log) = (Arc::new(HandJournal::default()), Log::default());
+    let clock = Arc::new(ManualClock::new());
+    let kept: Arc<dyn Journal> = Arc::<HandJournal>::clone(&journal);
+    let node = Node::builder().clock(clock).journal(kept).open().unwrap();
+    let (first, own) = (puppet(&node, "first", &log), log.clone());
+    let spawn = Spawn::named("second").journal(RunId::from_u128(7));
+    let second = node.spawn(spawn, move || Puppet::new(&own));
+    let back = first.clone();
+    call(&first, &second, "first", move |puppet, cx, to| {
+        let (question, told) = (|to| act(move |_, cx| cx.reply(to, 2_u64)), heard("second"));
+        if many {
+            let told = |mut outcomes: Vec<_>| told(outcomes.remove(0));
+            cx.call_many([(back, question)], Need::All, MINUTE, told);
+        } else {
+            cx.call(&back, question, MINUTE, told);
+        }
+        cx.record(&"decided");
+        if frees { cx.reply(to, 1) } else { puppet.keep(to) }
+    });
+    until("the record is with the journal", || journal.held() == 1).await;
+    (node, journal, log)
+}
+
+#[tokio::test]
+async fn a_call_is_no_circle_while_the_same_step_holds_back_what_breaks_it() {
+    for many in [false, true] {
+        let (node, journal, log) = call_back_behind_a_record(many, true).await;
+        assert_eq!(node.pending_waits(), 1, "the second may still free the first");
+        journal.acknowledge();
+        until("both have their answers", || log.has("first: 1") && log.has("second: 2")).await;
+        assert_eq!((node.pending_waits(), node.pending_timers()), (0, 0));
+    }
+}
+
+#[tokio::test]
+async fn a_circle_is_refused_as_soon_as_nothing_is_held_back_that_could_break_it() {
+    for many in [false, true] {
+        let (node, journal, log) = call_back_behind_a_record(many, false).await;
+        assert_eq!(node.pending_waits(), 1);
+        journal.acknowledge();
+        until("the circle is refused", || log.has("second: second → first → second")).await;
+        assert_eq!(node.pending_waits(), 1, "the first waits for what the second still has");
+    }
 }
 
 #[tokio::test]
