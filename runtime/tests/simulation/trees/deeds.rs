@@ -219,17 +219,17 @@ impl Worker {
         self.closed = false;
         cx.unstash_all();
         cx.cancel_receive_timeout();
-        self.shared.oracle.aside(self.me, 0);
     }
 
     /// A message comes that may be set aside.
     pub(crate) fn aside(&mut self, number: u64, cx: &mut Cx<Self>) {
         if !self.closed {
+            self.shared.oracle.takes_up(self.me, number);
             return self.shared.census.handles(number);
         }
         if cx.stash(Msg::Aside(number)).is_ok() {
             self.shared.census.deed("stash");
-            self.shared.oracle.aside(self.me, cx.stashed());
+            self.shared.oracle.aside(self.me, number);
         }
     }
 

@@ -38,7 +38,7 @@ struct Known {
     /// Asks of incarnations that still live.
     open: BTreeMap<u64, u64>,
     /// Messages that living incarnations have set aside.
-    aside: BTreeMap<u64, usize>,
+    aside: BTreeMap<u64, BTreeSet<u64>>,
     watches: BTreeMap<u64, Watch>,
     /// Results that somebody was told are kept, by the ledger that said so.
     accepted: BTreeMap<usize, BTreeSet<u64>>,
@@ -111,9 +111,16 @@ impl Oracle {
         known.aside.remove(&incarnation);
     }
 
-    /// An incarnation has set so many messages aside.
-    pub(crate) fn aside(&self, incarnation: u64, count: usize) {
-        self.0.lock().aside.insert(incarnation, count);
+    /// An incarnation has set a message aside.
+    pub(crate) fn aside(&self, incarnation: u64, message: u64) {
+        self.0.lock().aside.entry(incarnation).or_default().insert(message);
+    }
+
+    /// An incarnation handles a message, set aside before or not.
+    pub(crate) fn takes_up(&self, incarnation: u64, message: u64) {
+        if let Some(aside) = self.0.lock().aside.get_mut(&incarnation) {
+            aside.remove(&message);
+        }
     }
 
     /// Somebody asks a supervisor to start a child again, which is no restart of its own.
@@ -171,7 +178,7 @@ impl Oracle {
         let known = self.0.lock();
         let waiting: Vec<_> = known.open.iter().filter(|(_, open)| **open > 0).collect();
         assert!(waiting.is_empty(), "incarnations wait for answers that never come: {waiting:?}");
-        let aside: Vec<_> = known.aside.iter().filter(|(_, count)| **count > 0).collect();
+        let aside: Vec<_> = known.aside.iter().filter(|(_, aside)| !aside.is_empty()).collect();
         assert!(aside.is_empty(), "messages that were set aside are never taken up: {aside:?}");
         for watch in known.watches.values() {
             let expected = u32::from(watch.target.ended().is_some());
