@@ -155,6 +155,30 @@ pub const SPLIT_RECORD_BYTES: usize = 256 << 10;
 /// Topics of votes that one node's metrics tell apart.
 pub const TOPICS_MAX: usize = 64;
 
+/// Stages of one pipeline.
+pub const STAGES_MAX: usize = 64;
+
+/// The name of a stage, in bytes.
+pub const STAGE_NAME_BYTES_MAX: usize = 64;
+
+/// Documents in one stage at a time, where nothing is said.
+pub const STAGE_WINDOW_DEFAULT: usize = 64;
+
+/// Documents in one stage at a time.
+pub const STAGE_WINDOW_MAX: usize = 4_096;
+
+/// How often the actors of one run's stages are started again within [`STAGE_RESTART_PERIOD`].
+pub const STAGE_RESTARTS: u32 = 100;
+
+/// The time within which they may be started again so often.
+pub const STAGE_RESTART_PERIOD: Duration = Duration::from_secs(60);
+
+/// Documents of one run of a pipeline.
+pub const DOCUMENTS_MAX: usize = 1_000_000;
+
+/// Violations of a schema that are told of one value.
+pub const SCHEMA_ERRORS_SHOWN: usize = 3;
+
 /// Voters of one electorate.
 pub const VOTERS_MAX: usize = 1_024;
 

@@ -8,6 +8,7 @@ mod brief;
 pub mod consensus;
 mod counters;
 pub mod map_reduce;
+pub mod pipeline;
 
 use std::{fmt, time::Duration};
 

@@ -27,6 +27,10 @@ mod fallbacks_sim;
 #[cfg(test)]
 mod gates;
 mod map_reduce;
+mod pipeline;
+mod pipeline_ends;
+mod pipeline_resume;
+mod pipeline_sim;
 mod resume;
 mod simulated;
 

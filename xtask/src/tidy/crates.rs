@@ -36,6 +36,7 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("redb", &["runtime/src/engine/local.rs", "runtime/src/engine/local/"]),
     ("dashmap", &["runtime/"]),
     ("foldhash", &["actors/", "runtime/"]),
+    ("jsonschema", &["actors/src/pattern/pipeline/schema.rs"]),
     ("num_bigint", EXACT),
     ("num_rational", EXACT),
     ("num_traits", EXACT),
