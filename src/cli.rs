@@ -8,6 +8,7 @@
 
 pub mod agent;
 pub mod args;
+pub mod ballots;
 mod conducting;
 pub mod control;
 pub mod exit;

@@ -1,6 +1,7 @@
 //! A job: what a run file asks for, with its files listed and its programs found; ready to become a run.
 //!
-//! The command line makes it from a resolved run file, starts its agents on a node and runs its [`MapReduce`].
+//! The command line makes it from a resolved run file, starts its agents on a node and runs its [`MapReduce`]; or, where the file
+//! asks a question, the [`Vote`] on it. A [`Plan`] is either.
 //! [`cast`] says who takes part, [`files`] lists and splits, [`agents`] does parts, [`reviewing`] those of built-in reviewers,
 //! [`answer`] reads what agents say, [`merge`] puts it together; [`stand_ins`] takes the place of agents in tests.
 //!
@@ -15,8 +16,10 @@ mod cast;
 mod error;
 mod files;
 mod merge;
+mod plan;
 mod reviewing;
 mod stand_ins;
+mod vote;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
@@ -34,9 +37,11 @@ pub use cast::{Cast, SkippedAgent};
 pub use error::JobError;
 pub use files::Files;
 pub use merge::Merge;
+pub use plan::{Plan, Product};
 pub use reviewing::answer_of;
 pub use stand_ins::StandIns;
 use stand_ins::Themselves;
+pub use vote::Vote;
 
 use crate::{
     node::Node,

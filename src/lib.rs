@@ -31,6 +31,10 @@ pub mod prelude {
         agent::{AgentError, Behaviour, CallContext, handle::Agent},
         pattern::{
             Completed, FailureKind, Outcome, RunError,
+            consensus::{
+                Choice, Consensus, Decision, Evidence, Exact, Opinion, Proposal, Quorum, Request,
+                Rules, TieBreaker, Voter, consensus,
+            },
             map_reduce::{
                 Branch, Collect, Done, Map, MapReduce, Piece, Reduce, items, map_reduce, sum,
             },
@@ -64,6 +68,11 @@ pub mod testing {}
 #[cfg(doctest)]
 #[doc = include_str!("../docs/SUPERVISION.md")]
 pub mod supervision {}
+
+/// The code of docs/CONSENSUS.md.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/CONSENSUS.md")]
+pub mod consensus {}
 
 /// The code of docs/AGENTS.md.
 #[cfg(doctest)]

@@ -24,13 +24,14 @@ mod suggest;
 mod template;
 mod test_file;
 mod tree;
+mod vote;
 
 #[cfg(test)]
 mod tests;
 
 pub use catalogue::Catalogue;
-pub(crate) use model::crew;
 pub use model::*;
+pub(crate) use model::{crew, crew_of};
 pub use problem::{Place, Problem, Problems};
 pub use request::{RunRequest, Set};
 pub use resolve::resolve;

@@ -4,9 +4,11 @@
 
 use std::{collections::BTreeMap, pin::pin};
 
-use actors::pattern::Outcome;
+use actors::{
+    dispatch::Pattern,
+    pattern::{Completed, Outcome, RunError, consensus::Decision},
+};
 use protocol::RunId;
-use review::merge::Report;
 use runtime::{
     events::{Filter, Subscription},
     node::Node,
@@ -18,14 +20,14 @@ use super::{
     progress::Progress, run::Start, signals::Signals, watch,
 };
 use crate::{
-    job::Job,
+    job::{Job, Plan, Product},
     limits::{CANCEL_WAIT, DISPLAY_EVENTS, DRAW_EVERY},
 };
 
 /// How a run left the stage.
 pub(super) enum Ended {
     /// With an outcome, perhaps after a signal.
-    Outcome(Box<Outcome<Report>>, Option<Exit>),
+    Outcome(Box<Outcome<Product>>, Option<Exit>),
     /// Without one, since everything was stopped at once; with what there is to say of that.
     Halted(String),
     /// Without one, because the user would not wait; with what is known in lines.
@@ -46,7 +48,32 @@ impl Ended {
 /// Starts the run, shows how far it is, and listens to whoever wants it cancelled.
 pub(super) async fn conduct(
     start: &Start,
-    job: &Job,
+    plan: &Plan,
+    opened: &mut Opened,
+    signals: &mut Signals,
+    leaving: &mut Leaving,
+) -> Result<Ended, Failure> {
+    let failed = |error| Failure::failed(&error);
+    match plan {
+        Plan::Review(job) => {
+            let run = (job.start(&opened.node).map_err(failed)?, Product::Review);
+            Box::pin(follow((start, plan), run, opened, signals, leaving)).await
+        }
+        Plan::Vote(vote) => {
+            let run = (vote.start(&opened.node).map_err(failed)?, of_vote);
+            Box::pin(follow((start, plan), run, opened, signals, leaving)).await
+        }
+    }
+}
+
+fn of_vote(decision: Decision) -> Product {
+    Product::Vote(Box::new(decision))
+}
+
+/// Starts the run of a pattern, and follows it; `into` says what its value is.
+async fn follow<P: Pattern, I: Fn(P::Output) -> Product + Copy>(
+    (start, plan): (&Start, &Plan),
+    (pattern, into): (P, I),
     opened: &mut Opened,
     signals: &mut Signals,
     leaving: &mut Leaving,
@@ -56,12 +83,11 @@ pub(super) async fn conduct(
     let filter = Filter::new().run(opened.run);
     let events = kernel.events().subscribe_with(filter, DISPLAY_EVENTS);
     let mut events = events.map_err(|refusal| Failure::words(Exit::Failed, refusal.text))?;
-    let pattern = job.start(&opened.node).map_err(|error| Failure::failed(&error))?;
     let builder = opened.node.run(pattern).id(opened.run);
-    let builder = builder.deadline(job.deadline()).limits(job.limits());
+    let builder = builder.deadline(plan.deadline()).limits(plan.limits());
     let handle = match builder.start().await {
         Ok(handle) => handle,
-        Err(rejected) => return Ok(Ended::Outcome(Box::new(Err(rejected)), None)),
+        Err(rejected) => return Ok(Ended::Outcome(Box::new(known(Err(rejected), into)), None)),
     };
     kernel.run_task(TaskKind::Service, Box::pin(serve));
     let mut progress = Progress::new(&start.screen, kernel.now(), !start.view.watch);
@@ -71,12 +97,14 @@ pub(super) async fn conduct(
     let mut clients = Vec::new();
     let (mut cancelled, mut signalled) = (None, false);
     let (mut drain, mut draining) = (pin!(tokio::time::sleep(start.view.drain)), false);
-    let mut give_up = pin!(tokio::time::sleep(job.deadline() + CANCEL_WAIT * 10));
+    let mut give_up = pin!(tokio::time::sleep(plan.deadline() + CANCEL_WAIT * 10));
     let mut draw = tokio::time::interval(DRAW_EVERY);
     let ended = loop {
         let (exit, by_signal) = tokio::select! {
             biased;
-            outcome = &mut outcome => break Ended::Outcome(Box::new(outcome), cancelled),
+            outcome = &mut outcome => {
+                break Ended::Outcome(Box::new(known(outcome, into)), cancelled);
+            }
             exit = signals.next() => (exit, true),
             () = &mut drain, if draining => {
                 draining = false;
@@ -96,7 +124,7 @@ pub(super) async fn conduct(
                 take_all(&mut events, &mut progress);
                 match &mut watching {
                     Some(watching) => watching.draw(kernel, &progress),
-                    None => draw_bars(job, opened, &mut progress),
+                    None => draw_bars(plan, opened, &mut progress),
                 }
                 continue;
             }
@@ -120,6 +148,19 @@ pub(super) async fn conduct(
     Ok(ended.with(progress))
 }
 
+/// An outcome with what its value is.
+fn known<T>(outcome: Outcome<T>, into: impl Fn(T) -> Product) -> Outcome<Product> {
+    match outcome {
+        Ok(Completed { run, value, failed, tally }) => {
+            Ok(Completed { run, value: into(value), failed, tally })
+        }
+        Err(error) => {
+            let RunError { run, kind, partial, failed, tally } = *error;
+            Err(Box::new(RunError { run, kind, partial: partial.map(into), failed, tally }))
+        }
+    }
+}
+
 /// Takes nothing new in, and says how long the run has.
 fn begin_draining(start: &Start, opened: &Opened) {
     opened.node.admission().close();
@@ -133,10 +174,13 @@ fn title(start: &Start, run: RunId) -> String {
     format!("{}  run {run}", start.request.name)
 }
 
-fn draw_bars(job: &Job, opened: &Opened, progress: &mut Progress) {
+fn draw_bars(plan: &Plan, opened: &Opened, progress: &mut Progress) {
     let kernel = opened.node.kernel();
     if progress.wants_shares() {
-        progress.share(shares(job, kernel, opened.run));
+        progress.share(match plan {
+            Plan::Review(job) => shares(job, kernel, opened.run),
+            Plan::Vote(_) => BTreeMap::new(),
+        });
     }
     progress.draw(kernel.now());
 }

@@ -13,7 +13,7 @@ pub enum Exit {
     Failed,
     /// The command line or the run file is wrong; nothing was started.
     Usage,
-    /// The run completed, and some of its parts have no result.
+    /// The run completed, and some of its parts have no result, or its vote made no choice.
     Incomplete,
     /// The run's deadline passed.
     TimedOut,
@@ -33,7 +33,10 @@ impl Exit {
         (Self::Done, "all was done; findings alone do not change this"),
         (Self::Failed, "the run or a test failed, or the command could not do its work"),
         (Self::Usage, "wrong command line or run file; nothing was started"),
-        (Self::Incomplete, "the run completed, some of its parts have no result"),
+        (
+            Self::Incomplete,
+            "the run completed, some of its parts have no result, or its vote made no choice",
+        ),
         (Self::TimedOut, "the run's deadline passed"),
         (Self::Findings, "the run completed, `--fail-on` applies to its findings"),
         (Self::Halted, "the run was stopped in an emergency by `synod cancel --emergency`"),

@@ -12,7 +12,10 @@ use std::{
 
 use actors::{
     agent::Part,
-    pattern::map_reduce::{Ended, Piece, Record},
+    pattern::{
+        consensus::{Record as VoteEntry, Vote, VoteRecord},
+        map_reduce::{Ended, Piece, Record},
+    },
 };
 use protocol::RunId;
 use runtime::{
@@ -27,6 +30,7 @@ use runtime::{
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
+use super::ballots::Voted;
 use crate::{job::Cast, limits::REQUEST_RECORD_BYTES, runfile::RunRequest};
 
 /// The stream that holds the request.
@@ -147,6 +151,8 @@ pub struct History {
     pub parts: usize,
     /// What became of each piece of work, in the order of the journal.
     pub work: Vec<Work>,
+    /// The vote that it was, if it was one.
+    pub vote: Option<Voted>,
     /// How it ended the last time that it was run.
     pub ended: Option<Ended>,
     /// Who stopped it in an emergency, the first time first.
@@ -199,6 +205,7 @@ pub fn read(journal: &dyn Journal, run: RunId) -> Result<History, HistoryError> 
         name: String::new(),
         parts: 0,
         work: Vec::new(),
+        vote: None,
         ended: None,
         stops: emergency::audited(journal)?,
     };
@@ -208,13 +215,19 @@ pub fn read(journal: &dyn Journal, run: RunId) -> Result<History, HistoryError> 
         let page = journal.read(run, from, JOURNAL_READ_RECORDS_MAX)?;
         if page.is_empty() {
             history.parts = names.parts.len();
+            if !names.votes.is_empty() {
+                let of_vote = |why| HistoryError::Record { run, why };
+                let (vote, decision) = Vote::replay(names.votes).map_err(of_vote)?;
+                history.vote = Some(Voted::of(&vote, decision.map(|decision| *decision)));
+            }
             return Ok(history);
         }
         for bytes in &page {
             from += 1;
-            let record: Passed =
-                record::decode(bytes).map_err(|why| HistoryError::Record { run, why })?;
-            history.take(record, &mut names);
+            match Entry::read(bytes, run)? {
+                Entry::Work(record) => history.take(record, &mut names),
+                Entry::Vote(record) => history.take_vote(record, &mut names),
+            }
         }
     }
 }
@@ -249,19 +262,40 @@ pub fn parts(journal: &dyn Journal, run: RunId) -> Result<Vec<Part>, HistoryErro
 /// Tells whether a journal says that its run ended.
 pub fn is_ended(path: &Path, run: RunId) -> bool {
     let Ok(journal) = open(path) else { return false };
-    matches!(last(&journal, run), Ok(Some(Record::Ended(_))))
+    matches!(end_of(&journal, run), Ok(Some(_)))
 }
 
-/// Reads the last record of a run.
+/// Reads how a run ended, if that is the last that its journal says.
 ///
 /// # Errors
 /// [`HistoryError`] when it cannot be read.
-pub fn last(journal: &dyn Journal, run: RunId) -> Result<Option<Passed>, HistoryError> {
+pub fn end_of(journal: &dyn Journal, run: RunId) -> Result<Option<Ended>, HistoryError> {
     let Some(at) = journal.next(run)?.checked_sub(1) else { return Ok(None) };
     let records = journal.read(run, at, 1)?;
-    let decode =
-        |bytes: &Vec<u8>| record::decode(bytes).map_err(|why| HistoryError::Record { run, why });
-    records.first().map(decode).transpose()
+    let Some(bytes) = records.first() else { return Ok(None) };
+    Ok(match Entry::read(bytes, run)? {
+        Entry::Work(Record::Ended(ended)) | Entry::Vote(VoteEntry::Ended(ended)) => Some(ended),
+        Entry::Work(_) | Entry::Vote(_) => None,
+    })
+}
+
+/// A record of a run, of whichever pattern it is.
+enum Entry {
+    Work(Passed),
+    Vote(VoteEntry),
+}
+
+impl Entry {
+    /// Reads a record; those that both patterns have are read as the first one's.
+    fn read(bytes: &[u8], run: RunId) -> Result<Self, HistoryError> {
+        match record::decode(bytes) {
+            Ok(record) => Ok(Self::Work(record)),
+            Err(why) => match record::decode(bytes) {
+                Ok(record) => Ok(Self::Vote(record)),
+                Err(_) => Err(HistoryError::Record { run, why }),
+            },
+        }
+    }
 }
 
 /// What numbers in records stand for.
@@ -271,12 +305,25 @@ struct Names {
     parts: Vec<String>,
     /// By unit, who has left it to a fallback.
     falls: BTreeMap<u32, Vec<Fall>>,
+    /// By voter and round, the same.
+    left: BTreeMap<(String, u32), Vec<Fall>>,
+    votes: Vec<VoteRecord>,
 }
 
 impl Names {
     fn agent(&self, agent: u32) -> String {
         let at = usize::try_from(agent).unwrap_or(usize::MAX);
         self.agents.get(at).cloned().unwrap_or_default()
+    }
+
+    /// The work of a voter's agent in a round.
+    fn ballot(&mut self, voter: String, round: u32, agent: String) -> Work {
+        let part = self.parts.iter().position(|name| *name == voter).unwrap_or_default();
+        let name = if round > 1 { format!("{voter}, round {round}") } else { voter.clone() };
+        let instead_of = self.left.remove(&(voter, round)).unwrap_or_default();
+        let part = u32::try_from(part).unwrap_or(u32::MAX);
+        let (attempt, slot, at, micros, error) = (0, None, 0, 0, None);
+        Work { part, name, agent, instead_of, attempt, slot, at, micros, error }
     }
 
     fn work(&mut self, unit: u32, part: u32, agent: u32) -> Work {
@@ -296,6 +343,31 @@ impl Names {
 }
 
 impl History {
+    fn take_vote(&mut self, record: VoteEntry, names: &mut Names) {
+        match record {
+            VoteEntry::Vote(record) => {
+                if let VoteRecord::Opened { opening, .. } = &record {
+                    let voters = opening.electorate.voters().iter();
+                    names.parts = voters.map(|voter| voter.id.clone()).collect();
+                }
+                names.votes.push(record);
+            }
+            VoteEntry::Answered { voter, round, agent, attempt, slot, at, micros } => {
+                let work = names.ballot(voter, round, agent);
+                self.work.push(Work { attempt, slot: Some(slot), at, micros, ..work });
+            }
+            VoteEntry::FellBack { voter, round, agent, at, error, .. } => {
+                let fall = Fall { agent, at, error: error.to_string() };
+                names.left.entry((voter, round)).or_default().push(fall);
+            }
+            VoteEntry::Failed { voter, round, agent, attempts, at, error } => {
+                let (work, error) = (names.ballot(voter, round, agent), Some(error.to_string()));
+                self.work.push(Work { attempt: attempts, at, error, ..work });
+            }
+            VoteEntry::Began { .. } | VoteEntry::Spent { .. } | VoteEntry::Ended(_) => {}
+        }
+    }
+
     fn take(&mut self, record: Passed, names: &mut Names) {
         match record {
             Record::Began { at, name, agents, .. } => {

@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 
-use actors::pattern::map_reduce::Record;
 use protocol::RunId;
 use serde::Serialize;
 
@@ -80,10 +79,7 @@ fn line(folder: &Folder, run: RunId) -> Line {
 fn read(folder: &Folder, run: RunId) -> Result<Line, HistoryError> {
     let journal = history::open(&folder.journal(run))?;
     let request = history::request(&journal, run)?;
-    let ended = match history::last(&journal, run)? {
-        Some(Record::Ended(ended)) => Some(ended),
-        Some(_) | None => None,
-    };
+    let ended = history::end_of(&journal, run)?;
     let state = State::of(folder, run, ended.is_some());
     let outcome = ended.filter(|_| state == State::Ended);
     Ok(Line {

@@ -28,7 +28,7 @@ use super::{
     run::Start,
 };
 use crate::{
-    job::Job,
+    job::Plan,
     limits::{METRIC_SECONDS, NAMES_SHOWN},
     node::Node,
 };
@@ -106,14 +106,14 @@ fn overrun(within: Duration, alive: &[Arc<str>], tasks: usize) -> String {
 /// [`Failure`] when a file cannot be made or opened, or another process runs the run.
 pub(super) async fn open(
     start: &Start,
-    job: &Job,
+    plan: &Plan,
     clock: Arc<SystemClock>,
 ) -> Result<Opened, Failure> {
     start.folder.sweep();
     let beginning = start.folder.begin().map_err(|error| Failure::failed(&error))?;
     let (run, journal) = match &start.resumed {
         Some((run, _)) => (*run, open_journal(*run, start.folder.journal(*run)).await?),
-        None => begin(start, job, &clock).await?,
+        None => begin(start, plan, &clock).await?,
     };
     let socket = start.folder.socket(run);
     let control = Control::open(&socket).map_err(|error| {
@@ -139,7 +139,7 @@ pub(super) async fn open(
 /// Makes the journal of a new run, with its request.
 async fn begin(
     start: &Start,
-    job: &Job,
+    plan: &Plan,
     clock: &SystemClock,
 ) -> Result<(RunId, Arc<dyn Journal>), Failure> {
     start.folder.prune().map_err(|error| Failure::failed(&error))?;
@@ -152,7 +152,7 @@ async fn begin(
         at,
         directory: start.directory.clone(),
         request: start.request.clone(),
-        cast: job.cast.clone(),
+        cast: plan.cast().clone(),
     };
     history::write(&*journal, &request).await.map_err(|error| Failure::failed(&error))?;
     start.folder.finish(run).map_err(|error| Failure::failed(&error))?;

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap, fmt::Write as _, path::PathBuf};
 
-use actors::pattern::{FailedPart, FailureKind, Tally};
+use actors::pattern::{FailedPart, FailureKind, Tally, consensus::Decision};
 use protocol::RunId;
 use review::{
     Finding, Severity,
@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use super::{
     args::{ReportFormat, View},
+    ballots::Voted,
     exit::Exit,
     output::{Failure, clean, counted, print, tell},
 };
@@ -46,6 +47,12 @@ pub struct Finished {
     pub exit: Exit,
     /// What was found.
     pub report: Option<Report>,
+    /// Whether it was a vote.
+    pub is_vote: bool,
+    /// What it was told to have come to.
+    pub decision: Option<Decision>,
+    /// The vote, as the journal tells it.
+    pub vote: Option<Voted>,
     /// Parts without a result.
     pub failed: Vec<FailedPart>,
     /// Counts.
@@ -74,6 +81,8 @@ struct Document<'a> {
     failed_parts: &'a [FailedPart],
     skipped_agents: &'a [SkippedAgent],
     report: Option<&'a Report>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vote: Option<&'a Voted>,
     #[serde(skip_serializing_if = "Option::is_none")]
     metrics: Option<&'a str>,
 }
@@ -115,12 +124,9 @@ impl Finished {
             return Ok(exit);
         }
         print(&self.summary())?;
-        if let (Some(file), Some(report)) = (&view.report, &self.report) {
-            let text = match file.format {
-                ReportFormat::Markdown => report::markdown(report, &self.extras()),
-                ReportFormat::Html => report::html(report, &self.extras()),
-                ReportFormat::Sarif => report::sarif(report),
-            };
+        if let Some(file) = &view.report
+            && let Some(text) = self.report_as(file.format)
+        {
             std::fs::write(&file.path, text).map_err(|error| {
                 let words = format!(
                     "cannot write {}: {error}; the run is kept: synod resume {}",
@@ -135,6 +141,22 @@ impl Finished {
             print(&format!("\n{metrics}"))?;
         }
         Ok(exit)
+    }
+
+    fn report_as(&self, format: ReportFormat) -> Option<String> {
+        if let Some(vote) = &self.vote {
+            return match format {
+                ReportFormat::Markdown => Some(vote.markdown(&self.facts())),
+                ReportFormat::Html => Some(vote.html(&self.facts())),
+                ReportFormat::Sarif => None,
+            };
+        }
+        let report = self.report.as_ref()?;
+        Some(match format {
+            ReportFormat::Markdown => report::markdown(report, &self.extras()),
+            ReportFormat::Html => report::html(report, &self.extras()),
+            ReportFormat::Sarif => report::sarif(report),
+        })
     }
 
     /// Whether results are kept that nobody had the time to put together.
@@ -172,6 +194,7 @@ impl Finished {
             failed_parts: &self.failed,
             skipped_agents: &self.skipped_agents,
             report: self.report.as_ref(),
+            vote: self.vote.as_ref(),
             metrics: self.metrics.as_deref(),
         };
         let text = serde_json::to_string_pretty(&document);
@@ -218,26 +241,30 @@ impl Finished {
         if let Some(failure) = &self.failure {
             facts.push(format!("Incomplete: {failure}"));
         }
-        facts.push(format!(
-            "{}, {work}, {}.{:03} s",
-            counted(self.files as u64, "file"),
-            self.millis / 1_000,
-            self.millis % 1_000
-        ));
+        let files = match self.is_vote {
+            true => String::new(),
+            false => counted(self.files as u64, "file") + ", ",
+        };
+        let (seconds, millis) = (self.millis / 1_000, self.millis % 1_000);
+        facts.push(format!("{files}{work}, {seconds}.{millis:03} s"));
         facts.push(format!("Run {} of {}", self.run, self.file));
         facts
     }
 
     fn summary(&self) -> String {
-        let mut text = clean(&self.title()) + "\n";
+        let mut text = match &self.vote {
+            Some(vote) => vote.text(),
+            None => clean(&self.title()) + "\n",
+        };
         if let Some(failure) = &self.failure {
             writeln!(text, "\nThe run did not complete: {}", clean(&failure.to_string())).ok();
         }
         match &self.report {
             Some(report) => findings(&mut text, &report.findings),
-            None if self.was_cut_off() => {
+            None if !self.is_vote && self.was_cut_off() => {
                 text.push_str("\nThere was no time for a report; what was found is kept.\n");
             }
+            None if self.is_vote => {}
             None => text.push_str("\nThere is no report.\n"),
         }
         let failed = self.failed.iter().map(|part| {
@@ -249,7 +276,8 @@ impl Finished {
                 counted(u64::from(part.attempts), "attempt")
             )
         });
-        section(&mut text, "Parts without a result", &failed.collect::<Vec<_>>());
+        let title = if self.is_vote { "Voters that failed" } else { "Parts without a result" };
+        section(&mut text, title, &failed.collect::<Vec<_>>());
         let agents = self.skipped_agents.iter().map(|one| format!("{}: {}", one.agent, one.reason));
         section(&mut text, "Skipped agents", &agents.collect::<Vec<_>>());
         if let Some(report) = &self.report {
@@ -362,6 +390,9 @@ mod tests {
                 failure: Some(failure),
                 exit: Exit::Cancelled,
                 report: None,
+                is_vote: false,
+                decision: None,
+                vote: None,
                 failed: Vec::new(),
                 tally: Tally { done, ..Tally::default() },
                 millis: 0,

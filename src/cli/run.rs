@@ -16,15 +16,15 @@ use std::{
 
 use actors::{
     agent::Launcher,
-    pattern::{FailureKind, Outcome, RunError, Tally},
+    pattern::{FailureKind, Outcome, RunError, Tally, consensus::recount},
 };
 use metrics_exporter_prometheus::PrometheusHandle;
 use protocol::RunId;
-use review::merge::Report;
 use runtime::{clock::SystemClock, engine::journal::Journal, tasks::on_thread};
 
 use super::{
     args::{ReportFormat, Resume, Run, View},
+    ballots::Voted,
     conducting::{Ended, conduct},
     exit::Exit,
     folder::Folder,
@@ -40,7 +40,7 @@ use super::{
     watch,
 };
 use crate::{
-    job::{Cast, Job, catalogue},
+    job::{Cast, Plan, Product, catalogue},
     limits::{DRAW_EVERY, SAY_WAIT},
     node::Node,
     runfile::{Problems, Resolved, RunRequest, limits::FILE_BYTES_MAX},
@@ -196,7 +196,7 @@ fn block_on(start: Start) -> Result<Exit, Failure> {
 async fn drive(start: Start) -> Result<Exit, Failure> {
     let mut signals = Signals::new().map_err(|error| Failure::failed(&error))?;
     let mut leaving = Leaving::new(&start.launcher);
-    let exit = perform(&start, &mut signals, &mut leaving).await;
+    let exit = Box::pin(perform(&start, &mut signals, &mut leaving)).await;
     leaving.end(&mut signals).await;
     exit
 }
@@ -207,13 +207,14 @@ async fn perform(
     leaving: &mut Leaving,
 ) -> Result<Exit, Failure> {
     let clock = Arc::new(SystemClock::new());
-    let job = prepare(start, signals).await?;
-    for skipped in &job.cast.skipped {
+    let plan = prepare(start, signals).await?;
+    start.view.suits(&plan)?;
+    for skipped in &plan.cast().skipped {
         start.screen.tell(&format!("skipped: {}: {}", skipped.agent, skipped.reason));
     }
-    let mut opened = open(start, &job, clock).await?;
-    let mut finished = opened.finished(start, &job);
-    let exit = match conduct(start, &job, &mut opened, signals, leaving).await? {
+    let mut opened = open(start, &plan, clock).await?;
+    let mut finished = opened.finished(start, &plan);
+    let exit = match conduct(start, &plan, &mut opened, signals, leaving).await? {
         Ended::Outcome(outcome, signal) => {
             finished.take(*outcome, signal);
             finished.millis = opened.node.kernel().now().as_nanos() / 1_000_000;
@@ -245,10 +246,10 @@ async fn perform(
 }
 
 /// Lists the files and finds the programs, on a thread of its own; shows that something happens.
-async fn prepare(start: &Start, signals: &mut Signals) -> Result<Job, Failure> {
+async fn prepare(start: &Start, signals: &mut Signals) -> Result<Plan, Failure> {
     let (resolved, launcher) = (start.resolved.clone(), start.launcher.clone());
     let before = start.resumed.as_ref().map(|(_, cast)| cast.clone());
-    let listing = on_thread(move || Job::prepare(&resolved, &launcher, before.as_ref()));
+    let listing = on_thread(move || Plan::prepare(&resolved, &launcher, before.as_ref()));
     let mut listing = pin!(listing);
     let mut draw = tokio::time::interval(DRAW_EVERY);
     let waiting = Waiting::new(&start.screen, "listing the files");
@@ -267,20 +268,39 @@ async fn prepare(start: &Start, signals: &mut Signals) -> Result<Job, Failure> {
     prepared.map_err(|error| Failure::usage(&error))
 }
 
+impl View {
+    /// Whether what is asked for can be made of this kind of run.
+    fn suits(&self, plan: &Plan) -> Result<(), Failure> {
+        let is_sarif = self.report.as_ref().is_some_and(|file| file.format == ReportFormat::Sarif);
+        if matches!(plan, Plan::Vote(_)) && is_sarif {
+            let words = "a vote has no findings for a SARIF report; write it as .html or .md";
+            return Err(Failure::words(Exit::Usage, words));
+        }
+        Ok(())
+    }
+}
+
 impl Opened {
-    fn finished(&self, start: &Start, job: &Job) -> Finished {
+    fn finished(&self, start: &Start, plan: &Plan) -> Finished {
+        let (range, files) = match plan {
+            Plan::Review(job) => (job.range().map(str::to_owned), job.files.list().len()),
+            Plan::Vote(_) => (None, 0),
+        };
         Finished {
             run: self.run,
-            name: job.name().to_owned(),
+            name: plan.name().to_owned(),
             file: start.request.name.clone(),
-            root: job.files.origin().to_owned(),
-            range: job.range().map(str::to_owned),
-            files: job.files.list().len(),
+            root: plan.root().to_owned(),
+            range,
+            files,
             journal: self.journal_path.clone(),
-            skipped_agents: job.cast.skipped.clone(),
+            skipped_agents: plan.cast().skipped.clone(),
             failure: None,
             exit: Exit::Done,
             report: None,
+            is_vote: matches!(plan, Plan::Vote(_)),
+            decision: None,
+            vote: None,
             failed: Vec::new(),
             tally: Tally::default(),
             millis: 0,
@@ -301,6 +321,9 @@ async fn show(
     let journal = Arc::clone(node.kernel().journal());
     let shown = on_thread(move || {
         finished.picture = picture(&view, &*journal, run);
+        if finished.is_vote {
+            finished.vote = finished.voted(&*journal);
+        }
         finished.show(&view)
     });
     tokio::select! {
@@ -342,13 +365,39 @@ fn picture(view: &View, journal: &dyn Journal, run: RunId) -> Option<String> {
 }
 
 impl Finished {
-    fn take(&mut self, outcome: Outcome<Report>, signal: Option<Exit>) {
+    fn keep(&mut self, product: Option<Product>) {
+        match product {
+            Some(Product::Review(report)) => self.report = Some(report),
+            Some(Product::Vote(decision)) => self.decision = Some(*decision),
+            None => {}
+        }
+    }
+
+    /// The vote as its journal tells it, with the decision that was told, if one was.
+    fn voted(&mut self, journal: &dyn Journal) -> Option<Voted> {
+        match recount(journal, self.run) {
+            Ok((vote, again)) => {
+                let decision = self.decision.take().or(again.map(|again| *again));
+                Some(Voted::of(&vote, decision))
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the vote cannot be shown");
+                None
+            }
+        }
+    }
+
+    fn take(&mut self, outcome: Outcome<Product>, signal: Option<Exit>) {
         match outcome {
             Ok(completed) => {
-                self.report = Some(completed.value);
+                let is_whole = match &completed.value {
+                    Product::Review(_) => completed.failed.is_empty(),
+                    Product::Vote(decision) => decision.outcome.choice().is_some(),
+                };
+                self.exit = if is_whole { Exit::Done } else { Exit::Incomplete };
+                self.keep(Some(completed.value));
                 self.failed = completed.failed;
                 self.tally = completed.tally;
-                self.exit = if self.failed.is_empty() { Exit::Done } else { Exit::Incomplete };
             }
             Err(error) => {
                 let RunError { kind, partial, failed, tally, .. } = *error;
@@ -357,7 +406,7 @@ impl Finished {
                     (kind, _) => Exit::of(kind),
                 };
                 self.failure = Some(kind);
-                self.report = partial;
+                self.keep(partial);
                 self.failed = failed;
                 self.tally = tally;
             }

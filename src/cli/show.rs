@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::{
     args::Show,
+    ballots::Voted,
     control,
     folder::Folder,
     history::{self, History, Work, end},
@@ -79,6 +80,8 @@ struct Document<'a> {
     parts: usize,
     work: &'a [Work],
     skipped_agents: &'a [SkippedAgent],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vote: Option<&'a Voted>,
     emergency_stops: Vec<Stop<'a>>,
 }
 
@@ -98,7 +101,7 @@ impl<'a> Stop<'a> {
 }
 
 fn document(history: &History, state: State) -> Result<String, Failure> {
-    let History { request, began, name, parts, work, ended, stops } = history;
+    let History { request, began, name, parts, work, vote, ended, stops } = history;
     let document = Document {
         synod: 1,
         run: request.run,
@@ -116,6 +119,7 @@ fn document(history: &History, state: State) -> Result<String, Failure> {
         parts: *parts,
         work,
         skipped_agents: &request.cast.skipped,
+        vote: vote.as_ref(),
         emergency_stops: stops.iter().map(Stop::of).collect(),
     };
     let text = serde_json::to_string_pretty(&document).map_err(|error| Failure::failed(&error))?;
@@ -156,6 +160,9 @@ fn text(history: &History, state: State, all: bool) -> String {
         counted(done as u64, "piece"),
     )
     .ok();
+    if let Some(vote) = &history.vote {
+        writeln!(text, "\n{}", vote.text()).ok();
+    }
     waterfall(&mut text, history);
     failures(&mut text, history);
     text.push('\n');

@@ -153,12 +153,7 @@ fn command_agent(
     command: &Command,
     hiring: &Hiring<'_>,
 ) -> Result<Builder, JobError> {
-    let reads = match command.reads {
-        RunFileReads::Sarif => Reads::Sarif,
-        RunFileReads::Json => Reads::Json,
-        RunFileReads::Lines => Reads::Lines,
-        RunFileReads::Exit => Reads::Exit,
-    };
+    let reads = reads(command.reads);
     let program = program(argv(&command.argv), &command.sandbox, hiring.timeout);
     let launcher = &hiring.job.launcher;
     let inner = CommandAgent::new(program, reads, command.exit_ok.clone(), launcher)
@@ -200,7 +195,17 @@ impl Hiring<'_> {
     }
 }
 
-fn argv(arguments: &[Argument]) -> Vec<String> {
+/// How a command's output is read.
+pub(super) fn reads(reads: RunFileReads) -> Reads {
+    match reads {
+        RunFileReads::Sarif => Reads::Sarif,
+        RunFileReads::Json => Reads::Json,
+        RunFileReads::Lines => Reads::Lines,
+        RunFileReads::Exit => Reads::Exit,
+    }
+}
+
+pub(super) fn argv(arguments: &[Argument]) -> Vec<String> {
     let text = |argument: &Argument| match argument {
         Argument::Files => "{files}".to_owned(),
         Argument::Text(text) => text.clone(),
@@ -208,7 +213,7 @@ fn argv(arguments: &[Argument]) -> Vec<String> {
     arguments.iter().map(text).collect()
 }
 
-fn program(argv: Vec<String>, sandbox: &Sandbox, timeout: Duration) -> Program {
+pub(super) fn program(argv: Vec<String>, sandbox: &Sandbox, timeout: Duration) -> Program {
     let limits = &sandbox.limits;
     let mut program = Program::new(argv);
     program.variables.clone_from(&sandbox.env);

@@ -45,6 +45,12 @@ pub enum JobError {
         /// The first that cannot, each with its reason; empty if there are none.
         skipped: String,
     },
+    /// The folder of a vote is not there.
+    #[error("there is no folder {} for the voters to work in; look at `path`", path.display())]
+    NoFolder {
+        /// Which.
+        path: PathBuf,
+    },
     /// An agent's command line is not possible.
     #[error("agent `{agent}`: {why}")]
     Agent {

@@ -20,6 +20,7 @@ use super::problem::{At, Texts};
 use super::scalar;
 use super::template::Template;
 use super::tree::{Entry, Node, Table, Value, json, read};
+use super::vote;
 
 /// Builds the file that a checked tree stands for.
 pub(crate) fn build(root: &Table, env: Vec<(String, At)>, texts: &Texts) -> Option<RunFile> {
@@ -34,6 +35,7 @@ pub(crate) fn build(root: &Table, env: Vec<(String, At)>, texts: &Texts) -> Opti
         inputs: all(root, "input", input)?,
         agents: all(root, "agents", agent)?,
         map_reduces: all(root, "map_reduce", map_reduce)?,
+        votes: all(root, "consensus", vote::build)?,
         env,
         texts: texts.clone(),
     })
@@ -191,7 +193,7 @@ fn workers(fields: &Fields<'_>) -> Option<Workers> {
     Some(if all.is_empty() { Workers::AnyOf(names("any_of")?) } else { Workers::AllOf(all) })
 }
 
-fn retry(fields: &Fields<'_>) -> Option<Retries> {
+pub(super) fn retry(fields: &Fields<'_>) -> Option<Retries> {
     let (first, max) = scalar::backoff(&fields.text("backoff")?).ok()?;
     let attempts = fields.count32("attempts")?.get();
     Some(Retries { attempts, backoff: Backoff::new(first, max) })

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use super::keys::{
-    AGENT, AGENT_KINDS, FILE, Form, INPUT, Key, Later, PATTERNS_LATER, Shape, TEST_FILE, Text,
+    AGENT, AGENT_KINDS, FILE, Form, INPUT, Key, Later, PATTERNS, PATTERNS_LATER, Shape, TEST_FILE,
+    Text,
 };
 use super::limits::{LIST_MAX, NAME_BYTES_MAX, TEXT_BYTES_MAX};
 use super::model::Name;
@@ -41,11 +42,14 @@ impl<'a> Checker<'a> {
     /// Checks a run file.
     pub(crate) fn file(&mut self, root: &Table) {
         self.keys(&FILE, root, "");
-        let later = PATTERNS_LATER.iter().any(|pattern| root.entry(pattern).is_some());
         for key in FILE.keys.iter().filter(|key| key.required && root.entry(key.name).is_none()) {
-            if !(later && key.name == "map_reduce") {
-                self.missing(key, At::TOP, "the file");
-            }
+            self.missing(key, At::TOP, "the file");
+        }
+        if !PATTERNS.iter().chain(PATTERNS_LATER).any(|pattern| root.entry(pattern).is_some()) {
+            let problem = Problem::new(At::TOP, "the file has no pattern")
+                .label("what do the agents do?")
+                .help_with("write `[map_reduce.NAME]` for work, or `[consensus.NAME]` for a vote");
+            self.problems.push(problem);
         }
     }
 
@@ -123,6 +127,12 @@ impl<'a> Checker<'a> {
             (Form::Count, Value::Integer(count)) => {
                 self.scalar(node, scalar::count(&count.to_string()));
             }
+            (Form::Weight, Value::String(_) | Value::Integer(_) | Value::Number(_)) => {
+                self.scalar(node, scalar::weight(&node.value));
+            }
+            (Form::Share, Value::String(_) | Value::Integer(_) | Value::Number(_)) => {
+                self.scalar(node, scalar::share(&node.value));
+            }
             _ => self.wrong_type(node, field),
         }
     }
@@ -190,7 +200,8 @@ impl<'a> Checker<'a> {
     }
 
     fn named(&mut self, node: &Node, table: &Table, shape: &'static Shape, field: &Field<'_>) {
-        if table.entries.is_empty() && field.key.required {
+        let is_needed = field.key.required || PATTERNS.contains(&field.key.name);
+        if table.entries.is_empty() && is_needed {
             let problem = Problem::new(node.at, format!("`{}` is empty", field.path))
                 .label("nothing in here")
                 .help_with(format!("write `{} = {}`", field.key.name, field.key.example));
@@ -443,6 +454,8 @@ pub(crate) fn expected(form: &Form) -> String {
         Form::Map { each, .. } => format!("a table, each value {}", expected(each)),
         Form::Any => "any value".to_owned(),
         Form::Count => "a number or a range of numbers".to_owned(),
+        Form::Weight => "a number of 0 or more, decimal or as `\"2/3\"`".to_owned(),
+        Form::Share => "a share from 0 to 1, decimal or as `\"2/3\"`".to_owned(),
     }
 }
 

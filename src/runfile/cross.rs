@@ -3,7 +3,7 @@
 use actors::limits::{AGENT_TIMEOUT_DEFAULT, HEARTBEAT_MIN};
 
 use super::catalogue::Catalogue;
-use super::keys::PATTERNS_LATER;
+use super::keys::{PATTERNS, PATTERNS_LATER};
 use super::limits::{AGENTS_MAX, FALLBACKS_MAX, INPUTS_MAX, INSTANCES_MAX, PATTERNS_MAX};
 use super::model::{InputKind, InputValue};
 use super::problem::Problem;
@@ -11,6 +11,7 @@ use super::scalar;
 use super::suggest::suggest;
 use super::template::{self, Piece};
 use super::tree::{Entry, Node, Table, Value};
+use super::vote;
 
 /// Finds every problem between the keys of a file.
 pub(crate) fn check(root: &Table, catalogue: &Catalogue) -> Vec<Problem> {
@@ -34,14 +35,17 @@ pub(crate) fn check(root: &Table, catalogue: &Catalogue) -> Vec<Problem> {
         workers(pattern, root, &mut problems);
         problems.extend(known_name(pattern, "reduce", catalogue.reducers.as_deref()));
     }
+    for pattern in root.entries_of("consensus") {
+        vote::check(pattern, root, &mut problems);
+    }
     problems
 }
 
-fn field<'t>(entry: &'t Entry, key: &str) -> Option<&'t Entry> {
+pub(super) fn field<'t>(entry: &'t Entry, key: &str) -> Option<&'t Entry> {
     entry.node.value.table()?.entry(key)
 }
 
-fn text(node: &Node) -> Option<&str> {
+pub(super) fn text(node: &Node) -> Option<&str> {
     node.value.text()
 }
 
@@ -49,10 +53,23 @@ fn names(entries: &[Entry]) -> Vec<&str> {
     entries.iter().map(|entry| entry.key.as_str()).collect()
 }
 
-/// Refuses a pattern that has the name of an agent: a pattern is an agent too.
+/// Every pattern of a file, whatever its kind.
+fn patterns(root: &Table) -> impl Iterator<Item = &Entry> {
+    PATTERNS.iter().flat_map(|kind| root.entries_of(kind))
+}
+
+/// Refuses a pattern that has the name of an agent: a pattern is an agent too; and two patterns of one name.
 fn unique(root: &Table, problems: &mut Vec<Problem>) {
     let agents = root.entries_of("agents");
-    for pattern in root.entries_of("map_reduce") {
+    for (at, pattern) in patterns(root).enumerate() {
+        if let Some(other) = patterns(root).take(at).find(|other| other.key == pattern.key) {
+            let problem =
+                Problem::new(pattern.key_at, format!("`{}` names two patterns", pattern.key))
+                    .label("one")
+                    .also(other.key_at, "the other")
+                    .help_with("`main` could not tell them apart: rename one of the two");
+            problems.push(problem);
+        }
         if let Some(agent) = agents.iter().find(|agent| agent.key == pattern.key) {
             let message = format!("`{}` names an agent and a pattern", pattern.key);
             let problem = Problem::new(pattern.key_at, message)
@@ -65,7 +82,12 @@ fn unique(root: &Table, problems: &mut Vec<Problem>) {
 }
 
 fn counts(root: &Table, problems: &mut Vec<Problem>) {
-    let limits = [("agents", AGENTS_MAX), ("map_reduce", PATTERNS_MAX), ("input", INPUTS_MAX)];
+    let limits = [
+        ("agents", AGENTS_MAX),
+        ("map_reduce", PATTERNS_MAX),
+        ("consensus", PATTERNS_MAX),
+        ("input", INPUTS_MAX),
+    ];
     for (key, max) in limits {
         let count = root.entries_of(key).len();
         if let (true, Some(entry)) = (count > max, root.entry(key)) {
@@ -100,20 +122,24 @@ fn instances(root: &Table) -> Option<Problem> {
 fn main(root: &Table) -> Option<Problem> {
     let node = root.node("main")?;
     let main = text(node)?;
-    let patterns = root.entries_of("map_reduce");
+    let patterns: Vec<&Entry> = patterns(root).collect();
     let later = PATTERNS_LATER.iter().flat_map(|kind| root.entries_of(kind));
+    let names: Vec<&str> = patterns.iter().map(|pattern| pattern.key.as_str()).collect();
     // Without any pattern that is the problem, not this name.
-    if patterns.is_empty() || patterns.iter().chain(later).any(|pattern| pattern.key == main) {
+    if patterns.is_empty()
+        || names.contains(&main)
+        || later.into_iter().any(|pattern| pattern.key == main)
+    {
         return None;
     }
     let problem = match root.entries_of("agents").iter().find(|agent| agent.key == main) {
         Some(agent) => Problem::new(node.at, format!("`{main}` is an agent, `main` is a pattern"))
             .label("not a pattern")
             .also(agent.key_at, "the agent")
-            .help_with(suggest(main, &names(patterns), "the patterns are")),
+            .help_with(suggest(main, &names, "the patterns are")),
         None => Problem::new(node.at, format!("there is no pattern `{main}`"))
             .label("not in the file")
-            .help_with(suggest(main, &names(patterns), "the patterns are")),
+            .help_with(suggest(main, &names, "the patterns are")),
     };
     Some(problem)
 }
@@ -291,7 +317,7 @@ fn worker(node: &Node, earlier: &[Node], root: &Table) -> Option<Problem> {
 }
 
 /// Checks that an agent has the name that a value gives.
-fn known_agent(node: &Node, root: &Table) -> Option<Problem> {
+pub(super) fn known_agent(node: &Node, root: &Table) -> Option<Problem> {
     let name = text(node)?;
     let agents = root.entries_of("agents");
     // Without any agent that is the problem, not this name.
@@ -299,7 +325,7 @@ fn known_agent(node: &Node, root: &Table) -> Option<Problem> {
         return None;
     }
     let is_pattern = |kind: &&str| root.entries_of(kind).iter().any(|entry| entry.key == name);
-    if PATTERNS_LATER.iter().chain(&["map_reduce"]).any(is_pattern) {
+    if PATTERNS_LATER.iter().chain(PATTERNS).any(is_pattern) {
         return Some(
             Problem::new(node.at, format!("`{name}` is a pattern"))
                 .label("a later version brings patterns as agents of others")

@@ -3,9 +3,11 @@
 
 mod table;
 mod test_table;
+mod vote_table;
 
 pub(crate) use table::*;
 pub(crate) use test_table::*;
+pub(crate) use vote_table::*;
 
 /// One kind of table of a run file.
 #[derive(Debug)]
@@ -77,6 +79,10 @@ pub(crate) enum Form {
     Any,
     /// How many: an integer, or a range as text.
     Count,
+    /// A number of 0 or more: an integer, a decimal, or a fraction as text.
+    Weight,
+    /// Such a number from 0 to 1.
+    Share,
 }
 
 /// What a string looks like.

@@ -32,6 +32,8 @@ pub const INSTANCES_MAX: i64 = 4_096;
 pub const MESSAGES_MAX: i64 = 1_000_000_000;
 /// The most attempts at one part.
 pub const ATTEMPTS_MAX: i64 = 100;
+/// The most rounds of one vote.
+pub const ROUNDS_MAX: i64 = actors::limits::ROUNDS_MAX as i64;
 /// The most files of one part.
 pub const PART_FILES_MAX: i64 = 100_000;
 /// The most processes, or open files, that a program may be allowed.

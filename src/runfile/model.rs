@@ -12,6 +12,7 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use actors::pattern::consensus::{Rules, Voter};
 use globset::{GlobSet, GlobSetBuilder};
 use runtime::retry::Retries;
 use serde::{Deserialize, Serialize};
@@ -34,6 +35,8 @@ pub struct RunFile {
     pub agents: Vec<Agent<Template>>,
     /// Every `[map_reduce.NAME]`, in the order of the file.
     pub map_reduces: Vec<MapReduce<Template>>,
+    /// Every `[consensus.NAME]`, in the order of the file.
+    pub votes: Vec<Consensus<Template>>,
     /// The environment variables that texts name, and where.
     pub(crate) env: Vec<(String, At)>,
     /// What problems with inputs point into.
@@ -55,6 +58,8 @@ pub struct Resolved {
     pub agents: Vec<Agent>,
     /// Every `[map_reduce.NAME]`, in the order of the file.
     pub map_reduces: Vec<MapReduce>,
+    /// Every `[consensus.NAME]`, in the order of the file.
+    pub votes: Vec<Consensus>,
 }
 
 impl Resolved {
@@ -66,6 +71,13 @@ impl Resolved {
     /// Finds a map_reduce by its name.
     pub fn map_reduce(&self, name: &Name) -> Option<&MapReduce> {
         self.map_reduces.iter().find(|pattern| pattern.name == *name)
+    }
+}
+
+impl Resolved {
+    /// Finds a vote by its name.
+    pub fn vote(&self, name: &Name) -> Option<&Consensus> {
+        self.votes.iter().find(|vote| vote.name == *name)
     }
 }
 
@@ -206,8 +218,13 @@ impl<T> Agent<T> {
 
 /// The agents of a pattern in its order, then those that stand behind them as fallbacks; each once.
 pub(crate) fn crew<'a, T>(agents: &'a [Agent<T>], pattern: &MapReduce<T>) -> Vec<&'a Agent<T>> {
+    crew_of(agents, pattern.workers.names())
+}
+
+/// The agents of these names, then those that stand behind them as fallbacks; each once.
+pub(crate) fn crew_of<'a, T>(agents: &'a [Agent<T>], names: &[Name]) -> Vec<&'a Agent<T>> {
     let find = |name: &Name| agents.iter().find(|agent| agent.name == *name);
-    let mut crew: Vec<&Agent<T>> = pattern.workers.names().iter().filter_map(find).collect();
+    let mut crew: Vec<&Agent<T>> = names.iter().filter_map(find).collect();
     let mut at = 0;
     while let Some(agent) = crew.get(at) {
         let heir = agent.fallback.as_ref().and_then(find);
@@ -370,6 +387,35 @@ pub struct MapReduce<T = String> {
     pub timeout: Option<Duration>,
     /// The name of the function that merges the results of the parts.
     pub reduce: String,
+}
+
+/// One `[consensus.NAME]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Consensus<T = String> {
+    /// What `main` calls it.
+    pub name: Name,
+    /// What is voted on.
+    pub question: T,
+    /// What the question is about.
+    pub topic: String,
+    /// The answers to choose from.
+    pub choices: Vec<String>,
+    /// The safest of them.
+    pub otherwise: Option<String>,
+    /// The one that leaves everything as it is.
+    pub status_quo: Option<String>,
+    /// Who votes, by the names of their agents.
+    pub voters: Vec<Voter>,
+    /// How ballots become a decision.
+    pub rules: Rules,
+    /// The dice of the tie-breaker that throws them.
+    pub seed: Option<u64>,
+    /// How long each round may take.
+    pub within: Option<Duration>,
+    /// How often and when a voter that failed is asked again.
+    pub retry: Retries,
+    /// The working directory of the voters' programs.
+    pub path: T,
 }
 
 /// `split = { … }`: cuts files into parts.

@@ -13,6 +13,7 @@ use super::model::{
 use super::problem::{At, Origin, Problem, Problems, Texts};
 use super::suggest::suggest;
 use super::template::{Template, Values};
+use super::vote;
 
 /// Gives every input its value and fills in every text.
 ///
@@ -131,6 +132,7 @@ fn fill(file: &RunFile, inputs: Vec<(Name, InputValue)>, values: &Values) -> Res
         inputs,
         agents: file.agents.iter().map(|agent| fill_agent(agent, values)).collect(),
         map_reduces: file.map_reduces.iter().map(|pattern| fill_pattern(pattern, values)).collect(),
+        votes: file.votes.iter().map(|vote| vote::fill(vote, values)).collect(),
     }
 }
 

@@ -4,8 +4,11 @@ use std::ops::RangeInclusive;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
+use actors::pattern::consensus::Exact;
+
 use super::limits::{BYTES_MAX, BYTES_MIN, DURATION_MAX, DURATION_MIN};
 use super::model::ByteSize;
+use super::tree::Value;
 
 /// What is wrong with a text, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +20,8 @@ pub(crate) struct Wrong {
 const DURATION_HELP: &str = "write a number and a unit: `250ms`, `30s`, `10m`, `1h 30m`";
 const SIZE_HELP: &str = "write a number and a unit: `64KiB`, `2MB`, `1GiB`, or an integer of bytes";
 const COUNT_HELP: &str = "write a number or a range: `3`, `1..3`, `1..` or `..3`";
+const WEIGHT_HELP: &str = "write a number of 0 or more: `2`, `0.5` or `\"2/3\"`";
+const SHARE_HELP: &str = "write a share from 0 to 1: `0.75` or `\"2/3\"`";
 const GLOB_HELP: &str = "`*` is any text, `?` one character, `[a-z]` a class, `**` any folders";
 
 /// Reads `250ms`, `10m` or `1h 30m`.
@@ -65,6 +70,32 @@ pub(crate) fn size(text: &str) -> Result<ByteSize, Wrong> {
     bytes.map(ByteSize).ok_or_else(|| {
         wrong(format!("`{text}` is out of range: a size is from {BYTES_MIN} to {BYTES_MAX} bytes"))
     })
+}
+
+/// Reads a number of 0 or more exactly: `2`, `0.75` or `"2/3"`.
+pub(crate) fn weight(value: &Value) -> Result<Exact, Wrong> {
+    let number = exact(value)?;
+    let wrong = || Wrong { what: format!("{number} is less than 0"), help: WEIGHT_HELP };
+    if number < Exact::ZERO { Err(wrong()) } else { Ok(number) }
+}
+
+/// Reads a number from 0 to 1 exactly.
+pub(crate) fn share(value: &Value) -> Result<Exact, Wrong> {
+    let number = exact(value)?;
+    let wrong = || Wrong { what: format!("{number} is not from 0 to 1"), help: SHARE_HELP };
+    if number < Exact::ZERO || number > Exact::ONE { Err(wrong()) } else { Ok(number) }
+}
+
+fn exact(value: &Value) -> Result<Exact, Wrong> {
+    let read = match value {
+        Value::Integer(number) => Exact::ratio(*number, 1),
+        Value::Number(number) => Exact::try_from(*number),
+        Value::String(text) => text.parse(),
+        Value::Boolean(_) | Value::Datetime | Value::Array(_) | Value::Table(_) | Value::Broken => {
+            return Err(Wrong { what: "this is no number".to_owned(), help: WEIGHT_HELP });
+        }
+    };
+    read.map_err(|error| Wrong { what: error.to_string(), help: WEIGHT_HELP })
 }
 
 /// Checks a glob; gives it back as the globs to match a path with.

@@ -115,8 +115,19 @@ fn form(form_of: &Form) -> Value {
                 { "type": "string", "pattern": "^\\s*([0-9]+|[0-9]*\\s*\\.\\.\\s*[0-9]*)\\s*$" },
             ]
         }),
+        Form::Weight => number(json!({})),
+        Form::Share => number(json!({ "maximum": 1 })),
         Form::BooleanOr(inner) => json!({ "anyOf": [{ "type": "boolean" }, shape(inner)] }),
     }
+}
+
+/// A number of 0 or more, with what else holds for it; as text it is a decimal or a fraction.
+fn number(bounds: Value) -> Value {
+    let mut number = json!({ "type": "number", "minimum": 0 });
+    if let (Value::Object(number), Value::Object(bounds)) = (&mut number, bounds) {
+        number.extend(bounds);
+    }
+    json!({ "anyOf": [number, { "type": "string", "pattern": "^[0-9][0-9./eE+-]*$" }] })
 }
 
 const NAME_PATTERN: &str = "^[A-Za-z][A-Za-z0-9_-]*$";

@@ -4,6 +4,7 @@ mod keys;
 mod options;
 mod properties;
 mod reference;
+mod vote;
 
 use super::limits::{
     AGENTS_MAX, FALLBACKS_MAX, FILE_BYTES_MAX, INSTANCES_MAX, LINE_BYTES_MAX, PROBLEMS_SHOWN_MAX,
@@ -74,7 +75,7 @@ fn one_mistake_of_syntax_is_one_problem() {
 #[test]
 fn an_empty_file_lacks_what_every_file_has() {
     let lacks =
-        ["synod", "main", "agents", "map_reduce"].map(|key| format!("the file has no `{key}`"));
+        ["`synod`", "`main`", "`agents`", "pattern"].map(|key| format!("the file has no {key}"));
     assert_eq!(messages(""), lacks);
 }
 
@@ -112,8 +113,8 @@ fn a_heartbeat_is_longer_than_a_busy_machine_takes_and_shorter_than_the_timeout(
 #[test]
 fn a_pattern_of_a_later_version_is_the_only_problem_of_its_file() {
     let text =
-        "synod = 1\nmain = \"gate\"\nagents.a = { builtin = \"b\" }\n[consensus.gate]\nx = 1\n";
-    assert_eq!(messages(text), ["`consensus` is not in this version of Synod"]);
+        "synod = 1\nmain = \"gate\"\nagents.a = { builtin = \"b\" }\n[hierarchy.gate]\nx = 1\n";
+    assert_eq!(messages(text), ["`hierarchy` is not in this version of Synod"]);
 }
 
 #[test]

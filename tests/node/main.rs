@@ -26,4 +26,6 @@ mod review;
 #[cfg(test)]
 mod test_files;
 #[cfg(test)]
+mod vote;
+#[cfg(test)]
 mod watch;

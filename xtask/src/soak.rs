@@ -63,6 +63,12 @@ const SOAKS: &[Soak] = &[
         cargo: "test --release -p synod-runtime --features planted --test simulation trees::every -- --nocapture",
     },
     Soak {
+        name: "votes",
+        shows: "10,000 votes under crashes, lost disks, hangs and delays come to one decision each, and their journals to the same",
+        variables: &[("SYNOD_VOTES", "10000")],
+        cargo: "test --release -p synod-actors --test patterns consensus_sim:: -- --nocapture",
+    },
+    Soak {
         name: "review",
         shows: "the review of thousands of files finds what one sequential run finds, while agents panic, hang and are killed",
         variables: &[("SYNOD_LARGE_TREE", LARGE_TREE)],

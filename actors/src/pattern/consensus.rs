@@ -25,6 +25,7 @@ mod opening;
 mod outcome;
 mod plan;
 mod proposal;
+mod reading;
 mod record;
 mod request;
 mod rules;

@@ -14,6 +14,7 @@ use clap::Parser;
 
 mod cancel;
 mod clock;
+mod consensus;
 mod deadlock;
 mod external;
 mod figure;
@@ -84,6 +85,7 @@ fn all() -> Vec<Figure> {
         idle::FIGURES,
         deadlock::FIGURES,
         cancel::FIGURES,
+        consensus::FIGURES,
         map_reduce::FIGURES,
         review::FIGURES,
         sim::FIGURES,

@@ -1,7 +1,9 @@
 //! The tables of a run file, key by key, in the order of the reference.
 
 use super::super::limits;
-use super::{Form, Key, Later, Shape, Text};
+#[cfg(test)]
+use super::QUORUM;
+use super::{CONSENSUS, Form, Key, Later, Shape, Text};
 
 pub(super) const fn later(name: &'static str, what: &'static str, instead: &'static str) -> Later {
     Later { name, what, instead }
@@ -10,18 +12,32 @@ pub(super) const fn later(name: &'static str, what: &'static str, instead: &'sta
 /// The keys that say what kind an agent is; it has exactly one of them.
 pub(crate) const AGENT_KINDS: &[&str] = &["builtin", "command", "process", "actor"];
 /// The tables whose keys are names.
-pub(crate) const NAMED: &[&str] = &["input", "agents", "map_reduce"];
+pub(crate) const NAMED: &[&str] = &["input", "agents", "map_reduce", "consensus"];
+/// The tables that hold patterns.
+pub(crate) const PATTERNS: &[&str] = &["map_reduce", "consensus"];
 /// The tables that hold patterns of a later version.
-pub(crate) const PATTERNS_LATER: &[&str] = &["pipeline", "consensus", "hierarchy", "swarm"];
+pub(crate) const PATTERNS_LATER: &[&str] = &["pipeline", "hierarchy", "swarm"];
 
-const PATTERN_INSTEAD: &str = "the pattern of this version is `[map_reduce.NAME]`";
+const PATTERN_INSTEAD: &str =
+    "the patterns of this version are `[map_reduce.NAME]` and `[consensus.NAME]`";
 const KIND_INSTEAD: &str =
     "the kinds of this version are `builtin`, `command`, `process` and `actor`";
 
 /// Every shape, in the order of the reference.
 #[cfg(test)]
-pub(crate) static SHAPES: &[&Shape] =
-    &[&FILE, &LIMIT, &INPUT, &AGENT, &LIMITS, &MAP_REDUCE, &SPLIT, &RETRY, &SPECULATE];
+pub(crate) static SHAPES: &[&Shape] = &[
+    &FILE,
+    &LIMIT,
+    &INPUT,
+    &AGENT,
+    &LIMITS,
+    &MAP_REDUCE,
+    &SPLIT,
+    &RETRY,
+    &SPECULATE,
+    &CONSENSUS,
+    &QUORUM,
+];
 
 pub(crate) static FILE: Shape = Shape {
     title: "run file",
@@ -50,12 +66,16 @@ pub(crate) static FILE: Shape = Shape {
             Form::Named(&MAP_REDUCE),
             "{ review = { split = { use = \"code.files\" }, all_of = [\"secrets\"] } }",
             "Work that is split into parts, done by agents, and merged.",
-        )
-        .required(),
+        ),
+        Key::new(
+            "consensus",
+            Form::Named(&CONSENSUS),
+            "{ gate = { question = \"Ship?\", choices = [\"yes\", \"no\"], voters = { tests = 1 } } }",
+            "Questions that agents vote on.",
+        ),
     ],
     later: &[
         later("pipeline", "work in stages", PATTERN_INSTEAD),
-        later("consensus", "votes", PATTERN_INSTEAD),
         later("hierarchy", "teams with leaders", PATTERN_INSTEAD),
         later("swarm", "swarms", PATTERN_INSTEAD),
         later("models", "language models", KIND_INSTEAD),
