@@ -12,13 +12,13 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use actors::pattern::consensus::{Rules, Voter};
 use globset::{GlobSet, GlobSetBuilder};
 use runtime::retry::Retries;
 use serde::{Deserialize, Serialize};
 
 use super::problem::{At, Texts};
 use super::template::Template;
+pub use super::vote::Consensus;
 
 /// A checked run file, before its inputs are known.
 #[derive(Debug, Clone, PartialEq)]
@@ -387,35 +387,6 @@ pub struct MapReduce<T = String> {
     pub timeout: Option<Duration>,
     /// The name of the function that merges the results of the parts.
     pub reduce: String,
-}
-
-/// One `[consensus.NAME]`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Consensus<T = String> {
-    /// What `main` calls it.
-    pub name: Name,
-    /// What is voted on.
-    pub question: T,
-    /// What the question is about.
-    pub topic: String,
-    /// The answers to choose from.
-    pub choices: Vec<String>,
-    /// The safest of them.
-    pub otherwise: Option<String>,
-    /// The one that leaves everything as it is.
-    pub status_quo: Option<String>,
-    /// Who votes, by the names of their agents.
-    pub voters: Vec<Voter>,
-    /// How ballots become a decision.
-    pub rules: Rules,
-    /// The dice of the tie-breaker that throws them.
-    pub seed: Option<u64>,
-    /// How long each round may take.
-    pub within: Option<Duration>,
-    /// How often and when a voter that failed is asked again.
-    pub retry: Retries,
-    /// The working directory of the voters' programs.
-    pub path: T,
 }
 
 /// `split = { … }`: cuts files into parts.

@@ -3,20 +3,53 @@
 //! # Invariants
 //! What is built can be opened: [`Opening::new`] has said so.
 
+use std::time::Duration;
+
 use actors::pattern::consensus::{
     Electorate, Method, Opening, OpeningError, Proposal, Quorum, QuorumOf, Rules, TieBreaker,
     TieBreakerOn, Voter, Weighting,
 };
 
+use runtime::retry::Retries;
+
 use super::build::{Fields, retry};
 use super::cross::{field, known_agent, text};
-use super::keys::{CONSENSUS, QUORUM, RETRY};
-use super::model::{Consensus, Name};
+use super::keys::{CONSENSUS, QUORUM, RETRY, ROUNDS};
+use super::model::Name;
 use super::problem::Problem;
 use super::scalar;
 use super::suggest::suggest;
 use super::template::{Template, Values};
 use super::tree::{Entry, Node, Table, Value};
+
+/// One `[consensus.NAME]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Consensus<T = String> {
+    /// What `main` calls it.
+    pub name: Name,
+    /// What is voted on.
+    pub question: T,
+    /// What the question is about.
+    pub topic: String,
+    /// The answers to choose from.
+    pub choices: Vec<String>,
+    /// The safest of them.
+    pub otherwise: Option<String>,
+    /// The one that leaves everything as it is.
+    pub status_quo: Option<String>,
+    /// Who votes, by the names of their agents.
+    pub voters: Vec<Voter>,
+    /// How ballots become a decision.
+    pub rules: Rules,
+    /// The dice of the tie-breaker that throws them.
+    pub seed: Option<u64>,
+    /// How long each round may take.
+    pub within: Option<Duration>,
+    /// How often and when a voter that failed is asked again.
+    pub retry: Retries,
+    /// The working directory of the voters' programs.
+    pub path: T,
+}
 
 /// Builds the vote that a checked table stands for.
 pub(super) fn build(entry: &Entry, table: &Table) -> Option<Consensus<Template>> {
@@ -53,17 +86,20 @@ fn rules(fields: &Fields<'_>) -> Option<Rules> {
             "another_round" => TieBreaker::AnotherRound,
             "status_quo" => TieBreaker::StatusQuo,
             "highest_confidence" => TieBreaker::HighestConfidence,
-            "chair" => TieBreaker::Chair(fields.text("chair")?),
             "random" => TieBreaker::Random,
             _ => return None,
         });
     }
+    tie_breakers.extend(fields.text("chair").map(TieBreaker::Chair));
     tie_breakers.extend(fields.text("otherwise").map(|_| TieBreaker::Conservative));
     let of = match quorum.text("of")?.as_str() {
         "electorate" => QuorumOf::Electorate,
         _ => QuorumOf::Cast,
     };
     let strict = quorum.boolean("strict");
+    let (repeats, rounds) =
+        (fields.table.entry("rounds").is_some(), fields.inner("rounds", &ROUNDS));
+    let threshold = share(&rounds, "change_threshold").filter(|_| repeats);
     let quorum_share = share(&quorum, "share").transpose().ok()?;
     Some(Rules {
         method: method(&fields.text("rule")?)?,
@@ -80,8 +116,8 @@ fn rules(fields: &Fields<'_>) -> Option<Rules> {
             "tie" => TieBreakerOn::Tie,
             _ => TieBreakerOn::NoConsensus,
         },
-        rounds: fields.count32("rounds")?.get(),
-        change_threshold: share(fields, "change_threshold").transpose().ok()?,
+        rounds: if repeats { rounds.count32("most")?.get() } else { 1 },
+        change_threshold: threshold.transpose().ok()?,
     })
 }
 
@@ -142,19 +178,28 @@ pub(super) fn check(pattern: &Entry, root: &Table, problems: &mut Vec<Problem>) 
         problems.extend(nodes.into_iter().filter_map(|node| is_voter(pattern, node, key)));
     }
     let wants = field(pattern, "tie_breakers").map(|entry| list(&entry.node)).unwrap_or_default();
-    for (breaker, key) in [("chair", "chair"), ("status_quo", "status_quo")] {
-        let wanted = wants.iter().find(|node| text(node) == Some(breaker));
-        if let (Some(node), None) = (wanted, field(pattern, key)) {
-            let problem =
-                Problem::new(node.at, format!("the tie-breaker `{breaker}` has no `{key}`"))
-                    .label("who or what decides?")
-                    .help_with(format!("write `{key} = \"…\"` beside it, or leave it out"));
-            problems.push(problem);
-        }
+    let wanted = wants.iter().find(|node| text(node) == Some("status_quo"));
+    if let (Some(node), None) = (wanted, field(pattern, "status_quo")) {
+        let problem = Problem::new(node.at, "there is no `status_quo` to decide for")
+            .label("which choice is it?")
+            .help_with("write `status_quo = \"…\"` beside it, or leave it out");
+        problems.push(problem);
     }
+    problems.extend(quorum(pattern));
     if problems.len() == before {
         problems.extend(opening(pattern));
     }
+}
+
+/// Checks that a quorum says of what it is, only if it says how much.
+fn quorum(pattern: &Entry) -> Option<Problem> {
+    let table = field(pattern, "quorum")?.node.value.table()?;
+    let key = ["of", "strict"].into_iter().find_map(|key| table.entry(key))?;
+    table.entry("share").is_none().then(|| {
+        Problem::new(key.key_at, format!("`{}` says nothing without a `share`", key.key))
+            .label("of how much?")
+            .help_with("write `share = \"2/3\"` beside it, or delete it")
+    })
 }
 
 /// The values of a list, or the one value that is there.
@@ -265,9 +310,6 @@ fn opening(pattern: &Entry) -> Option<Problem> {
         | OpeningError::QuorumForMany
         | OpeningError::Supermajority { .. } => "quorum",
         OpeningError::Rounds { .. } | OpeningError::NoFurtherRound { .. } => "rounds",
-        OpeningError::OneRound if field(pattern, "change_threshold").is_some() => {
-            "change_threshold"
-        }
         OpeningError::OneRound => "tie_breakers",
         OpeningError::Undeclared { .. }
         | OpeningError::Undeclarable { .. }

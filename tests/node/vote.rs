@@ -25,6 +25,8 @@ fn shell(script: &str, reads: &str) -> String {
 
 /// Says this opinion.
 fn says(opinion: &str) -> String {
+    // A brace that is only text is written twice.
+    let opinion = opinion.replace('{', "{{").replace('}', "}}");
     shell(&format!("echo '{opinion}'"), "json")
 }
 

@@ -1,9 +1,9 @@
 //! The tables of a run file, key by key, in the order of the reference.
 
 use super::super::limits;
-#[cfg(test)]
-use super::QUORUM;
 use super::{CONSENSUS, Form, Key, Later, Shape, Text};
+#[cfg(test)]
+use super::{QUORUM, ROUNDS};
 
 pub(super) const fn later(name: &'static str, what: &'static str, instead: &'static str) -> Later {
     Later { name, what, instead }
@@ -37,6 +37,7 @@ pub(crate) static SHAPES: &[&Shape] = &[
     &SPECULATE,
     &CONSENSUS,
     &QUORUM,
+    &ROUNDS,
 ];
 
 pub(crate) static FILE: Shape = Shape {

@@ -11,7 +11,7 @@ pub(crate) static CONSENSUS: Shape = Shape {
         Key::new(
             "question",
             Form::Text(Text::Template),
-            "\"Does {input.version} go out?\"",
+            "\"Does it go out?\"",
             "What is voted on.",
         )
         .required(),
@@ -25,7 +25,7 @@ pub(crate) static CONSENSUS: Shape = Shape {
         Key::new(
             "voters",
             Form::Map { keys: Text::Name, each: &Form::Weight },
-            "{ risk = 2, review = \"1/2\" }",
+            "{ risk = 2, tests = \"1/2\" }",
             "The agents that vote, each with its expertise: how much its word counts.",
         )
         .required(),
@@ -76,11 +76,11 @@ pub(crate) static CONSENSUS: Shape = Shape {
         Key::new(
             "tie_breakers",
             Form::List(&Form::Choice {
-                known: &["another_round", "status_quo", "highest_confidence", "chair", "random"],
+                known: &["another_round", "status_quo", "highest_confidence", "random"],
                 later: &[],
             }),
-            "[\"another_round\", \"chair\"]",
-            "What decides where the ballots do not, each in turn until one does; `otherwise` comes last.",
+            "[\"highest_confidence\", \"random\"]",
+            "What decides where the ballots do not, each in turn until one does; then `chair`, then `otherwise`.",
         ),
         Key::new(
             "tie_breaker_on",
@@ -99,7 +99,7 @@ pub(crate) static CONSENSUS: Shape = Shape {
             "chair",
             Form::Text(Text::Name),
             "\"risk\"",
-            "The voter whose choice decides a tie, for the tie-breaker of that name.",
+            "The voter whose choice decides where the ballots and `tie_breakers` do not.",
         ),
         Key::new(
             "seed",
@@ -110,7 +110,7 @@ pub(crate) static CONSENSUS: Shape = Shape {
         Key::new(
             "veto",
             Form::List(&Form::Text(Text::Name)),
-            "[\"security\"]",
+            "[\"risk\"]",
             "The voters whose ballots may block choices.",
         ),
         Key::new(
@@ -128,16 +128,9 @@ pub(crate) static CONSENSUS: Shape = Shape {
         .default("true"),
         Key::new(
             "rounds",
-            Form::Integer { min: 1, max: limits::ROUNDS_MAX },
-            "3",
-            "How many rounds there may be; in further ones voters know the last one's tally and reasons.",
-        )
-        .default("1"),
-        Key::new(
-            "change_threshold",
-            Form::Share,
-            "\"1/10\"",
-            "Another round follows for as long as a larger share of the voters than this changes its mind.",
+            Form::Table(&ROUNDS),
+            "{ most = 3, change_threshold = \"1/10\" }",
+            "Whether further rounds follow one without consensus; when not written, none do.",
         ),
         Key::new(
             "retry",
@@ -191,6 +184,28 @@ pub(crate) static QUORUM: Shape = Shape {
             Form::Share,
             "0.75",
             "The share of voters, by head, that must have cast a ballot; abstentions are such.",
+        )
+        .default("0"),
+    ],
+    later: &[],
+};
+
+pub(crate) static ROUNDS: Shape = Shape {
+    title: "consensus.NAME.rounds",
+    about: "Rounds that follow one without consensus; voters then know the last one's tally and reasons, not whose they are.",
+    keys: &[
+        Key::new(
+            "most",
+            Form::Integer { min: 2, max: limits::ROUNDS_MAX },
+            "5",
+            "How many rounds there may be in all.",
+        )
+        .default("3"),
+        Key::new(
+            "change_threshold",
+            Form::Share,
+            "\"1/10\"",
+            "Another round follows for as long as a larger share of the voters than this changes its mind.",
         )
         .default("0"),
     ],

@@ -1,8 +1,8 @@
 //! The table of keys against the parser and the schema: nothing may drift, nothing be ignored.
 
 use super::super::keys::{
-    AGENT, FILE, Form, INPUT, Key, LIMIT, LIMITS, MAP_REDUCE, RETRY, SHAPES, SPECULATE, SPLIT,
-    Shape,
+    AGENT, CONSENSUS, FILE, Form, INPUT, Key, LIMIT, LIMITS, MAP_REDUCE, QUORUM, RETRY, ROUNDS,
+    SHAPES, SPECULATE, SPLIT, Shape,
 };
 use super::*;
 
@@ -15,6 +15,8 @@ agents.secrets = { builtin = "review.secrets" }
 agents.rust = { builtin = "review.rust" }
 agents.fast = { builtin = "fast" }
 agents.slow = { builtin = "slow" }
+agents.risk = { command = ["r"], reads = "exit" }
+agents.tests = { command = ["t"], reads = "exit" }
 map_reduce.review = { split = { use = "code.files" }, any_of = ["secrets"] }
 "#;
 
@@ -61,6 +63,24 @@ fn place(shape: &Shape, kind: &str) -> (&'static str, Pairs, &'static str) {
             pairs(&[]),
             " } }",
         ),
+        title if title == CONSENSUS.title => {
+            let needs = [
+                ("question", "\"q\""),
+                ("choices", "[\"hold\", \"ship\"]"),
+                ("voters", "{ risk = 1 }"),
+            ];
+            ("consensus.x = { ", pairs(&needs), " }")
+        }
+        title if title == QUORUM.title => (
+            "consensus.x = { question = \"q\", choices = [\"a\", \"b\"], voters = { risk = 1 }, quorum = { ",
+            pairs(&[("share", "0.5")]),
+            " } }",
+        ),
+        title if title == ROUNDS.title => (
+            "consensus.x = { question = \"q\", choices = [\"a\", \"b\"], voters = { risk = 1 }, rounds = { ",
+            pairs(&[]),
+            " } }",
+        ),
         title => panic!("no place for {title}"),
     }
 }
@@ -87,7 +107,15 @@ fn said(text: &str) -> String {
         .collect();
     format!(
         "{:#?}",
-        (&file.main, file.deadline, file.messages, inputs, &file.agents, &file.map_reduces)
+        (
+            &file.main,
+            file.deadline,
+            file.messages,
+            inputs,
+            &file.agents,
+            &file.map_reduces,
+            &file.votes
+        )
     )
 }
 
