@@ -80,7 +80,6 @@ fn each_mistake_of_a_vote_is_told_at_its_place_with_what_to_do() {
         ("quorum", "{ of = \"cast\" }", "`of` says nothing without a `share`"),
         ("tie_breakers", "[\"another_round\"]", "needs `rounds` of at least 2"),
         ("rounds", "{ change_threshold = 2 }", "2 is not from 0 to 1"),
-        ("rounds", "{ most = 65 }", "`consensus.gate.rounds.most` is out of range"),
         ("revisable", "true", "`revisable` is not in this version"),
         ("rule", "\"most\"", "`most` is no value of `consensus.gate.rule`"),
     ];
