@@ -80,7 +80,7 @@ fn measure(options: &Options) -> Result<()> {
 
 /// Every figure, in the order in which they are measured.
 fn all() -> Vec<Figure> {
-    let families: [&[Figure]; 7] = [
+    let families: [&[Figure]; 8] = [
         mailbox::FIGURES,
         idle::FIGURES,
         deadlock::FIGURES,

@@ -1,4 +1,6 @@
 //! The floor: a task a round, channels to the voters, integers; no deadline, no record, no reason.
+#![expect(clippy::disallowed_methods, reason = "the floor is bare tokio")]
+
 use anyhow::{Context as _, Result, ensure};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -48,7 +50,7 @@ pub(crate) fn rounds(settings: &Settings) -> Outcome {
 /// A voter: answers each question.
 async fn answer(number: usize, mut asks: mpsc::Receiver<Ask>) {
     while let Some((round, reply)) = asks.recv().await {
-        drop(reply.send((number, is_for(number, round))).await);
+        reply.send((number, is_for(number, round))).await.ok();
     }
 }
 
