@@ -43,8 +43,8 @@ struct Output {
     /// One line of JSON a figure
     #[arg(long)]
     json: bool,
-    /// Write the table to docs/FIGURES.md
-    #[arg(long, conflicts_with_all = ["only", "short"])]
+    /// Write the table to docs/FIGURES.md; with `--only`, what is not measured stays there as it is
+    #[arg(long, conflicts_with = "short")]
     write: bool,
 }
 
@@ -83,7 +83,8 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     if options.output.write {
         let path = root.join("docs/FIGURES.md");
         fs::create_dir_all(root.join("docs")).context("create docs")?;
-        let page = table::page(&table::machine(root)?, &measured, &records);
+        let old = fs::read_to_string(&path).unwrap_or_default();
+        let page = table::page(&table::machine(root)?, &old, &measured, &records)?;
         fs::write(&path, page).with_context(|| format!("write {}", path.display()))?;
     }
     Ok(())
