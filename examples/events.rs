@@ -12,7 +12,10 @@ use synod::{
         CONSENSUS_REACHED, MILESTONE_REACHED, SYNC_REQUESTED, TASK_COMPLETED, TASK_CREATED,
         VOTE_REQUESTED,
     },
-    runtime::events::{Draft, Event, Filter, Received, Target},
+    runtime::{
+        backoff::Backoff,
+        events::{Draft, Event, Filter, Received, Target},
+    },
 };
 
 /// A word of our own; the others are Synod's.
@@ -114,13 +117,13 @@ fn agents(node: &Node) -> Result<(), Box<dyn std::error::Error>> {
         Ok(())
     });
     let counter = counter.count(2).start()?;
-    node.on(Filter::new().kinds([TASK_CREATED]), &counter, MINUTE, read::<String>);
+    node.on(Filter::new().kinds([TASK_CREATED]), &counter, MINUTE, read::<String>)?;
     for name in VOTERS {
         let voter = node.agent(name, |words: u64, cx| async move {
             cx.publish(Draft::new(BALLOT_CAST).data((words > 0).into()))?;
             Ok(())
         });
-        node.on(Filter::new().kinds([VOTE_REQUESTED]), &voter.start()?, MINUTE, read::<u64>);
+        node.on(Filter::new().kinds([VOTE_REQUESTED]), &voter.start()?, MINUTE, read::<u64>)?;
     }
     Ok(())
 }
@@ -135,8 +138,10 @@ async fn count(texts: Vec<&'static str>) -> Result<Event, Box<dyn std::error::Er
     let kernel = node.kernel();
     let mut milestone = kernel.events().subscribe(Filter::new().kinds([MILESTONE_REACHED]))?;
     agents(&node)?;
-    node.spawn(Spawn::named("desk"), move || Desk::new(texts.clone()));
-    node.spawn(Spawn::named("books"), Books::default);
+    // Whoever cannot subscribe, since too many do, fails, and is started again a while later.
+    let team = Supervisor::one_for_one("team").intensity(10, MINUTE).backoff(Backoff::default());
+    let team = team.child("desk", move || Desk::new(texts.clone())).child("books", Books::default);
+    kernel.supervise(team);
     // Everyone listens: the milestone's, the counter's, the voters', the desk's and the books' subscription.
     while kernel.events().subscriptions() < 6 {
         tokio::task::yield_now().await;
@@ -157,7 +162,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     assert_eq!(books[TASK_CREATED], 3, "{books}");
     assert_eq!(books[TASK_COMPLETED], 3, "{books}");
     assert_eq!(books[BALLOT_CAST], 2, "both agents have voted: {books}");
-    assert_eq!((&*milestone.source, milestone.coordinator_id.is_some()), ("books", true));
+    assert_eq!((&*milestone.source, milestone.coordinator_id.is_some()), ("team/books", true));
     Ok(())
 }
 

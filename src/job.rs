@@ -321,6 +321,9 @@ mod tests {
         let job = prepared(None, &[&overrides[..], &[&plain]].concat()).unwrap();
         assert_eq!(job.cast.agents, ["typos", "all", "gone", "near"]);
         assert_eq!((job.own().len(), job.cast.skipped.len()), (3, 0));
+        let not_executable = ["agents.gone.command=[\"./Cargo.toml\"]", &plain];
+        let other = prepared(None, &[&overrides[..], &not_executable].concat()).unwrap();
+        assert_eq!(other.cast, job.cast, "nor is one that is not executable missed");
         let again = prepared(Some(&job.cast), &[&overrides[..], &[&plain]].concat());
         assert_eq!(again.unwrap().cast, job.cast);
 

@@ -29,6 +29,12 @@ pub const REPORT_REASON_BYTES_MAX: usize = 512;
 /// The time, beyond its grace, that a program's processes have to be gone after they were killed.
 pub const STOP_WAIT: Duration = Duration::from_secs(5);
 
+/// The time that a launcher has to hold still before its program is killed in an emergency.
+pub const LAUNCHER_STOP_WAIT: Duration = Duration::from_secs(1);
+
+/// The time between two looks at whether it does.
+pub const LAUNCHER_STOP_LOOK: Duration = Duration::from_millis(1);
+
 /// The time between two looks of whoever waits for the end of all programs at which of them live.
 pub const LIVING_LOOK: Duration = Duration::from_millis(10);
 

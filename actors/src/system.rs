@@ -13,6 +13,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use protocol::Refusal;
 use runtime::{
     address::Addr,
     admission::Admission,
@@ -165,19 +166,24 @@ impl AgentSystem {
     /// in `filter`. `into_input` makes the agent's input of an event, or of the number of events that were lost because the agent
     /// is slow. Calls run as far as the agent has places, [`HEARD_EVENTS_MAX`](crate::limits::HEARD_EVENTS_MAX) events wait. A
     /// call that fails is published as `task_failed`. It ends with the agent, or when the address returned is stopped.
+    ///
+    /// # Errors
+    /// [`Code::Overloaded`](protocol::Code::Overloaded): the node has no more subscriptions; nothing was started.
     pub fn on<I: Send + 'static, O: Send + 'static>(
         &self,
         filter: Filter,
         agent: &Agent<I, O>,
         within: Duration,
         into_input: impl Fn(Received) -> Option<I> + Send + Sync + 'static,
-    ) -> Addr<hearing::Msg> {
+    ) -> Result<Addr<hearing::Msg>, Refusal> {
         let (agent, into_input) = (agent.clone(), Arc::new(into_input));
         let spawn = Spawn::named(format!("agent/{}/hearing", agent.name()));
-        self.0.node.spawn(spawn, move || {
+        let hearing = self.0.node.spawn(spawn, move || {
             let into_input = Arc::<_>::clone(&into_input);
-            Hearing::new(agent.clone(), filter.clone(), within, into_input)
-        })
+            Hearing::new(agent.clone(), within, into_input)
+        });
+        hearing.subscribe(filter, hearing::Msg::Heard).inspect_err(|_| hearing.stop())?;
+        Ok(hearing)
     }
 
     /// Describes a run of a pattern; awaiting it starts it and waits for its outcome.

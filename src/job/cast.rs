@@ -88,7 +88,7 @@ fn is_replaced(
         agents.iter().copied().find(|other| other.name == *name)
     };
     let mut chain = std::iter::successors(behind(&agent), behind);
-    matches!(absence, Absence::NoProgram(NoProgram::NotFound(_)))
+    matches!(absence, Absence::NoProgram(_))
         && chain.any(|heir| mocked(heir) || reason_to_skip(heir).is_none())
 }
 

@@ -337,6 +337,12 @@ pub enum AgentError {
         /// The program, as it was asked for.
         program: String,
     },
+    /// The agent's program is there, and this user may not run it.
+    #[error("the program {program:?} is not executable; make it so: chmod +x {program}")]
+    NotExecutable {
+        /// The program's file.
+        program: String,
+    },
     /// The agent takes no work now and says when it may again.
     #[error("busy: {reason}; again in {after:?}")]
     Busy {
@@ -374,6 +380,7 @@ impl AgentError {
             Self::Cancelled
             | Self::TooMuchOutput { .. }
             | Self::NotFound { .. }
+            | Self::NotExecutable { .. }
             | Self::Refused { .. } => Retry::Never,
         }
     }
@@ -391,6 +398,7 @@ impl AgentError {
             Self::Garbage { .. } => "garbage",
             Self::TooMuchOutput { .. } => "too_much_output",
             Self::NotFound { .. } => "not_found",
+            Self::NotExecutable { .. } => "not_executable",
             Self::Busy { .. } => "busy",
             Self::Held { .. } => "held",
             Self::Refused { .. } => "refused",
@@ -410,7 +418,8 @@ impl AgentError {
             | Self::Cancelled
             | Self::Garbage { .. }
             | Self::TooMuchOutput { .. }
-            | Self::NotFound { .. } => {}
+            | Self::NotFound { .. }
+            | Self::NotExecutable { .. } => {}
         }
         self
     }
@@ -442,7 +451,9 @@ impl From<AgentError> for AskError {
             AgentError::TimedOut { after } => Self::TimedOut(after),
             AgentError::Cancelled => Self::Cancelled,
             AgentError::Lost { .. } => Refusal::from_error(Code::AgentLost, &error).into(),
-            AgentError::NotFound { .. } => Refusal::from_error(Code::UnknownTarget, &error).into(),
+            AgentError::NotFound { .. } | AgentError::NotExecutable { .. } => {
+                Refusal::from_error(Code::UnknownTarget, &error).into()
+            }
             AgentError::Busy { reason, after } | AgentError::Held { reason, after } => {
                 Refusal::new(Code::Overloaded, reason).after(after).into()
             }

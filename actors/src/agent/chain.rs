@@ -47,6 +47,7 @@ impl Walk {
             error,
             AgentError::Held { .. }
                 | AgentError::NotFound { .. }
+                | AgentError::NotExecutable { .. }
                 | AgentError::TooMuchOutput { .. }
         );
         let next = match of_agent {
@@ -236,6 +237,7 @@ mod tests {
             AgentError::Lost { reason: "killed".to_owned() },
             AgentError::TooMuchOutput { limit: 1 },
             AgentError::NotFound { program: "ruff".to_owned() },
+            AgentError::NotExecutable { program: "/bin/ruff".to_owned() },
             AgentError::Busy { reason: "limit".to_owned(), after: SECOND },
             AgentError::Held { reason: "open".to_owned(), after: SECOND },
         ];

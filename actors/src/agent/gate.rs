@@ -140,7 +140,8 @@ pub(crate) const fn verdict<O>(answer: &Result<O, AgentError>, timed_out: bool) 
             | AgentError::Lost { .. }
             | AgentError::Garbage { .. }
             | AgentError::TooMuchOutput { .. }
-            | AgentError::NotFound { .. },
+            | AgentError::NotFound { .. }
+            | AgentError::NotExecutable { .. },
         ) => Some(false),
     }
 }

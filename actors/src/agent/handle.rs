@@ -340,8 +340,8 @@ impl<I: Send + 'static, O: Send + 'static> AgentBuilder<I, O> {
     /// Lets `agent` do what this one has failed at for good; what that one fails at goes on to its own fallback.
     ///
     /// A direct call goes on at once: when it failed, its time was up, the agent's breaker is open or no instance is left. A part of
-    /// a run goes on when its retries are used up, or all instances rest behind open breakers. The same input goes along the whole
-    /// chain, within one deadline and one budget; a call that is cancelled or whose input is refused goes nowhere. Since a fallback
+    /// a run goes on when its retries are used up, or when all instances rest behind open breakers and the fallback has a place for
+    /// it; the parts that wait by then come back to the agent when it is tried again. The same input goes along the whole chain, within one deadline and one budget; a call that is cancelled or whose input is refused goes nowhere. Since a fallback
     /// has started before the agent that it is behind, no chain is a circle.
     #[must_use]
     pub fn fallback(mut self, agent: &Agent<I, O>) -> Self

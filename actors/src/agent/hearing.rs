@@ -13,7 +13,7 @@ use runtime::{
     actor::Actor,
     ask::AskError,
     context::Cx,
-    events::{Draft, EventKind, Filter, Received},
+    events::{Draft, EventKind, Received},
 };
 use serde_json::json;
 
@@ -33,10 +33,9 @@ pub enum Msg {
     Gone,
 }
 
-/// Calls an agent for each event that passes its filter.
+/// Calls an agent for each event that it hears of; whoever starts it subscribes it.
 pub struct Hearing<I, O> {
     agent: Agent<I, O>,
-    filter: Filter,
     into_input: IntoInput<I>,
     within: Duration,
     waiting: VecDeque<Received>,
@@ -46,15 +45,14 @@ pub struct Hearing<I, O> {
 }
 
 impl<I, O> Hearing<I, O> {
-    /// Lets `agent` handle what passes `filter`; each call has an answer `within` this time, or has failed.
+    /// Lets `agent` handle what it is told of; each call has an answer `within` this time, or has failed.
     pub(crate) fn new(
         agent: Agent<I, O>,
-        filter: Filter,
         within: Duration,
         into_input: Arc<dyn Fn(Received) -> Option<I> + Send + Sync>,
     ) -> Self {
         let (waiting, calls, missed, gone) = (VecDeque::new(), 0, 0, 0);
-        Self { agent, filter, into_input, within, waiting, calls, missed, gone }
+        Self { agent, into_input, within, waiting, calls, missed, gone }
     }
 }
 
@@ -62,9 +60,6 @@ impl<I: Send + 'static, O: Send + 'static> Actor for Hearing<I, O> {
     type Msg = Msg;
 
     fn start(&mut self, cx: &mut Cx<Self>) {
-        if let Err(refusal) = cx.subscribe(self.filter.clone(), Msg::Heard) {
-            cx.crash(refusal.text);
-        }
         for instance in self.agent.instances() {
             cx.watch(&instance, |_| Msg::Gone);
         }

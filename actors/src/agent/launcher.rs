@@ -117,7 +117,7 @@ impl Launcher {
     /// Starts a program; it runs until it ends, or until the [`Running`] is dropped.
     ///
     /// # Errors
-    /// `NotFound` and `Refused` for the program, `Refused` for its directory, `Lost` when the system starts no more processes.
+    /// `NotFound` and `NotExecutable` for the program, `Refused` for its directory, `Lost` when the system starts no more processes.
     pub(super) fn start(&self, launch: Launch<'_>) -> Result<Running, AgentError> {
         let order = launch.order()?;
         let program = launch.program.find()?;
@@ -131,11 +131,11 @@ impl Launcher {
         command.env_clear().envs(launch.environment).current_dir(launch.directory);
         command.process_group(0);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child =
-            command.spawn().map_err(|error| lost("cannot start its launcher", &error))?;
+        let child = command.spawn().map_err(|error| lost("cannot start its launcher", &error))?;
         let may_go_on = child.id().map_or(Ok(true), |pid| self.living.enter(pid));
         if !may_go_on.map_err(|error| lost("cannot watch its launcher", &error))? {
-            child.start_kill().map_err(|error| lost("cannot kill its launcher", &error))?;
+            let killed = child.id().map_or(Ok(()), |pid| self.living.end(pid));
+            killed.map_err(|error| lost("cannot end its launcher", &error))?;
             return Err(AgentError::Refused { reason: "all programs are being ended".to_owned() });
         }
         Running::new(child, launch.program.grace, Arc::clone(&self.living))
@@ -331,7 +331,8 @@ impl Drop for Running {
         if !self.halt.as_ref().is_some_and(Halt::is_ordered) {
             return;
         }
-        if let Some(Err(why)) = self.errors.child.id().map(|pid| self.living.kill_program(pid)) {
+        // Before the lifeline is cut, which would be the begin of its grace.
+        if let Some(Err(why)) = self.errors.child.id().map(|pid| self.living.end(pid)) {
             tracing::error!(%why, "cannot kill a program at once; it has its grace");
         }
     }

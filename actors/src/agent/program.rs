@@ -68,11 +68,13 @@ impl Program {
     /// Finds the program's file.
     ///
     /// # Errors
-    /// `NotFound` when it is not installed, `Refused` when its file is not executable.
+    /// `NotFound` when it is not installed, `NotExecutable` when this user may not run its file.
     pub fn find(&self) -> Result<PathBuf, AgentError> {
         probe(self.name()).map_err(|error| match error {
             NoProgram::NotFound(program) => AgentError::NotFound { program },
-            NoProgram::NotExecutable(_) => AgentError::Refused { reason: error.to_string() },
+            NoProgram::NotExecutable(file) => {
+                AgentError::NotExecutable { program: file.display().to_string() }
+            }
         })
     }
 

@@ -95,7 +95,8 @@ impl Counters {
             AgentError::Failed { .. }
             | AgentError::Busy { .. }
             | AgentError::Refused { .. }
-            | AgentError::NotFound { .. } => &self.failed,
+            | AgentError::NotFound { .. }
+            | AgentError::NotExecutable { .. } => &self.failed,
             AgentError::Held { .. } => &self.held,
             AgentError::Panicked { .. } => &self.panicked,
             AgentError::TimedOut { .. } => &self.timed_out,

@@ -1,6 +1,6 @@
 //! Nothing of a program outlives its call: however the call, the program, the launcher or the host ends.
 
-use std::{sync::Arc, time::Duration};
+use std::{fs::Permissions, os::unix::fs::PermissionsExt, sync::Arc, time::Duration};
 
 use runtime::node::Node;
 use rustix::process::{Pid, Signal, kill_process};
@@ -21,6 +21,7 @@ pub(crate) const TABLE: &[Test] = &[
     ("life::dropping_a_call_kills_all_that_it_started", is_dropped),
     ("life::a_program_that_asks_for_it_gets_its_grace", gets_grace),
     ("life::an_emergency_stop_leaves_no_grace", gets_no_grace),
+    ("life::an_emergency_stop_lets_no_program_start_any_more", begins_nothing),
     ("life::a_launcher_that_kills_leaves_nothing_and_starts_nothing", kills_all),
     ("life::killing_the_host_kills_all_that_it_started", loses_host),
     ("life::killing_the_launcher_kills_the_program", loses_launcher),
@@ -138,7 +139,33 @@ fn gets_no_grace(bench: &Bench) {
     let answer = bench.runtime.spawn(async move { agent.ask(part, SOON).await });
     assert_eq!(pipe.line(), "ready");
     let halted = node.emergency_stop(&privilege, "a test", "they spend too much").unwrap();
-    assert!(bench.runtime.block_on(halted).is_quiet());
+    let halted = bench.runtime.block_on(halted);
+    assert!(halted.is_quiet(), "{halted:?}");
+    pipe.end();
+    assert!(bench.runtime.block_on(answer).unwrap().is_err());
+}
+
+/// The launcher is only just starting: it does not come as far as the program.
+fn begins_nothing(bench: &Bench) {
+    let (pipe, path) = (bench.pipe(), bench.folder.path().join("late"));
+    let script = "#!/bin/sh
+exec 3>pipe; mkfifo gate; echo held >&3; read -r go <gate
+";
+    std::fs::write(&path, script).unwrap();
+    std::fs::set_permissions(&path, Permissions::from_mode(0o700)).unwrap();
+    let mut program = Program::new(["sh"]);
+    program.grace = 3 * SOON;
+    let agent = CommandAgent::new(program, Reads::Exit, None, &Launcher::at(path)).unwrap();
+    let _runtime = bench.runtime.enter();
+    let (node, privilege) = Node::builder().open_privileged().unwrap();
+    let system = AgentSystem::start(node.clone());
+    let agent = system.agent_of::<Part, Value>("late", Arc::new(agent)).start().unwrap();
+    let part = bench.part();
+    let answer = bench.runtime.spawn(async move { agent.ask(part, SOON).await });
+    assert_eq!(pipe.line(), "held");
+    let halted = node.emergency_stop(&privilege, "a test", "they spend too much").unwrap();
+    let halted = bench.runtime.block_on(halted);
+    assert!(halted.is_quiet(), "{halted:?}");
     pipe.end();
     assert!(bench.runtime.block_on(answer).unwrap().is_err());
 }

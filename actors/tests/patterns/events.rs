@@ -5,9 +5,11 @@ use std::{
     time::Duration,
 };
 
+use protocol::Code;
 use runtime::{
     ask::AskError,
     events::{Draft, EventKind, Filter, Received, Target},
+    limits::EVENT_SUBSCRIPTIONS_MAX,
     node::Node,
 };
 use serde_json::json;
@@ -50,7 +52,7 @@ async fn an_agent_is_called_for_each_event_that_it_wants_and_that_is_meant_for_i
         assert_ne!(n, Some(99), "no such number");
         n
     });
-    until("it listens", || system.node().events().subscriptions() == 2).await;
+    let on = on.unwrap();
     let publish = |draft: Draft| system.node().publish_event(draft, "test").unwrap();
     publish(Draft::new("n").data(json!(1)));
     publish(Draft::new("m").data(json!(2)));
@@ -87,8 +89,7 @@ async fn an_agent_waits_for_an_event_during_a_call_and_publishes_its_own() {
         cx.publish(answer.data(json!(n + 1))).map(drop)
     });
     let (first, second) = (first.start().unwrap(), second.start().unwrap());
-    system.on(Filter::new().kinds(["question"]), &second, MINUTE, |event| number(&event));
-    until("it listens", || system.node().events().subscriptions() == 1).await;
+    system.on(Filter::new().kinds(["question"]), &second, MINUTE, |event| number(&event)).unwrap();
     assert_eq!(first.ask((), Duration::from_secs(10)).await, Ok(21));
     assert_eq!(system.node().events().subscriptions(), 1, "a call's subscription ends with it");
 }
@@ -135,4 +136,19 @@ async fn a_call_on_no_node_and_an_invalid_event_are_refused() {
     });
     let refused = agent.start().unwrap().ask((), MINUTE).await.unwrap_err();
     assert!(refused.to_string().contains("its field type is empty"), "{refused}");
+}
+
+#[tokio::test]
+async fn an_agent_for_whom_the_bus_has_no_seat_is_refused_and_may_come_again() {
+    let (system, heard) = (AgentSystem::start(Node::in_memory().unwrap()), Heard::default());
+    let (agent, bus) = (writer(&system, &heard), system.node().events());
+    let mut others: Vec<_> =
+        (0..EVENT_SUBSCRIPTIONS_MAX).map(|_| bus.subscribe(Filter::new()).unwrap()).collect();
+    let listen = || system.on(Filter::new().kinds(["n"]), &agent, MINUTE, |event| number(&event));
+    let refused = listen().unwrap_err();
+    assert_eq!(refused.code, Code::Overloaded, "{refused}");
+    others.pop();
+    listen().unwrap();
+    system.node().publish_event(Draft::new("n").data(json!(7)), "test").unwrap();
+    until("it is heard", || *heard.lock().unwrap() == [7]).await;
 }

@@ -43,6 +43,7 @@ enum Does {
     /// Gives the number, with what it adds.
     Adds(u64),
     Fails,
+    Recovers(usize),
     Hangs,
     Panics,
     Refuses,
@@ -71,6 +72,8 @@ impl Behaviour<u64, u64> for Worker {
             cx.sleep(SECOND / 100).await.unwrap();
             match does {
                 Does::Adds(more) => Ok(n + more),
+                Does::Recovers(failures) if inputs.lock().unwrap().len() > failures => Ok(n),
+                Does::Recovers(_) => Err(AgentError::Lost { reason: "not yet".to_owned() }),
                 Does::Fails => Err(AgentError::Failed { message: "broken".to_owned() }),
                 Does::Hangs => std::future::pending().await,
                 Does::Panics => panic!("oh"),
@@ -367,6 +370,17 @@ fn while_all_breakers_of_an_agent_are_open_its_fallback_does_the_parts() {
     assert_eq!((done.value, done.tally.fallbacks), (from(100), PARTS));
     assert_eq!((worker.calls(), behind.calls()), (6, PARTS), "three failures open each of the two");
     assert!(world.now().since(began) < SECOND * 30, "nobody waited for the breakers");
+}
+
+#[test]
+fn what_waits_for_an_agent_comes_back_to_it_when_its_breaker_lets_it_be_tried_again() {
+    let (world, system) = world(1);
+    let (first, worker, behind) = pair(&system, Does::Recovers(3), Does::Adds(0));
+    let first = first.breaker(breaker(3, SECOND)).start().unwrap();
+    let parts = map_reduce(0..1_000, &first).options(options(1));
+    let done = run(&world, &system, parts, (SECOND * 60, Limits::default())).unwrap();
+    assert!((20..200).contains(&behind.calls()), "{}", behind.calls());
+    assert_eq!((done.tally.fallbacks, worker.calls()), (behind.calls(), 1_003 - behind.calls()));
 }
 
 #[test]

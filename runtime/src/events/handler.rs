@@ -22,6 +22,7 @@ use protocol::{EventId, Refusal};
 use super::{Bus, Draft, Filter, PublishError, Received, Seat, Subscription};
 use crate::{
     actor::{Actor, ActorId},
+    address::Addr,
     context::Cx,
     mailbox::Slot,
     tasks::TaskKind,
@@ -82,12 +83,8 @@ impl<A: Actor> Cx<A> {
         into_message: impl Fn(Received) -> A::Msg + Send + Sync + 'static,
     ) -> Result<(), Refusal> {
         let slot = Arc::clone(&self.slot);
-        let filter = filter.receiver_named(&*slot.name);
         // From now on nothing is missed; if the step fails, the subscription ends with its effects.
-        let fresh = match slot.kernel.bus.handler::<A::Msg>(slot.id, &filter) {
-            Some(_) => None,
-            None => Some(slot.kernel.bus.subscribe(filter.clone())?),
-        };
+        let (filter, fresh) = reserve(&slot, filter)?;
         let into: IntoMessage<A::Msg> = Arc::new(into_message);
         self.act(move |_| hear(slot, filter, fresh, into));
         Ok(())
@@ -111,6 +108,37 @@ impl<A: Actor> Cx<A> {
         self.act(move |_| kernel.publish(event));
         Ok(id)
     }
+}
+
+impl<M: Send + 'static> Addr<M> {
+    /// Subscribes the actor as [`Cx::subscribe`] does, from outside of its steps: events that are published from now on come to it.
+    ///
+    /// # Errors
+    /// [`Code::Overloaded`](protocol::Code::Overloaded) when the node has
+    /// [`EVENT_SUBSCRIPTIONS_MAX`](crate::limits::EVENT_SUBSCRIPTIONS_MAX) subscriptions and none of them is an equal one of this
+    /// actor.
+    pub fn subscribe(
+        &self,
+        filter: Filter,
+        into_message: impl Fn(Received) -> M + Send + Sync + 'static,
+    ) -> Result<(), Refusal> {
+        let (filter, fresh) = reserve(&self.0, filter)?;
+        hear(Arc::clone(&self.0), filter, fresh, Arc::new(into_message));
+        Ok(())
+    }
+}
+
+/// Takes a seat for an actor that has none with this filter yet; gives the filter with the actor's name in it.
+fn reserve<M: Send + 'static>(
+    slot: &Slot<M>,
+    filter: Filter,
+) -> Result<(Filter, Option<Subscription>), Refusal> {
+    let (bus, filter) = (&slot.kernel.bus, filter.receiver_named(&*slot.name));
+    let fresh = match bus.handler::<M>(slot.id, &filter) {
+        Some(_) => None,
+        None => Some(bus.subscribe(filter.clone())?),
+    };
+    Ok((filter, fresh))
 }
 
 impl Bus {

@@ -172,11 +172,24 @@ pub(super) fn processes() -> io::Result<impl Iterator<Item = i32>> {
     Ok(entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()))
 }
 
-/// Reads the parent of a process, which may be gone: `pid (name) state parent …`, where the name may hold anything.
+/// Reads the parent of a process, which may be gone.
 pub(super) fn parent(pid: i32) -> Option<i32> {
+    stat(pid)?.split_ascii_whitespace().nth(1)?.parse().ok()
+}
+
+/// The state of a process that was stopped by a signal.
+pub(super) const STOPPED: u8 = b'T';
+
+/// Reads the state of a process, which may be gone.
+pub(super) fn state(pid: i32) -> Option<u8> {
+    stat(pid)?.split_ascii_whitespace().next()?.bytes().next()
+}
+
+/// What stands behind the name in `pid (name) state parent …`, since the name may hold anything.
+fn stat(pid: i32) -> Option<String> {
     let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
     let after_name = stat.rsplitn(2, |byte| *byte == b')').next()?;
-    std::str::from_utf8(after_name).ok()?.split_ascii_whitespace().nth(1)?.parse().ok()
+    String::from_utf8(after_name.to_vec()).ok()
 }
 
 /// Ties this process to its launcher's life, leads a session of its own, takes the limits, and becomes the program.

@@ -74,6 +74,8 @@ pub(crate) enum Msg<P, O, T> {
     Granted(Grant),
     Finished(UnitId, Lease, Result<Result<O, AgentError>, AskError>),
     Retry(UnitId),
+    /// The instances of a lane's agent have rested until this moment.
+    Rested(u32, Moment),
     Tail,
     Deadline,
     Quiesced,
@@ -114,6 +116,8 @@ pub(crate) struct Coordinator<P, O, R: Reduce<O>> {
     spare: BTreeMap<u32, u32>,
     /// Retries that wait at the roster, and those that wait for their turn to do so.
     singles: BTreeSet<UnitId>,
+    /// Lanes whose agent rests behind open breakers, and until when: their parts go to its fallback as far as that has places.
+    resting: BTreeMap<u32, Moment>,
     retrying: VecDeque<UnitId>,
     unnamed: Arc<str>,
     /// Whether a place may be used again at once: nobody else waits for places.
@@ -187,6 +191,7 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
             tail_timer: false,
             spare: BTreeMap::new(),
             singles: BTreeSet::new(),
+            resting: BTreeMap::new(),
             retrying: VecDeque::new(),
             unnamed: "".into(),
             keeps_places: false,
@@ -304,6 +309,7 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Actor for Coordinator<P, O, R> {
             Msg::Granted(grant) => self.take_grant(grant, cx),
             Msg::Finished(unit, lease, outcome) => self.finished(unit, lease, outcome, cx),
             Msg::Retry(unit) => self.retry(unit, cx),
+            Msg::Rested(lane, until) => self.rested(lane, until, cx),
             Msg::Tail => {
                 self.tail_timer = false;
                 self.speculate(cx);

@@ -10,7 +10,10 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
                 self.cancel_all(cx);
                 self.reduce(cx);
             }
-            Phase::Running => self.speculate(cx),
+            Phase::Running => {
+                self.ask_resting(cx);
+                self.speculate(cx);
+            }
             Phase::Stopping if self.board.in_flight() == 0 => self.reduce(cx),
             Phase::Splitting | Phase::Stopping | Phase::Reducing => {}
         }

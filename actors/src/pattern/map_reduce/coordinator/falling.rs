@@ -5,6 +5,8 @@
 //!
 //! # Invariants
 //! - A unit falls only while nobody does it, and never back: the [`Walk`] decides.
+//! - While an agent rests behind open breakers, only as many units fall as its fallback has places for; the others stay its own,
+//!   for when it is tried again.
 //! - A fall is recorded; a run that is taken up again goes on with the agent to which the unit fell.
 
 use super::*;
@@ -171,12 +173,24 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
 
     /// Whether fallbacks stand behind what waits in a lane.
     pub(super) fn has_heirs(&self, lane: u32) -> bool {
-        let mut own = (0..).zip(self.falls.own(&self.branches));
-        let in_lane = |branch: &Branch<P, O>| {
+        self.heirs_of(lane).next().is_some()
+    }
+
+    /// The places of those who are next for what waits in a lane, at least one.
+    pub(super) fn places_behind(&self, lane: u32) -> usize {
+        let heirs = self.heirs_of(lane).filter_map(|heir| self.branches.get(heir as usize));
+        heirs.map(|heir| heir.agent.places()).max().unwrap_or(1).max(1)
+    }
+
+    /// Who is next behind each agent that may do what waits in a lane.
+    fn heirs_of(&self, lane: u32) -> impl Iterator<Item = u32> {
+        let own = (0..).zip(self.falls.own(&self.branches));
+        let in_lane = move |branch: &Branch<P, O>| {
             let need = self.lanes.get(lane as usize);
             need.is_some_and(|need| need.agents.contains(branch.agent.key()))
         };
-        own.any(|(at, branch)| in_lane(branch) && !self.chain_of(lane, at).is_empty())
+        own.filter(move |(_, branch)| in_lane(branch))
+            .filter_map(move |(at, _)| self.chain_of(lane, at).first().copied())
     }
 
     /// The branches behind a unit that has not fallen: those behind its agent, or behind any of those that may do it.

@@ -280,11 +280,52 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
             self.look_again(cx);
         } else {
             let lane = u32::try_from(demand.0).unwrap_or(u32::MAX);
-            while let Some(unit) = self.board.take_waiting(lane) {
+            let resting = matches!(error, AgentError::Held { .. });
+            let most = if resting { self.room_behind(lane) } else { usize::MAX };
+            for _ in 0..most {
+                let Some(unit) = self.board.take_waiting(lane) else { break };
                 self.fall_back(unit, None, error.clone(), cx);
+            }
+            if let AgentError::Held { after, .. } = error
+                && self.board.waiting(lane) > 0
+            {
+                let rest = (*after).max(HELD_RETRY_WAIT);
+                let until = cx.now() + rest;
+                self.resting.insert(lane, until);
+                cx.after(rest, Msg::Rested(lane, until));
             }
         }
         self.go_on(cx);
+    }
+
+    /// How many more parts of a lane its fallback takes now, were nobody else to want it: as many wait there as it has places.
+    fn room_behind(&self, lane: u32) -> usize {
+        self.places_behind(lane).saturating_sub(self.singles.len() + self.retrying.len())
+    }
+
+    /// The agent of a lane may be tried again.
+    pub(super) fn rested(&mut self, lane: u32, until: Moment, cx: &mut In<P, O, R>) {
+        if self.resting.get(&lane) == Some(&until) {
+            self.ask_again(lane, cx);
+        }
+    }
+
+    /// Asks again for lanes whose agent rests, once its fallback has room: for the agent itself, should it be well by now.
+    pub(super) fn ask_resting(&mut self, cx: &mut In<P, O, R>) {
+        let lanes: Vec<u32> = self.resting.keys().copied().collect();
+        for lane in lanes {
+            if self.room_behind(lane) > 0 {
+                self.ask_again(lane, cx);
+            }
+        }
+    }
+
+    fn ask_again(&mut self, lane: u32, cx: &mut In<P, O, R>) {
+        self.resting.remove(&lane);
+        if self.phase == Phase::Running {
+            let count = u32::try_from(self.board.waiting(lane)).unwrap_or(u32::MAX);
+            self.demand(DemandId(u64::from(lane)), lane, count, cx);
+        }
     }
 
     /// Whether a part may be run once more: it allows that, and its latest attempt has run for long enough.
