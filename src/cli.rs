@@ -19,6 +19,7 @@ pub mod listing;
 pub mod logs;
 mod opening;
 pub mod output;
+pub mod passages;
 pub mod picture;
 pub mod progress;
 pub mod result;

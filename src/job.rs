@@ -1,7 +1,7 @@
 //! A job: what a run file asks for, with its files listed and its programs found; ready to become a run.
 //!
 //! The command line makes it from a resolved run file, starts its agents on a node and runs its [`MapReduce`]; or, where the file
-//! asks a question, the [`Vote`] on it. A [`Plan`] is either.
+//! asks a question, the [`Vote`] on it, or, where it has documents, their [`Pipeline`]. A [`Plan`] is any of them.
 //! [`cast`] says who takes part, [`files`] lists and splits, [`agents`] does parts, [`reviewing`] those of built-in reviewers,
 //! [`answer`] reads what agents say, [`merge`] puts it together; [`stand_ins`] takes the place of agents in tests.
 //!
@@ -15,7 +15,9 @@ mod answer;
 mod cast;
 mod error;
 mod files;
+mod hiring;
 mod merge;
+mod pipeline;
 mod plan;
 mod reviewing;
 mod stand_ins;
@@ -37,6 +39,7 @@ pub use cast::{Cast, SkippedAgent};
 pub use error::JobError;
 pub use files::Files;
 pub use merge::Merge;
+pub use pipeline::Pipeline;
 pub use plan::{Plan, Product};
 pub use reviewing::answer_of;
 pub use stand_ins::StandIns;
@@ -54,10 +57,35 @@ use crate::{
 /// The names that run files may use with this program.
 pub fn catalogue() -> Catalogue {
     Catalogue {
-        builtins: Some(review::names().into_iter().map(str::to_owned).collect()),
+        builtins: Some(
+            review::names().into_iter().chain(document_names()).map(str::to_owned).collect(),
+        ),
         actors: Some(Vec::new()),
         reducers: Some(vec!["findings.merge".to_owned()]),
     }
+}
+
+#[cfg(feature = "documents")]
+use crate::document::{names as document_names, work as document_work};
+
+/// What a built-in agent does with a part, on the thread of whoever calls it; none for a name that no agent has.
+pub fn built_in_of(name: &str) -> Option<BuiltIn> {
+    if let Some(reviewer) = review::reviewer(name) {
+        return Some(Arc::new(move |part, context| answer_of(&*reviewer, part, context)));
+    }
+    let work = document_work(name)?;
+    Some(Arc::new(move |part, _| work(part.clone())))
+}
+
+/// Without the crate that knows of documents there are no agents for them.
+#[cfg(not(feature = "documents"))]
+fn document_names() -> [&'static str; 0] {
+    []
+}
+
+#[cfg(not(feature = "documents"))]
+fn document_work(_: &str) -> Option<fn(Part) -> Result<Value, String>> {
+    None
 }
 
 /// A run file's job.

@@ -17,6 +17,8 @@ pub mod cli;
 pub mod job;
 #[cfg(feature = "review")]
 pub mod trial;
+#[cfg(feature = "documents")]
+pub mod document;
 pub mod limits;
 pub mod node;
 pub mod runfile;
@@ -38,6 +40,7 @@ pub mod prelude {
             map_reduce::{
                 Branch, Collect, Done, Map, MapReduce, Piece, Reduce, items, map_reduce, sum,
             },
+            pipeline::{Document, pipeline, stage},
         },
     };
     pub use runtime::{
@@ -83,3 +86,8 @@ pub mod agents {}
 #[cfg(doctest)]
 #[doc = include_str!("../docs/EVENTS.md")]
 pub mod events {}
+
+/// The code of docs/PIPELINE.md.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/PIPELINE.md")]
+pub mod pipelines {}

@@ -8,6 +8,18 @@ use runtime::limits::{EMERGENCY_TEXT_BYTES_MAX, JOURNAL_RECORD_BYTES_MAX};
 /// The JSON of one agent's review of one part, in bytes; findings beyond it are counted, not kept.
 pub const ANSWER_BYTES_MAX: usize = 768 << 10;
 
+/// Documents of one run of a run file's pipeline: their names are kept with the run.
+pub const DOCUMENTS_MAX: usize = 100_000;
+
+/// Folders that are looked at for them.
+pub const DOCUMENT_FOLDERS_MAX: usize = 100_000;
+
+/// Documents that the picture of a pipeline shows.
+pub const PICTURE_DOCUMENTS: usize = 200;
+
+/// Characters of what came of a document that one line shows.
+pub const OUTPUT_CHARS: usize = 300;
+
 /// One request to `synod agent`, in bytes.
 pub const AGENT_REQUEST_BYTES_MAX: u64 = 16 << 20;
 

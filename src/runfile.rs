@@ -15,6 +15,7 @@ mod cross;
 mod keys;
 pub mod limits;
 mod model;
+mod pipeline;
 mod problem;
 mod request;
 mod resolve;

@@ -1,6 +1,6 @@
-//! `synod agent`: serves one built-in reviewer over standard input and output, as the process agent of docs/AGENTS.md.
+//! `synod agent`: serves one built-in agent over standard input and output, as the process agent of docs/AGENTS.md.
 //!
-//! So a built-in reviewer runs in a process of its own, with the limits and the end of any other program.
+//! So a built-in agent runs in a process of its own, with the limits and the end of any other program.
 //!
 //! # Invariants
 //! - Requests are answered one after the other, each once; what is no request ends the program with a reason.
@@ -31,9 +31,9 @@ struct Request {
 /// Answers every line of standard input until its end.
 ///
 /// # Errors
-/// [`Failure`] for a name that no reviewer has, a line that is no request, and input that cannot be read.
+/// [`Failure`] for a name that no agent has, a line that is no request, and input that cannot be read.
 pub fn serve(name: &str) -> Result<(), Failure> {
-    let reviewer = review::reviewer(name).ok_or_else(|| unknown(name))?;
+    let work = job::built_in_of(name).ok_or_else(|| unknown(name))?;
     let mut input = io::stdin().lock();
     while let Some(Request { id, task, attempt, part }) = next(&mut input)? {
         let progress = ProgressSink::new(move |progress| {
@@ -41,7 +41,7 @@ pub fn serve(name: &str) -> Result<(), Failure> {
             print(&line(&json!({ "id": id, "progress": progress.share() }))).ok();
         });
         let context = CallContext { attempt, progress, ..CallContext::new(task) };
-        let answer = match job::answer_of(&*reviewer, &part, &context) {
+        let answer = match work(&part, &context) {
             Ok(result) => json!({ "id": id, "result": result }),
             Err(why) => json!({ "id": id, "error": why }),
         };
@@ -51,7 +51,7 @@ pub fn serve(name: &str) -> Result<(), Failure> {
 }
 
 fn unknown(name: &str) -> Failure {
-    let names = review::names().join(", ");
+    let names = job::catalogue().builtins.unwrap_or_default().join(", ");
     Failure::words(Exit::Usage, format!("there is no built-in agent `{name}`; choose of {names}"))
 }
 

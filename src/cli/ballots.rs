@@ -362,7 +362,7 @@ fn scaled(part: &Exact, whole: &Exact, room: usize) -> usize {
     (share.clamp(0.0, 1.0) * room as f64).round() as usize
 }
 
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in clean(text).chars() {
         match c {
@@ -376,7 +376,7 @@ fn escaped(text: &str) -> String {
     out
 }
 
-fn escaped_markdown(text: &str) -> String {
+pub(super) fn escaped_markdown(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in clean(text).chars() {
         if matches!(c, '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '|' | '#') {

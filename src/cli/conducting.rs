@@ -63,6 +63,10 @@ pub(super) async fn conduct(
             let run = (vote.start(&opened.node).map_err(failed)?, of_vote);
             Box::pin(follow((start, plan), run, opened, signals, leaving)).await
         }
+        Plan::Pipeline(pipeline) => {
+            let run = (pipeline.start(&opened.node).map_err(failed)?, Product::Pipeline);
+            Box::pin(follow((start, plan), run, opened, signals, leaving)).await
+        }
     }
 }
 
@@ -180,6 +184,7 @@ fn draw_bars(plan: &Plan, opened: &Opened, progress: &mut Progress) {
         progress.share(match plan {
             Plan::Review(job) => shares(job, kernel, opened.run),
             Plan::Vote(_) => BTreeMap::new(),
+            Plan::Pipeline(pipeline) => pipeline.shares(),
         });
     }
     progress.draw(kernel.now());

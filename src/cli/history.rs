@@ -15,6 +15,7 @@ use actors::{
     pattern::{
         consensus::{Record as VoteEntry, Vote, VoteRecord},
         map_reduce::{Ended, Piece, Record},
+        pipeline::{Record as DocumentEntry, Recount, Report as Passages, StageBegan},
     },
 };
 use protocol::RunId;
@@ -153,6 +154,8 @@ pub struct History {
     pub work: Vec<Work>,
     /// The vote that it was, if it was one.
     pub vote: Option<Voted>,
+    /// The documents of the pipeline that it was, if it was one.
+    pub pipeline: Option<Passages>,
     /// How it ended the last time that it was run.
     pub ended: Option<Ended>,
     /// Who stopped it in an emergency, the first time first.
@@ -206,6 +209,7 @@ pub fn read(journal: &dyn Journal, run: RunId) -> Result<History, HistoryError> 
         parts: 0,
         work: Vec::new(),
         vote: None,
+        pipeline: None,
         ended: None,
         stops: emergency::audited(journal)?,
     };
@@ -220,6 +224,7 @@ pub fn read(journal: &dyn Journal, run: RunId) -> Result<History, HistoryError> 
                 let (vote, decision) = Vote::replay(names.votes).map_err(of_vote)?;
                 history.vote = Some(Voted::of(&vote, decision.map(|decision| *decision)));
             }
+            history.pipeline = names.documents.map(Recount::report);
             return Ok(history);
         }
         for bytes in &page {
@@ -227,6 +232,10 @@ pub fn read(journal: &dyn Journal, run: RunId) -> Result<History, HistoryError> 
             match Entry::read(bytes, run)? {
                 Entry::Work(record) => history.take(record, &mut names),
                 Entry::Vote(record) => history.take_vote(record, &mut names),
+                Entry::Document(record) => {
+                    let wrong = |why| HistoryError::Record { run, why };
+                    history.take_document(*record, &mut names).map_err(wrong)?;
+                }
             }
         }
     }
@@ -275,7 +284,7 @@ pub fn end_of(journal: &dyn Journal, run: RunId) -> Result<Option<Ended>, Histor
     let Some(bytes) = records.first() else { return Ok(None) };
     Ok(match Entry::read(bytes, run)? {
         Entry::Work(Record::Ended(ended)) | Entry::Vote(VoteEntry::Ended(ended)) => Some(ended),
-        Entry::Work(_) | Entry::Vote(_) => None,
+        Entry::Work(_) | Entry::Vote(_) | Entry::Document(_) => None,
     })
 }
 
@@ -283,17 +292,22 @@ pub fn end_of(journal: &dyn Journal, run: RunId) -> Result<Option<Ended>, Histor
 enum Entry {
     Work(Passed),
     Vote(VoteEntry),
+    Document(Box<DocumentEntry>),
 }
 
 impl Entry {
-    /// Reads a record; those that both patterns have are read as the first one's.
+    /// Reads a record; those that several patterns have are read as the first one's.
     fn read(bytes: &[u8], run: RunId) -> Result<Self, HistoryError> {
+        let why = match record::decode(bytes) {
+            Ok(record) => return Ok(Self::Work(record)),
+            Err(why) => why,
+        };
+        if let Ok(record) = record::decode(bytes) {
+            return Ok(Self::Vote(record));
+        }
         match record::decode(bytes) {
-            Ok(record) => Ok(Self::Work(record)),
-            Err(why) => match record::decode(bytes) {
-                Ok(record) => Ok(Self::Vote(record)),
-                Err(_) => Err(HistoryError::Record { run, why }),
-            },
+            Ok(record) => Ok(Self::Document(Box::new(record))),
+            Err(_) => Err(HistoryError::Record { run, why }),
         }
     }
 }
@@ -308,6 +322,10 @@ struct Names {
     /// By voter and round, the same.
     left: BTreeMap<(String, u32), Vec<Fall>>,
     votes: Vec<VoteRecord>,
+    stages: Vec<StageBegan>,
+    documents: Option<Recount>,
+    /// By document, who has left it to a fallback where it is.
+    passed_on: BTreeMap<u32, Vec<Fall>>,
 }
 
 impl Names {
@@ -324,6 +342,22 @@ impl Names {
         let part = u32::try_from(part).unwrap_or(u32::MAX);
         let (attempt, slot, at, micros, error) = (0, None, 0, 0, None);
         Work { part, name, agent, instead_of, attempt, slot, at, micros, error }
+    }
+
+    /// The work of an agent at a document's stage.
+    fn document(&mut self, part: u32, stage: u32, agent: u32) -> Work {
+        let agent = self.of_stage(stage, agent);
+        let stage = self.stages.get(stage as usize).map_or("", |stage| &stage.name);
+        let name = format!("{}, {stage}", self.parts.get(part as usize).map_or("", String::as_str));
+        let instead_of = self.passed_on.remove(&part).unwrap_or_default();
+        let (attempt, slot, at, micros, error) = (0, None, 0, 0, None);
+        Work { part, name, agent, instead_of, attempt, slot, at, micros, error }
+    }
+
+    /// An agent of a stage's chain.
+    fn of_stage(&self, stage: u32, agent: u32) -> String {
+        let stage = self.stages.get(stage as usize);
+        stage.and_then(|stage| stage.agents.get(agent as usize)).cloned().unwrap_or_default()
     }
 
     fn work(&mut self, unit: u32, part: u32, agent: u32) -> Work {
@@ -366,6 +400,35 @@ impl History {
             }
             VoteEntry::Began { .. } | VoteEntry::Spent { .. } | VoteEntry::Ended(_) => {}
         }
+    }
+
+    fn take_document(&mut self, record: DocumentEntry, names: &mut Names) -> Result<(), String> {
+        match &record {
+            DocumentEntry::Began { at, name, stages, .. } => {
+                (self.began, self.name) = (Some(*at), name.clone());
+                names.stages.clone_from(stages);
+            }
+            DocumentEntry::Entered { name, .. } => names.parts.push(name.clone()),
+            DocumentEntry::Passed {
+                document, stage, agent, attempts, slot, at, micros, ..
+            } => {
+                let work = names.document(*document, *stage, *agent);
+                let (attempt, slot, at, micros) = (*attempts, Some(*slot), *at, *micros);
+                self.work.push(Work { attempt, slot, at, micros, ..work });
+            }
+            DocumentEntry::FellBack { document, stage, agent, at, error, .. } => {
+                let agent = names.of_stage(*stage, *agent);
+                let fall = Fall { agent, at: *at, error: error.to_string() };
+                names.passed_on.entry(*document).or_default().push(fall);
+            }
+            DocumentEntry::Failed { document, stage, agent, attempts, at, error } => {
+                let work = names.document(*document, *stage, agent.unwrap_or(u32::MAX));
+                let (attempt, at, error) = (*attempts, *at, Some(error.to_string()));
+                self.work.push(Work { attempt, at, error, ..work });
+            }
+            DocumentEntry::Dry { .. } | DocumentEntry::Spent { .. } | DocumentEntry::Ended(_) => {}
+        }
+        names.documents.get_or_insert_default().take(record)
     }
 
     fn take(&mut self, record: Passed, names: &mut Names) {

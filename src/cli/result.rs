@@ -2,7 +2,9 @@
 
 use std::{borrow::Cow, collections::BTreeMap, fmt::Write as _, path::PathBuf};
 
-use actors::pattern::{FailedPart, FailureKind, Tally, consensus::Decision};
+use actors::pattern::{
+    FailedPart, FailureKind, Tally, consensus::Decision, pipeline::Report as Passages,
+};
 use protocol::RunId;
 use review::{
     Finding, Severity,
@@ -16,11 +18,23 @@ use super::{
     ballots::Voted,
     exit::Exit,
     output::{Failure, clean, counted, print, tell},
+    passages,
 };
 use crate::{
     job::SkippedAgent,
     limits::{FINDINGS_SHOWN, NAMES_SHOWN, RULES_SHOWN},
 };
+
+/// The kinds of runs that are shown each in its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Work that was split.
+    Review,
+    /// A question that was voted on.
+    Vote,
+    /// Documents that went through stages.
+    Pipeline,
+}
 
 /// A run that has ended.
 #[derive(Debug)]
@@ -47,12 +61,14 @@ pub struct Finished {
     pub exit: Exit,
     /// What was found.
     pub report: Option<Report>,
-    /// Whether it was a vote.
-    pub is_vote: bool,
+    /// What it was.
+    pub kind: Kind,
     /// What it was told to have come to.
     pub decision: Option<Decision>,
     /// The vote, as the journal tells it.
     pub vote: Option<Voted>,
+    /// What became of the documents of a pipeline.
+    pub passages: Option<Passages>,
     /// Parts without a result.
     pub failed: Vec<FailedPart>,
     /// Counts.
@@ -83,6 +99,8 @@ struct Document<'a> {
     report: Option<&'a Report>,
     #[serde(skip_serializing_if = "Option::is_none")]
     vote: Option<&'a Voted>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pipeline: Option<&'a Passages>,
     #[serde(skip_serializing_if = "Option::is_none")]
     metrics: Option<&'a str>,
 }
@@ -151,6 +169,14 @@ impl Finished {
                 ReportFormat::Sarif => None,
             };
         }
+        if let Some(own) = &self.passages {
+            let title = self.title();
+            return match format {
+                ReportFormat::Markdown => Some(passages::markdown(own, &title, &self.facts())),
+                ReportFormat::Html => Some(passages::html(own, &title, &self.facts())),
+                ReportFormat::Sarif => None,
+            };
+        }
         let report = self.report.as_ref()?;
         Some(match format {
             ReportFormat::Markdown => report::markdown(report, &self.extras()),
@@ -195,6 +221,7 @@ impl Finished {
             skipped_agents: &self.skipped_agents,
             report: self.report.as_ref(),
             vote: self.vote.as_ref(),
+            pipeline: self.passages.as_ref(),
             metrics: self.metrics.as_deref(),
         };
         let text = serde_json::to_string_pretty(&document);
@@ -221,7 +248,8 @@ impl Finished {
 
     fn title(&self) -> String {
         let range = self.range.as_ref().map(|range| format!(", {range}"));
-        format!("Review of {}{}", self.root.display(), range.unwrap_or_default())
+        let what = if self.kind == Kind::Pipeline { "Documents" } else { "Review" };
+        format!("{what} of {}{}", self.root.display(), range.unwrap_or_default())
     }
 
     fn facts(&self) -> Vec<String> {
@@ -241,9 +269,9 @@ impl Finished {
         if let Some(failure) = &self.failure {
             facts.push(format!("Incomplete: {failure}"));
         }
-        let files = match self.is_vote {
-            true => String::new(),
-            false => counted(self.files as u64, "file") + ", ",
+        let files = match self.kind {
+            Kind::Review => counted(self.files as u64, "file") + ", ",
+            Kind::Vote | Kind::Pipeline => String::new(),
         };
         let (seconds, millis) = (self.millis / 1_000, self.millis % 1_000);
         facts.push(format!("{files}{work}, {seconds}.{millis:03} s"));
@@ -252,19 +280,20 @@ impl Finished {
     }
 
     fn summary(&self) -> String {
-        let mut text = match &self.vote {
-            Some(vote) => vote.text(),
-            None => clean(&self.title()) + "\n",
+        let mut text = match (&self.vote, &self.passages) {
+            (Some(vote), _) => vote.text(),
+            (None, Some(own)) => format!("{}\n{}", clean(&self.title()), passages::text(own)),
+            (None, None) => clean(&self.title()) + "\n",
         };
         if let Some(failure) = &self.failure {
             writeln!(text, "\nThe run did not complete: {}", clean(&failure.to_string())).ok();
         }
         match &self.report {
             Some(report) => findings(&mut text, &report.findings),
-            None if !self.is_vote && self.was_cut_off() => {
+            None if self.kind != Kind::Review => {}
+            None if self.was_cut_off() => {
                 text.push_str("\nThere was no time for a report; what was found is kept.\n");
             }
-            None if self.is_vote => {}
             None => text.push_str("\nThere is no report.\n"),
         }
         let failed = self.failed.iter().map(|part| {
@@ -276,7 +305,11 @@ impl Finished {
                 counted(u64::from(part.attempts), "attempt")
             )
         });
-        let title = if self.is_vote { "Voters that failed" } else { "Parts without a result" };
+        let title = match self.kind {
+            Kind::Review => "Parts without a result",
+            Kind::Vote => "Voters that failed",
+            Kind::Pipeline => "Documents that failed",
+        };
         section(&mut text, title, &failed.collect::<Vec<_>>());
         let agents = self.skipped_agents.iter().map(|one| format!("{}: {}", one.agent, one.reason));
         section(&mut text, "Skipped agents", &agents.collect::<Vec<_>>());
@@ -390,9 +423,10 @@ mod tests {
                 failure: Some(failure),
                 exit: Exit::Cancelled,
                 report: None,
-                is_vote: false,
+                kind: Kind::Review,
                 decision: None,
                 vote: None,
+                passages: None,
                 failed: Vec::new(),
                 tally: Tally { done, ..Tally::default() },
                 millis: 0,

@@ -16,7 +16,7 @@ use std::{
 
 use actors::{
     agent::Launcher,
-    pattern::{FailureKind, Outcome, RunError, Tally, consensus::recount},
+    pattern::{FailureKind, Outcome, RunError, Tally, consensus::recount, pipeline},
 };
 use metrics_exporter_prometheus::PrometheusHandle;
 use protocol::RunId;
@@ -35,7 +35,7 @@ use super::{
     output::{Failure, clean, tell},
     picture,
     progress::Waiting,
-    result::Finished,
+    result::{Finished, Kind},
     signals::Signals,
     watch,
 };
@@ -272,8 +272,14 @@ impl View {
     /// Whether what is asked for can be made of this kind of run.
     fn suits(&self, plan: &Plan) -> Result<(), Failure> {
         let is_sarif = self.report.as_ref().is_some_and(|file| file.format == ReportFormat::Sarif);
-        if matches!(plan, Plan::Vote(_)) && is_sarif {
-            let words = "a vote has no findings for a SARIF report; write it as .html or .md";
+        let what = match plan {
+            Plan::Review(_) => return Ok(()),
+            Plan::Vote(_) => "a vote",
+            Plan::Pipeline(_) => "a pipeline",
+        };
+        if is_sarif {
+            let words =
+                format!("{what} has no findings for a SARIF report; write it as .html or .md");
             return Err(Failure::words(Exit::Usage, words));
         }
         Ok(())
@@ -285,6 +291,7 @@ impl Opened {
         let (range, files) = match plan {
             Plan::Review(job) => (job.range().map(str::to_owned), job.files.list().len()),
             Plan::Vote(_) => (None, 0),
+            Plan::Pipeline(pipeline) => (None, pipeline.cast.documents.len()),
         };
         Finished {
             run: self.run,
@@ -298,9 +305,14 @@ impl Opened {
             failure: None,
             exit: Exit::Done,
             report: None,
-            is_vote: matches!(plan, Plan::Vote(_)),
+            kind: match plan {
+                Plan::Review(_) => Kind::Review,
+                Plan::Vote(_) => Kind::Vote,
+                Plan::Pipeline(_) => Kind::Pipeline,
+            },
             decision: None,
             vote: None,
+            passages: None,
             failed: Vec::new(),
             tally: Tally::default(),
             millis: 0,
@@ -321,8 +333,10 @@ async fn show(
     let journal = Arc::clone(node.kernel().journal());
     let shown = on_thread(move || {
         finished.picture = picture(&view, &*journal, run);
-        if finished.is_vote {
-            finished.vote = finished.voted(&*journal);
+        match finished.kind {
+            Kind::Review => {}
+            Kind::Vote => finished.vote = finished.voted(&*journal),
+            Kind::Pipeline => finished.passed(&*journal),
         }
         finished.show(&view)
     });
@@ -369,6 +383,7 @@ impl Finished {
         match product {
             Some(Product::Review(report)) => self.report = Some(report),
             Some(Product::Vote(decision)) => self.decision = Some(*decision),
+            Some(Product::Pipeline(passages)) => self.passages = Some(passages),
             None => {}
         }
     }
@@ -387,11 +402,22 @@ impl Finished {
         }
     }
 
+    /// Takes what became of the documents from the journal, where nobody was told.
+    fn passed(&mut self, journal: &dyn Journal) {
+        if self.passages.is_some() {
+            return;
+        }
+        match pipeline::recount(journal, self.run) {
+            Ok(passages) => self.passages = Some(passages),
+            Err(error) => tracing::warn!(%error, "the documents cannot be shown"),
+        }
+    }
+
     fn take(&mut self, outcome: Outcome<Product>, signal: Option<Exit>) {
         match outcome {
             Ok(completed) => {
                 let is_whole = match &completed.value {
-                    Product::Review(_) => completed.failed.is_empty(),
+                    Product::Review(_) | Product::Pipeline(_) => completed.failed.is_empty(),
                     Product::Vote(decision) => decision.outcome.choice().is_some(),
                 };
                 self.exit = if is_whole { Exit::Done } else { Exit::Incomplete };

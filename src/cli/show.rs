@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use actors::pattern::{FailureKind, Tally};
+use actors::pattern::{FailureKind, Tally, pipeline::Report as Passages};
 use protocol::RunId;
 use runtime::emergency::StopRecord;
 use serde::Serialize;
@@ -14,6 +14,7 @@ use super::{
     folder::Folder,
     history::{self, History, Work, end},
     output::{Failure, clean, counted, print},
+    passages,
     result::outcome_word,
     timeline::{self, millis},
 };
@@ -82,6 +83,8 @@ struct Document<'a> {
     skipped_agents: &'a [SkippedAgent],
     #[serde(skip_serializing_if = "Option::is_none")]
     vote: Option<&'a Voted>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pipeline: Option<&'a Passages>,
     emergency_stops: Vec<Stop<'a>>,
 }
 
@@ -101,7 +104,7 @@ impl<'a> Stop<'a> {
 }
 
 fn document(history: &History, state: State) -> Result<String, Failure> {
-    let History { request, began, name, parts, work, vote, ended, stops } = history;
+    let History { request, began, name, parts, work, vote, pipeline, ended, stops } = history;
     let document = Document {
         synod: 1,
         run: request.run,
@@ -120,6 +123,7 @@ fn document(history: &History, state: State) -> Result<String, Failure> {
         work,
         skipped_agents: &request.cast.skipped,
         vote: vote.as_ref(),
+        pipeline: pipeline.as_ref(),
         emergency_stops: stops.iter().map(Stop::of).collect(),
     };
     let text = serde_json::to_string_pretty(&document).map_err(|error| Failure::failed(&error))?;
@@ -162,6 +166,9 @@ fn text(history: &History, state: State, all: bool) -> String {
     .ok();
     if let Some(vote) = &history.vote {
         writeln!(text, "\n{}", vote.text()).ok();
+    }
+    if let Some(own) = &history.pipeline {
+        writeln!(text, "\n{}", passages::text(own)).ok();
     }
     waterfall(&mut text, history);
     failures(&mut text, history);

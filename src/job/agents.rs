@@ -139,12 +139,12 @@ fn builtin(agent: &Agent, name: &str, job: &Job, node: &Node) -> Result<Builder,
 }
 
 /// A built-in reviewer computes, so it has an instance a core unless the run file says how many.
-fn instances(agent: &Agent) -> usize {
+pub(super) fn instances(agent: &Agent) -> usize {
     let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     agent.count.map_or_else(cores, NonZeroUsize::get)
 }
 
-fn concurrency(agent: &Agent) -> u32 {
+pub(super) fn concurrency(agent: &Agent) -> u32 {
     u32::try_from(agent.concurrency.get()).unwrap_or(u32::MAX)
 }
 

@@ -16,6 +16,9 @@ pub struct Cast {
     pub skipped: Vec<SkippedAgent>,
     /// The commits of a diff.
     pub commits: Option<Commits>,
+    /// The documents of a pipeline, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub documents: Vec<String>,
 }
 
 impl Cast {

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use actors::agent::{AgentError, NoProgram, handle::StartError};
 use review::source::SourceError;
 
+use crate::limits::{DOCUMENT_FOLDERS_MAX, DOCUMENTS_MAX};
+
 /// Why a job cannot be prepared or started.
 #[derive(Debug, thiserror::Error)]
 pub enum JobError {
@@ -50,6 +52,38 @@ pub enum JobError {
     NoFolder {
         /// Which.
         path: PathBuf,
+    },
+    /// The documents of a pipeline cannot be listed.
+    #[error("cannot look at {}: {error}; look at `documents` of the pipeline", path.display())]
+    Listing {
+        /// What was looked at.
+        path: PathBuf,
+        /// Why not.
+        error: std::io::Error,
+    },
+    /// A pipeline has nothing to do.
+    #[error("there are no documents below {} that `accepts` ({accepts}) takes", path.display())]
+    NoDocuments {
+        /// What was looked at.
+        path: PathBuf,
+        /// The globs.
+        accepts: String,
+    },
+    /// A pipeline has more documents than a run may have.
+    #[error("there are more than {DOCUMENTS_MAX} documents, or {DOCUMENT_FOLDERS_MAX} folders, below {}; make several runs of them", path.display())]
+    TooMany {
+        /// What was looked at.
+        path: PathBuf,
+    },
+    /// Nobody does a stage.
+    #[error("nobody does stage `{stage}`: agent `{agent}` cannot take part: {reason}")]
+    NoStage {
+        /// The stage.
+        stage: String,
+        /// Its agent.
+        agent: String,
+        /// Why not.
+        reason: String,
     },
     /// An agent's command line is not possible.
     #[error("agent `{agent}`: {why}")]

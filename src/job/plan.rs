@@ -2,11 +2,14 @@
 
 use std::{path::Path, time::Duration};
 
-use actors::{agent::Launcher, pattern::consensus::Decision};
+use actors::{
+    agent::Launcher,
+    pattern::{consensus::Decision, pipeline::Report as Passages},
+};
 use review::merge::Report;
 use runtime::budget::Limits;
 
-use super::{Cast, Job, JobError, Vote};
+use super::{Cast, Job, JobError, Pipeline, Vote};
 use crate::runfile::Resolved;
 
 /// What a run file asks for.
@@ -16,6 +19,8 @@ pub enum Plan {
     Review(Box<Job>),
     /// A question that is voted on.
     Vote(Box<Vote>),
+    /// Documents that go through stages.
+    Pipeline(Box<Pipeline>),
 }
 
 /// What came of it.
@@ -25,6 +30,8 @@ pub enum Product {
     Review(Report),
     /// What the ballots come to.
     Vote(Box<Decision>),
+    /// What became of documents.
+    Pipeline(Passages),
 }
 
 impl Plan {
@@ -40,6 +47,10 @@ impl Plan {
         if resolved.vote(&resolved.main).is_some() {
             return Ok(Self::Vote(Box::new(Vote::prepare(resolved, launcher, before)?)));
         }
+        if resolved.pipeline(&resolved.main).is_some() {
+            let pipeline = Pipeline::prepare(resolved, launcher, before)?;
+            return Ok(Self::Pipeline(Box::new(pipeline)));
+        }
         Ok(Self::Review(Box::new(Job::prepare(resolved, launcher, before)?)))
     }
 
@@ -48,6 +59,7 @@ impl Plan {
         match self {
             Self::Review(job) => &job.cast,
             Self::Vote(vote) => &vote.cast,
+            Self::Pipeline(pipeline) => &pipeline.cast,
         }
     }
 
@@ -56,6 +68,7 @@ impl Plan {
         match self {
             Self::Review(job) => job.name(),
             Self::Vote(vote) => vote.name(),
+            Self::Pipeline(pipeline) => pipeline.name(),
         }
     }
 
@@ -64,6 +77,7 @@ impl Plan {
         match self {
             Self::Review(job) => job.files.origin(),
             Self::Vote(vote) => vote.root(),
+            Self::Pipeline(pipeline) => pipeline.root(),
         }
     }
 
@@ -72,6 +86,7 @@ impl Plan {
         match self {
             Self::Review(job) => job.limits(),
             Self::Vote(vote) => vote.limits(),
+            Self::Pipeline(pipeline) => pipeline.limits(),
         }
     }
 
@@ -80,6 +95,7 @@ impl Plan {
         match self {
             Self::Review(job) => job.deadline(),
             Self::Vote(vote) => vote.deadline(),
+            Self::Pipeline(pipeline) => pipeline.deadline(),
         }
     }
 }

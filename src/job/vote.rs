@@ -3,13 +3,11 @@
 //! # Invariants
 //! - A voter that cannot take part stays in the electorate, and is absent with its reason.
 
-use std::{
-    collections::BTreeMap, num::NonZeroUsize, path::PathBuf, pin::Pin, sync::Arc, time::Duration,
-};
+use std::{collections::BTreeMap, path::PathBuf, pin::Pin, sync::Arc, time::Duration};
 
 use actors::{
     agent::{
-        AgentError, Behaviour, CallContext, CommandAgent, Launcher, Part, ProcessAgent,
+        AgentError, Behaviour, CallContext, Launcher, Part,
         handle::{Agent as Handle, AgentBuilder},
     },
     limits::EXCERPT_CHARS_MAX,
@@ -18,10 +16,13 @@ use actors::{
 use runtime::budget::Limits;
 use serde_json::Value;
 
-use super::{Cast, JobError, agents, cast};
+use super::{
+    Cast, JobError, cast,
+    hiring::{Employer, Hiring},
+};
 use crate::{
     node::Node,
-    runfile::{Agent, AgentKind, Consensus as Pattern, Name, Resolved, crew_of},
+    runfile::{Agent, Consensus as Pattern, Resolved, crew_of},
 };
 
 /// A vote of a run file.
@@ -97,12 +98,13 @@ impl Vote {
     /// [`JobError`] when an agent cannot start.
     pub fn start(&self, node: &Node) -> Result<Consensus, JobError> {
         let Pattern { name, question, voters, rules, seed, within, retry, .. } = &self.pattern;
-        let mut hired = BTreeMap::new();
+        let (root, launcher, hired) = (&*self.root, &self.launcher, BTreeMap::new());
+        let mut hiring =
+            Hiring { employer: self, agents: &self.agents, node, root, launcher, hired };
         let mut electorate = Vec::with_capacity(voters.len());
         for voter in voters {
-            let agent = self.agents.iter().find(|agent| agent.name.as_str() == voter.id);
-            let agent = match agent {
-                Some(agent) => self.hire(agent, node, &mut hired)?,
+            let agent = match hiring.hire(&voter.id)? {
+                Some(agent) => agent,
                 None => self.absent(&voter.id, node)?,
             };
             electorate.push((voter.clone(), agent));
@@ -118,62 +120,17 @@ impl Vote {
         })
     }
 
-    /// Starts one agent, unless it was, and before it those that stand behind it.
-    fn hire(&self, agent: &Agent, node: &Node, hired: &mut Hired) -> Result<Voter, JobError> {
-        if let Some(handle) = hired.get(agent.name.as_str()) {
-            return Ok(handle.clone());
-        }
-        let heir = agent.fallback.as_ref();
-        let heir = heir.and_then(|name: &Name| self.agents.iter().find(|one| one.name == *name));
-        let heir = heir.map(|heir| self.hire(heir, node, hired)).transpose()?;
-        let mut builder = self.builder(agent, node)?.timeout(agent.timeout);
-        if let Some(every) = agent.heartbeat() {
-            builder = builder.heartbeat(every);
-        }
-        if let Some(heir) = &heir {
-            builder = builder.fallback(heir);
-        }
-        let handle = builder.start()?;
-        hired.insert(agent.name.to_string(), handle.clone());
-        Ok(handle)
+    /// Stands for a voter that does not take part.
+    fn absent(&self, voter: &str, node: &Node) -> Result<Voter, JobError> {
+        let skipped = self.cast.skipped.iter().find(|skipped| skipped.agent == voter);
+        let reason = skipped.map_or_else(|| "it is not there".to_owned(), |one| one.reason.clone());
+        let absent = Arc::new(Absent { reason });
+        Ok(node.system().agent_of(voter, absent).start()?)
     }
+}
 
-    fn builder(&self, agent: &Agent, node: &Node) -> Result<Builder, JobError> {
-        let wrong = |why| JobError::Agent { agent: agent.name.to_string(), why };
-        let count = agent.count.map_or(1, NonZeroUsize::get);
-        let concurrency = agent.concurrency.get();
-        let name = agent.name.as_str();
-        match &agent.kind {
-            AgentKind::Command(command) => {
-                let program =
-                    agents::program(agents::argv(&command.argv), &command.sandbox, agent.timeout);
-                let reads = agents::reads(command.reads);
-                let inner =
-                    CommandAgent::new(program, reads, command.exit_ok.clone(), &self.launcher);
-                let voting = self.voting(name, Arc::new(inner.map_err(wrong)?));
-                let builder = node.system().agent_of(name, voting).count(count);
-                Ok(builder.concurrency(u32::try_from(concurrency).unwrap_or(u32::MAX)))
-            }
-            AgentKind::Process(process) => {
-                // A program answers one request at a time, so `concurrency` is more of them.
-                let count = count.saturating_mul(concurrency);
-                let program =
-                    agents::program(process.argv.clone(), &process.sandbox, agent.timeout);
-                let instance = || -> Result<Arc<dyn Behaviour<Request, Opinion>>, JobError> {
-                    let inner = ProcessAgent::new(program.clone(), &self.root, &self.launcher);
-                    Ok(self.voting(name, Arc::new(inner.map_err(wrong)?)))
-                };
-                let instances = (0..count).map(|_| instance()).collect::<Result<Vec<_>, _>>()?;
-                let first = instance()?;
-                let make = move |at: usize| Arc::clone(instances.get(at).unwrap_or(&first));
-                Ok(node.system().agent_each(name, make).count(count))
-            }
-            AgentKind::Builtin(name) => Err(JobError::Unknown { name: name.clone() }),
-            AgentKind::Actor(actor) => Err(JobError::Unknown { name: actor.name.clone() }),
-        }
-    }
-
-    fn voting(
+impl Employer<Request, Opinion> for Vote {
+    fn employ(
         &self,
         name: &str,
         program: Arc<dyn Behaviour<Part, Value>>,
@@ -187,18 +144,18 @@ impl Vote {
         })
     }
 
-    /// Stands for a voter that does not take part.
-    fn absent(&self, voter: &str, node: &Node) -> Result<Voter, JobError> {
-        let skipped = self.cast.skipped.iter().find(|skipped| skipped.agent == voter);
-        let reason = skipped.map_or_else(|| "it is not there".to_owned(), |one| one.reason.clone());
-        let absent = Arc::new(Absent { reason });
-        Ok(node.system().agent_of(voter, absent).start()?)
+    /// A built-in reviewer finds, it does not choose.
+    fn built_in(
+        &self,
+        _: &Agent,
+        builtin: &str,
+        _: &Node,
+    ) -> Result<AgentBuilder<Request, Opinion>, JobError> {
+        Err(JobError::Unknown { name: builtin.to_owned() })
     }
 }
 
 type Voter = Handle<Request, Opinion>;
-type Builder = AgentBuilder<Request, Opinion>;
-type Hired = BTreeMap<String, Voter>;
 type Answer = Pin<Box<dyn Future<Output = Result<Opinion, AgentError>> + Send>>;
 
 /// A program whose answers are read as opinions, so that garbage is the program's failure.

@@ -16,6 +16,7 @@ use super::model::{
     OnPartialFailure, Process, ProcessLimits, Reads, RunFile, Sandbox, Speculate, Split, SplitBy,
     SplitSource, Workers,
 };
+use super::pipeline;
 use super::problem::{At, Texts};
 use super::scalar;
 use super::template::Template;
@@ -36,6 +37,7 @@ pub(crate) fn build(root: &Table, env: Vec<(String, At)>, texts: &Texts) -> Opti
         agents: all(root, "agents", agent)?,
         map_reduces: all(root, "map_reduce", map_reduce)?,
         votes: all(root, "consensus", vote::build)?,
+        pipelines: all(root, "pipeline", pipeline::build)?,
         env,
         texts: texts.clone(),
     })

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use actors::pattern::pipeline::Schema;
+
 use super::keys::{
     AGENT, AGENT_KINDS, FILE, Form, INPUT, Key, Later, PATTERNS, PATTERNS_LATER, Shape, TEST_FILE,
     Text,
@@ -48,7 +50,7 @@ impl<'a> Checker<'a> {
         if !PATTERNS.iter().chain(PATTERNS_LATER).any(|pattern| root.entry(pattern).is_some()) {
             let problem = Problem::new(At::TOP, "the file has no pattern")
                 .label("what do the agents do?")
-                .help_with("write `[map_reduce.NAME]` for work, or `[consensus.NAME]` for a vote");
+                .help_with("write `[map_reduce.NAME]` for work, `[consensus.NAME]` for a vote, or `[pipeline.NAME]` for documents");
             self.problems.push(problem);
         }
     }
@@ -133,7 +135,19 @@ impl<'a> Checker<'a> {
             (Form::Share, Value::String(_) | Value::Integer(_) | Value::Number(_)) => {
                 self.scalar(node, scalar::share(&node.value));
             }
+            (Form::Schema, Value::Table(_)) => self.json_schema(node, field),
             _ => self.wrong_type(node, field),
+        }
+    }
+
+    fn json_schema(&mut self, node: &Node, field: &Field<'_>) {
+        self.any(node);
+        let Some(schema) = super::tree::json(&node.value) else { return };
+        if let Err(why) = Schema::new(&schema) {
+            let problem = Problem::new(node.at, format!("`{}` is no JSON Schema", field.path))
+                .label(why)
+                .help_with(format!("write `{} = {}`", field.key.name, field.key.example));
+            self.problems.push(problem);
         }
     }
 
@@ -455,6 +469,7 @@ pub(crate) fn expected(form: &Form) -> String {
         Form::Any => "any value".to_owned(),
         Form::Count => "a number or a range of numbers".to_owned(),
         Form::Weight => "a number of 0 or more, decimal or as `\"2/3\"`".to_owned(),
+        Form::Schema => "a JSON Schema, as a table".to_owned(),
         Form::Share => "a share from 0 to 1, decimal or as `\"2/3\"`".to_owned(),
     }
 }

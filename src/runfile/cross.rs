@@ -6,6 +6,7 @@ use super::catalogue::Catalogue;
 use super::keys::{PATTERNS, PATTERNS_LATER};
 use super::limits::{AGENTS_MAX, FALLBACKS_MAX, INPUTS_MAX, INSTANCES_MAX, PATTERNS_MAX};
 use super::model::{InputKind, InputValue};
+use super::pipeline;
 use super::problem::Problem;
 use super::scalar;
 use super::suggest::suggest;
@@ -37,6 +38,9 @@ pub(crate) fn check(root: &Table, catalogue: &Catalogue) -> Vec<Problem> {
     }
     for pattern in root.entries_of("consensus") {
         vote::check(pattern, root, &mut problems);
+    }
+    for pattern in root.entries_of("pipeline") {
+        pipeline::check(pattern, root, &mut problems);
     }
     problems
 }
@@ -86,6 +90,7 @@ fn counts(root: &Table, problems: &mut Vec<Problem>) {
         ("agents", AGENTS_MAX),
         ("map_reduce", PATTERNS_MAX),
         ("consensus", PATTERNS_MAX),
+        ("pipeline", PATTERNS_MAX),
         ("input", INPUTS_MAX),
     ];
     for (key, max) in limits {
@@ -311,6 +316,14 @@ fn worker(node: &Node, earlier: &[Node], root: &Table) -> Option<Problem> {
             .label("again")
             .also(first.at, "first here")
             .help_with("delete one; `count` of the agent starts more instances");
+        return Some(problem);
+    }
+    let agent = root.entries_of("agents").iter().find(|agent| agent.key == name);
+    let builtin = agent.and_then(|agent| text(&field(agent, "builtin")?.node));
+    if builtin.is_some_and(|builtin| builtin.starts_with("document.")) {
+        let problem = Problem::new(node.at, format!("`{name}` takes documents, not code"))
+            .label("a stage of a pipeline")
+            .help_with("name it in a `[pipeline.NAME]`");
         return Some(problem);
     }
     known_agent(node, root)

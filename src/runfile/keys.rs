@@ -1,10 +1,14 @@
 //! Every key that a run file or a test file may have: the one table that the parser, the JSON
 //! Schema and the reference pages are made from, so that they cannot drift apart.
 
+mod agent_table;
+mod stage_table;
 mod table;
 mod test_table;
 mod vote_table;
 
+pub(crate) use agent_table::*;
+pub(crate) use stage_table::*;
 pub(crate) use table::*;
 pub(crate) use test_table::*;
 pub(crate) use vote_table::*;
@@ -83,6 +87,8 @@ pub(crate) enum Form {
     Weight,
     /// Such a number from 0 to 1.
     Share,
+    /// A table that is a JSON Schema, handed on as it is.
+    Schema,
 }
 
 /// What a string looks like.

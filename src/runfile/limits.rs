@@ -34,6 +34,8 @@ pub const MESSAGES_MAX: i64 = 1_000_000_000;
 pub const ATTEMPTS_MAX: i64 = 100;
 /// The most rounds of one vote.
 pub const ROUNDS_MAX: i64 = actors::limits::ROUNDS_MAX as i64;
+/// The most documents in one stage of a pipeline at a time.
+pub const STAGE_WINDOW_MAX: i64 = actors::limits::STAGE_WINDOW_MAX as i64;
 /// The most files of one part.
 pub const PART_FILES_MAX: i64 = 100_000;
 /// The most processes, or open files, that a program may be allowed.

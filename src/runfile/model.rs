@@ -16,6 +16,7 @@ use globset::{GlobSet, GlobSetBuilder};
 use runtime::retry::Retries;
 use serde::{Deserialize, Serialize};
 
+pub use super::pipeline::{Pipeline, Stage, Transform};
 use super::problem::{At, Texts};
 use super::template::Template;
 pub use super::vote::Consensus;
@@ -37,6 +38,8 @@ pub struct RunFile {
     pub map_reduces: Vec<MapReduce<Template>>,
     /// Every `[consensus.NAME]`, in the order of the file.
     pub votes: Vec<Consensus<Template>>,
+    /// Every `[pipeline.NAME]`, in the order of the file.
+    pub pipelines: Vec<Pipeline<Template>>,
     /// The environment variables that texts name, and where.
     pub(crate) env: Vec<(String, At)>,
     /// What problems with inputs point into.
@@ -60,6 +63,8 @@ pub struct Resolved {
     pub map_reduces: Vec<MapReduce>,
     /// Every `[consensus.NAME]`, in the order of the file.
     pub votes: Vec<Consensus>,
+    /// Every `[pipeline.NAME]`, in the order of the file.
+    pub pipelines: Vec<Pipeline>,
 }
 
 impl Resolved {
@@ -78,6 +83,11 @@ impl Resolved {
     /// Finds a vote by its name.
     pub fn vote(&self, name: &Name) -> Option<&Consensus> {
         self.votes.iter().find(|vote| vote.name == *name)
+    }
+
+    /// Finds a pipeline by its name.
+    pub fn pipeline(&self, name: &Name) -> Option<&Pipeline> {
+        self.pipelines.iter().find(|pipeline| pipeline.name == *name)
     }
 }
 

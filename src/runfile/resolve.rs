@@ -10,6 +10,7 @@ use super::model::{
     Actor, Agent, AgentKind, Argument, Command, Input, InputKind, InputValue, MapReduce, Name,
     Process, Resolved, RunFile, Split,
 };
+use super::pipeline;
 use super::problem::{At, Origin, Problem, Problems, Texts};
 use super::suggest::suggest;
 use super::template::{Template, Values};
@@ -133,6 +134,7 @@ fn fill(file: &RunFile, inputs: Vec<(Name, InputValue)>, values: &Values) -> Res
         agents: file.agents.iter().map(|agent| fill_agent(agent, values)).collect(),
         map_reduces: file.map_reduces.iter().map(|pattern| fill_pattern(pattern, values)).collect(),
         votes: file.votes.iter().map(|vote| vote::fill(vote, values)).collect(),
+        pipelines: file.pipelines.iter().map(|own| pipeline::fill(own, values)).collect(),
     }
 }
 

@@ -87,7 +87,7 @@ fn form(form_of: &Form) -> Value {
             ]
         }),
         Form::Scalar => json!({ "type": ["string", "integer", "number", "boolean"] }),
-        Form::Free => json!({ "type": "object" }),
+        Form::Free | Form::Schema => json!({ "type": "object" }),
         Form::List(each) => {
             json!({ "type": "array", "items": form(each), "minItems": 1, "maxItems": LIST_MAX })
         }

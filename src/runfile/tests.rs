@@ -2,6 +2,7 @@
 
 mod keys;
 mod options;
+mod pipeline;
 mod properties;
 mod reference;
 mod vote;

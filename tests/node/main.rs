@@ -20,6 +20,8 @@ mod fallback;
 #[cfg(test)]
 mod large;
 #[cfg(test)]
+mod pipeline;
+#[cfg(test)]
 mod place;
 #[cfg(test)]
 mod review;

@@ -69,6 +69,12 @@ const SOAKS: &[Soak] = &[
         cargo: "test --release -p synod-actors --test patterns consensus_sim:: -- --nocapture",
     },
     Soak {
+        name: "pipelines",
+        shows: "under 10,000 seeds of crashes, hangs, panics and delays every document of a pipeline is accounted for once",
+        variables: &[(SEEDS, "10000")],
+        cargo: "test --release -p synod-actors --test patterns pipeline_sim",
+    },
+    Soak {
         name: "review",
         shows: "the review of thousands of files finds what one sequential run finds, while agents panic, hang and are killed",
         variables: &[("SYNOD_LARGE_TREE", LARGE_TREE)],

@@ -10,6 +10,7 @@
 
 mod coordinator;
 mod document;
+mod journal;
 mod line;
 mod link;
 mod record;
@@ -24,6 +25,7 @@ use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 
 pub use document::Document;
+pub use journal::{Recount, recount};
 pub use record::{Record, StageBegan};
 pub use report::{Passage, PassageEnd, Report, Spread, StageFigures, Step};
 pub use schema::Schema;

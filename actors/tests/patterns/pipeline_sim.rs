@@ -12,6 +12,7 @@ use std::{
 use protocol::RunId;
 use runtime::{
     backoff::Backoff,
+    budget::Limits,
     node::Node,
     retry::Retries,
     sim::{Fault, World, sim},
@@ -20,8 +21,8 @@ use serde_json::{Value, json};
 use synod_actors::{
     agent::{CallContext, handle::Agent},
     pattern::{
-        Completed,
-        pipeline::{PassageEnd, Pipeline, Report, pipeline, stage},
+        Completed, FailureKind, Outcome,
+        pipeline::{PassageEnd, Pipeline, Report, pipeline, recount, stage},
     },
     system::AgentSystem,
 };
@@ -39,28 +40,50 @@ struct Running {
     behind: Agent<Value, Value>,
 }
 
+/// The calls that a run may make at first, where it is limited; it takes 72 and more.
+const CALLS: u64 = 40;
+
 type Present = Arc<Mutex<Option<Running>>>;
 
-/// What the caller was told.
-type Told = Arc<Mutex<Vec<Completed<Report>>>>;
+/// What the caller was told, and what the agents saw.
+#[derive(Default)]
+struct Seen {
+    done: Vec<Completed<Report>>,
+    /// The same, made anew from the journal.
+    again: Vec<Report>,
+    wrong: Vec<String>,
+    /// Calls that agents got.
+    calls: AtomicU64,
+    /// How many they were when the run was over its budget.
+    over: Option<u64>,
+}
 
-fn boot(node: &Node, present: &Present) {
+type Told = Arc<Mutex<Seen>>;
+
+fn boot(node: &Node, present: &Present, told: &Told) {
     let system = AgentSystem::start(node.clone());
     let agent = |name: &str, poison: Option<u64>| {
-        let agent = system.agent(name, move |document: Value, cx: CallContext| async move {
-            let n = document["n"].as_u64().ok_or_else(|| "no number".to_owned())?;
-            let wait = Duration::from_millis(10 + n % 5 * 20);
-            cx.sleep(wait).await.map_err(|error| error.to_string())?;
-            match poison {
-                Some(poison) if n % 8 == poison => Err(format!("{n} is poison")),
-                _ => Ok(json!({ "n": n, "sum": document["sum"].as_u64().unwrap_or(0) + n })),
-            }
+        let told = Arc::clone(told);
+        let agent = system.agent(name, move |document: Value, cx: CallContext| {
+            told.lock().unwrap().calls.fetch_add(1, Ordering::SeqCst);
+            work(document, cx, poison)
         });
         agent.count(2).concurrency(2).start().unwrap()
     };
     // A document of a kind that one fails at falls; of another, both fail.
     let (read, sum, behind) = (agent("read", None), agent("sum", Some(3)), agent("behind", None));
     *present.lock().unwrap() = Some(Running { read, sum, behind, system: system.clone() });
+}
+
+/// Adds a document's number to what was added before; poison is what it fails at.
+async fn work(document: Value, cx: CallContext, poison: Option<u64>) -> Result<Value, String> {
+    let n = document["n"].as_u64().ok_or_else(|| "no number".to_owned())?;
+    let wait = Duration::from_millis(10 + n % 5 * 20);
+    cx.sleep(wait).await.map_err(|error| error.to_string())?;
+    match poison {
+        Some(poison) if n % 8 == poison => Err(format!("{n} is poison")),
+        _ => Ok(json!({ "n": n, "sum": document["sum"].as_u64().unwrap_or(0) + n })),
+    }
 }
 
 fn described(running: &Running, ordered: bool) -> Pipeline {
@@ -83,20 +106,25 @@ fn described(running: &Running, ordered: bool) -> Pipeline {
     if ordered { run.ordered() } else { run }
 }
 
-/// One run, taken up again after each loss until it completes.
-fn caller(world: &World, ordered: bool) -> Told {
+/// One run, taken up again after each loss until it completes; where it is limited, with more calls once it was over its budget.
+fn caller(world: &World, ordered: bool, limited: bool) -> Told {
     let (present, told) = (Present::default(), Told::default());
-    let boots = Arc::clone(&present);
-    world.node("one", move |node| boot(node, &boots));
+    let (boots, results) = (Arc::clone(&present), Arc::clone(&told));
+    world.node("one", move |node| boot(node, &boots, &results));
     let (outside, results) = (world.clone(), Arc::clone(&told));
     world.client("caller", async move {
         for _ in 0..200 {
             let here = outside.get("one").and_then(|_| present.lock().unwrap().clone());
             if let Some(running) = here {
-                let run = running.system.run(described(&running, ordered));
+                let messages = match (limited, results.lock().unwrap().over) {
+                    (true, None) => Some(CALLS),
+                    _ => None,
+                };
+                let limits = Limits { messages, ..Limits::default() };
+                let run = running.system.run(described(&running, ordered)).limits(limits);
                 let outcome = run.id(RUN).deadline(MINUTE).await;
-                if let Ok(done) = outcome {
-                    results.lock().unwrap().push(done);
+                let again = recount(&**running.system.node().journal(), RUN);
+                if results.lock().unwrap().take(outcome, again) {
                     return;
                 }
             }
@@ -106,11 +134,62 @@ fn caller(world: &World, ordered: bool) -> Told {
     told
 }
 
+impl Seen {
+    /// Takes what came of an attempt at the run; true once it is complete.
+    fn take(&mut self, outcome: Outcome<Report>, again: Result<Report, String>) -> bool {
+        match outcome {
+            Ok(done) => {
+                self.done.push(done);
+                self.again.extend(again);
+                return true;
+            }
+            // The node is gone; or it is back already, and its journal does not take the run yet.
+            Err(error)
+                if matches!(
+                    error.kind,
+                    FailureKind::NodeLost { .. } | FailureKind::Rejected { .. }
+                ) => {}
+            Err(error)
+                if self.over.is_none() && matches!(error.kind, FailureKind::OverBudget { .. }) =>
+            {
+                self.over = Some(self.calls.load(Ordering::SeqCst));
+            }
+            Err(error) => self.wrong.push(error.to_string()),
+        }
+        false
+    }
+
+    /// Whether the journal tells what the caller was told.
+    fn is_kept(&self) -> bool {
+        let steps = |report: &Report| {
+            let mut documents = report.documents.clone();
+            documents
+                .iter_mut()
+                .flat_map(|own| &mut own.steps)
+                .for_each(|step| step.resumed = false);
+            documents
+        };
+        let told: Vec<_> = self.done.iter().map(|done| steps(&done.value)).collect();
+        told == self.again.iter().map(steps).collect::<Vec<_>>()
+    }
+
+    /// Whether no call was made that the budget did not have, and, where none can be lost, all were that it had.
+    fn is_in_budget(&self, limited: bool, exact: bool) -> bool {
+        match self.over {
+            None => !limited,
+            Some(calls) => calls <= CALLS && (!exact || calls == CALLS),
+        }
+    }
+}
+
 /// Whether every document is accounted for as it should be, exactly once. Hung or lost calls cost attempts, so what is not
 /// poison may fail too, but only where the report says so.
 fn is_right(told: &Told, calm: bool) -> bool {
-    let done = told.lock().unwrap();
-    let [done] = done.as_slice() else { return false };
+    let told = told.lock().unwrap();
+    let [done] = told.done.as_slice() else { return false };
+    if !told.is_kept() || !told.wrong.is_empty() {
+        return false;
+    }
     let documents = &done.value.documents;
     let failed: BTreeMap<u32, &str> =
         done.failed.iter().map(|failed| (failed.part, failed.error.as_str())).collect();
@@ -136,12 +215,23 @@ fn is_right(told: &Told, calm: bool) -> bool {
         && (!calm || failed.len() == 3)
 }
 
+/// What a simulation is of.
+#[derive(Clone, Copy, Default)]
+struct Of<'a> {
+    faults: &'a [Fault],
+    ordered: bool,
+    limited: bool,
+    spare: &'a [String],
+}
+
 /// Runs the seeds; tells how many, and how often the actors of stages were started anew.
-fn simulate(seeds: u64, ordered: bool, faults: &[Fault], spare: &[String]) -> (u64, u64) {
+fn simulate(seeds: u64, of: Of<'_>) -> (u64, u64) {
+    let Of { faults, ordered, limited, spare } = of;
     let calm = !faults.contains(&Fault::Hang);
+    let exact = !faults.contains(&Fault::Crash);
     let restarts = Arc::new(AtomicU64::new(0));
     let counted = Arc::clone(&restarts);
-    let report = sim(move |world: &World| caller(world, ordered))
+    let report = sim(move |world: &World| caller(world, ordered, limited))
         .seeds(seeds)
         .storm(Duration::from_secs(2))
         .count(8)
@@ -149,27 +239,40 @@ fn simulate(seeds: u64, ordered: bool, faults: &[Fault], spare: &[String]) -> (u
         .faults(faults.to_vec())
         .spare(spare.to_vec())
         .finally("every document is accounted for", move |_, told| {
-            let stages = told.lock().unwrap().first().map(|done| done.value.stages.clone());
-            let again: u64 = stages.iter().flatten().map(|stage| stage.restarts).sum();
-            counted.fetch_add(again, Ordering::SeqCst);
+            let seen = told.lock().unwrap();
+            let stages = seen.done.iter().flat_map(|done| &done.value.stages);
+            counted.fetch_add(stages.map(|stage| stage.restarts).sum(), Ordering::SeqCst);
+            drop(seen);
             is_right(told, calm)
+        })
+        .finally("its budget holds", move |_, told| {
+            told.lock().unwrap().is_in_budget(limited, exact)
         })
         .run();
     (report.seeds, restarts.load(Ordering::SeqCst))
 }
 
+const CRASHES: &[Fault] = &[Fault::Crash, Fault::DiskCrash, Fault::Delay, Fault::Slow];
+
 #[test]
 fn every_document_is_accounted_for_after_crashes_and_delays() {
-    let faults = [Fault::Crash, Fault::DiskCrash, Fault::Delay, Fault::Slow];
-    simulate(40, false, &faults, &[]);
-    simulate(20, true, &faults, &[]);
+    simulate(40, Of { faults: CRASHES, ..Of::default() });
+    simulate(20, Of { faults: CRASHES, ordered: true, ..Of::default() });
 }
 
 #[test]
 fn every_document_is_accounted_for_where_agents_hang() {
-    let faults = [Fault::Crash, Fault::Hang, Fault::Delay];
-    simulate(30, false, &faults, &[]);
+    let faults = &[Fault::Crash, Fault::Hang, Fault::Delay];
+    simulate(30, Of { faults, ..Of::default() });
 }
+
+#[test]
+fn no_call_is_made_that_the_budget_does_not_have_whatever_crashes() {
+    simulate(30, Of { faults: CRASHES, limited: true, ..Of::default() });
+    simulate(10, Of { faults: &[Fault::Delay, Fault::Slow], limited: true, ..Of::default() });
+}
+
+const PANICS: &[Fault] = &[Fault::Panic, Fault::Delay];
 
 #[test]
 fn a_stage_whose_actor_crashes_is_started_anew_and_loses_no_document() {
@@ -179,7 +282,7 @@ fn a_stage_whose_actor_crashes_is_started_anew_and_loses_no_document() {
         .map(|name| format!("agent/{name}/slot"))
         .chain([format!("runs/{RUN}"), "agents/roster".to_owned()])
         .collect();
-    let (seeds, restarts) = simulate(60, false, &[Fault::Panic, Fault::Delay], &spared);
+    let (seeds, restarts) = simulate(60, Of { faults: PANICS, spare: &spared, ..Of::default() });
     assert!(restarts > seeds || seeds == 1, "stages were started anew {restarts} times");
 }
 
@@ -189,5 +292,5 @@ fn no_document_is_lost_though_the_roster_crashes() {
     let stages = ["", "/read", "/sum", "/again"].map(|stage| format!("runs/{RUN}{stage}"));
     let spared: Vec<String> =
         names.iter().map(|name| format!("agent/{name}/slot")).chain(stages).collect();
-    simulate(40, true, &[Fault::Panic, Fault::Delay], &spared);
+    simulate(40, Of { faults: PANICS, ordered: true, spare: &spared, ..Of::default() });
 }

@@ -21,6 +21,7 @@ mod figure;
 mod idle;
 mod mailbox;
 mod map_reduce;
+mod pipeline;
 mod review;
 mod sim;
 
@@ -80,13 +81,14 @@ fn measure(options: &Options) -> Result<()> {
 
 /// Every figure, in the order in which they are measured.
 fn all() -> Vec<Figure> {
-    let families: [&[Figure]; 8] = [
+    let families: [&[Figure]; 9] = [
         mailbox::FIGURES,
         idle::FIGURES,
         deadlock::FIGURES,
         cancel::FIGURES,
         consensus::FIGURES,
         map_reduce::FIGURES,
+        pipeline::FIGURES,
         review::FIGURES,
         sim::FIGURES,
     ];

@@ -1,9 +1,9 @@
 //! The tables of a run file, key by key, in the order of the reference.
 
 use super::super::limits;
-use super::{CONSENSUS, Form, Key, Later, Shape, Text};
+use super::{AGENT, CONSENSUS, Form, Key, Later, PIPELINE, Shape, Text};
 #[cfg(test)]
-use super::{QUORUM, ROUNDS};
+use super::{LIMITS, QUORUM, ROUNDS, STAGE};
 
 pub(super) const fn later(name: &'static str, what: &'static str, instead: &'static str) -> Later {
     Later { name, what, instead }
@@ -12,15 +12,14 @@ pub(super) const fn later(name: &'static str, what: &'static str, instead: &'sta
 /// The keys that say what kind an agent is; it has exactly one of them.
 pub(crate) const AGENT_KINDS: &[&str] = &["builtin", "command", "process", "actor"];
 /// The tables whose keys are names.
-pub(crate) const NAMED: &[&str] = &["input", "agents", "map_reduce", "consensus"];
+pub(crate) const NAMED: &[&str] = &["input", "agents", "map_reduce", "consensus", "pipeline"];
 /// The tables that hold patterns.
-pub(crate) const PATTERNS: &[&str] = &["map_reduce", "consensus"];
+pub(crate) const PATTERNS: &[&str] = &["map_reduce", "consensus", "pipeline"];
 /// The tables that hold patterns of a later version.
-pub(crate) const PATTERNS_LATER: &[&str] = &["pipeline", "hierarchy", "swarm"];
+pub(crate) const PATTERNS_LATER: &[&str] = &["hierarchy", "swarm"];
 
-const PATTERN_INSTEAD: &str =
-    "the patterns of this version are `[map_reduce.NAME]` and `[consensus.NAME]`";
-const KIND_INSTEAD: &str =
+const PATTERN_INSTEAD: &str = "the patterns of this version are `[map_reduce.NAME]`, `[consensus.NAME]` and `[pipeline.NAME]`";
+pub(super) const KIND_INSTEAD: &str =
     "the kinds of this version are `builtin`, `command`, `process` and `actor`";
 
 /// Every shape, in the order of the reference.
@@ -38,6 +37,8 @@ pub(crate) static SHAPES: &[&Shape] = &[
     &CONSENSUS,
     &QUORUM,
     &ROUNDS,
+    &PIPELINE,
+    &STAGE,
 ];
 
 pub(crate) static FILE: Shape = Shape {
@@ -74,9 +75,14 @@ pub(crate) static FILE: Shape = Shape {
             "{ gate = { question = \"Ship?\", choices = [\"yes\", \"no\"], voters = { tests = 1 } } }",
             "Questions that agents vote on.",
         ),
+        Key::new(
+            "pipeline",
+            Form::Named(&PIPELINE),
+            "{ texts = { documents = \"docs\", stages = [{ name = \"count\", agent = \"risk\" }] } }",
+            "Documents that go through stages.",
+        ),
     ],
     later: &[
-        later("pipeline", "work in stages", PATTERN_INSTEAD),
         later("hierarchy", "teams with leaders", PATTERN_INSTEAD),
         later("swarm", "swarms", PATTERN_INSTEAD),
         later("models", "language models", KIND_INSTEAD),
@@ -134,196 +140,6 @@ pub(crate) static INPUT: Shape = Shape {
             "\"what to review\"",
             "What it is for, shown when it is missing.",
         ),
-    ],
-    later: &[],
-};
-
-const PROGRAMS: &[&str] = &["command", "process"];
-const COMMANDS: &[&str] = &["command"];
-const PROCESSES: &[&str] = &["process"];
-
-pub(crate) static AGENT: Shape = Shape {
-    title: "agents.NAME",
-    about: "One agent; exactly one of `builtin`, `command`, `process`, `actor` says its kind.",
-    keys: &[
-        Key::new(
-            "builtin",
-            Form::Text(Text::Plain),
-            "\"review.rust\"",
-            "An agent that comes with Synod, by its name.",
-        )
-        .only(&["builtin"]),
-        Key::new(
-            "command",
-            Form::List(&Form::Text(Text::Argument)),
-            "[\"ruff\", \"check\", \"--output-format=sarif\", \"{files}\"]",
-            "A program that is started once a part; `{files}` becomes the paths of the part.",
-        )
-        .only(COMMANDS),
-        Key::new(
-            "process",
-            Form::List(&Form::Text(Text::Template)),
-            "[\"python3\", \"agent.py\"]",
-            "A program that keeps running, is given parts as JSON lines and answers in JSON lines.",
-        )
-        .only(&["process"]),
-        Key::new(
-            "actor",
-            Form::Text(Text::Plain),
-            "\"quota\"",
-            "A Rust actor that the program registered, by its name.",
-        )
-        .only(&["actor"]),
-        Key::new("with", Form::Free, "{ per_minute = 60 }", "What the actor is started with.")
-            .default("{}")
-            .only(&["actor"]),
-        Key::new(
-            "reads",
-            Form::Choice { known: &["sarif", "json", "lines", "exit"], later: &[] },
-            "\"sarif\"",
-            "How the command's output is read: a SARIF log, one JSON value, one result a line, or \
-             the exit code alone.",
-        )
-        .required()
-        .only(COMMANDS),
-        Key::new(
-            "exit_ok",
-            Form::List(&Form::Integer { min: 0, max: 255 }),
-            "[0, 1]",
-            "The exit codes of a command that count as success; when not written 0, and every code \
-             with `reads = \"exit\"`.",
-        )
-        .only(COMMANDS),
-        Key::new(
-            "accepts",
-            Form::OneOrMany(&Form::Text(Text::Glob)),
-            "[\"*.py\", \"tools/**\"]",
-            "Globs of the files that it takes; one without `/` is matched with the file's name, \
-             others with its path.",
-        )
-        .default("\"*\""),
-        Key::new(
-            "count",
-            Form::Integer { min: 1, max: limits::COUNT_MAX },
-            "2",
-            "How many instances run; when not written one, and of a `builtin` one a processor core. All agents of a file may have 4096 together.",
-        ),
-        Key::new(
-            "concurrency",
-            Form::Integer { min: 1, max: limits::CONCURRENCY_MAX },
-            "4",
-            "How many parts one instance works on at once.",
-        )
-        .default("1"),
-        Key::new(
-            "optional",
-            Form::Boolean,
-            "true",
-            "Whether a run goes on, with a notice, when the agent cannot start.",
-        )
-        .default("false"),
-        Key::new(
-            "trusted",
-            Form::Boolean,
-            "false",
-            "`false` marks an agent that runs the code it looks at: it is skipped, with a notice, \
-             until `--set agents.NAME.trusted=true`.",
-        )
-        .default("true"),
-        Key::new(
-            "whole",
-            Form::Boolean,
-            "true",
-            "Whether it gets one part with all files it accepts, in place of many.",
-        )
-        .default("false"),
-        Key::new(
-            "timeout",
-            Form::Text(Text::Duration),
-            "\"30s\"",
-            "How long one attempt at one part may take.",
-        )
-        .default("\"2m\""),
-        Key::new(
-            "heartbeat",
-            Form::Text(Text::Duration),
-            "\"5s\"",
-            "About how often the process reports progress while it works on a part, 100 ms or more; when it surely \
-             hangs, after 1.5 to 3.5 times that, it is ended before its timeout.",
-        )
-        .only(PROCESSES),
-        Key::new(
-            "fallback",
-            Form::Text(Text::Name),
-            "\"rust\"",
-            "The agent that does what this one has failed at for good; what that one fails at goes \
-             on to its own fallback.",
-        ),
-        Key::new(
-            "capabilities",
-            Form::List(&Form::Text(Text::Plain)),
-            "[\"python\", \"security\"]",
-            "What it is good at, for `assign = \"capability_match\"`.",
-        ),
-        Key::new(
-            "env",
-            Form::List(&Form::Text(Text::Variable)),
-            "[\"CARGO_HOME\"]",
-            "Further environment variables that the program is given; `PATH`, `HOME`, `LANG`, \
-             `LC_ALL`, `TMPDIR` and `TZ` always are, all others never.",
-        )
-        .only(PROGRAMS),
-        Key::new(
-            "limits",
-            Form::Table(&LIMITS),
-            "{ memory = \"2GiB\", cpu = \"60s\" }",
-            "What the program may use.",
-        )
-        .only(PROGRAMS),
-    ],
-    later: &[
-        later("model", "language model agents", KIND_INSTEAD),
-        later("socket", "agents that join by WebSocket", KIND_INSTEAD),
-        later("a2a", "agents of other systems", KIND_INSTEAD),
-        later("mcp", "MCP tools as agents", KIND_INSTEAD),
-    ],
-};
-
-pub(crate) static LIMITS: Shape = Shape {
-    title: "agents.NAME.limits",
-    about: "What the program of a command or process may use; more ends it.",
-    keys: &[
-        Key::new(
-            "memory",
-            Form::Size,
-            "\"2GiB\"",
-            "Private writable memory of each of its processes.",
-        )
-        .default("\"4GiB\""),
-        Key::new(
-            "cpu",
-            Form::Text(Text::Duration),
-            "\"60s\"",
-            "Processor time of each of its processes, rounded up to seconds.",
-        )
-        .default("\"10m\""),
-        Key::new(
-            "processes",
-            Form::Integer { min: 1, max: limits::PROCESS_RESOURCES_MAX },
-            "256",
-            "Processes and threads of its user, those of other programs counted.",
-        ),
-        Key::new(
-            "open_files",
-            Form::Integer { min: 8, max: limits::PROCESS_RESOURCES_MAX },
-            "256",
-            "Open files of each of its processes.",
-        )
-        .default("1024"),
-        Key::new("file", Form::Size, "\"100MB\"", "The size of each file that it writes.")
-            .default("\"1GiB\""),
-        Key::new("output", Form::Size, "\"1MiB\"", "Bytes that it may print for one part.")
-            .default("\"16MiB\""),
     ],
     later: &[],
 };

@@ -1,8 +1,8 @@
 //! The table of keys against the parser and the schema: nothing may drift, nothing be ignored.
 
 use super::super::keys::{
-    AGENT, CONSENSUS, FILE, Form, INPUT, Key, LIMIT, LIMITS, MAP_REDUCE, QUORUM, RETRY, ROUNDS,
-    SHAPES, SPECULATE, SPLIT, Shape,
+    AGENT, CONSENSUS, FILE, Form, INPUT, Key, LIMIT, LIMITS, MAP_REDUCE, PIPELINE, QUORUM, RETRY,
+    ROUNDS, SHAPES, SPECULATE, SPLIT, STAGE, Shape,
 };
 use super::*;
 
@@ -63,6 +63,13 @@ fn place(shape: &Shape, kind: &str) -> (&'static str, Pairs, &'static str) {
             pairs(&[]),
             " } }",
         ),
+        _ => later_place(shape),
+    }
+}
+
+/// The same, of votes and pipelines.
+fn later_place(shape: &Shape) -> (&'static str, Pairs, &'static str) {
+    match shape.title {
         title if title == CONSENSUS.title => {
             let needs = [
                 ("question", "\"q\""),
@@ -80,6 +87,15 @@ fn place(shape: &Shape, kind: &str) -> (&'static str, Pairs, &'static str) {
             "consensus.x = { question = \"q\", choices = [\"a\", \"b\"], voters = { risk = 1 }, rounds = { ",
             pairs(&[]),
             " } }",
+        ),
+        title if title == PIPELINE.title => {
+            let stages = "[{ name = \"one\", agent = \"risk\" }]";
+            ("pipeline.x = { ", pairs(&[("documents", "\"d\""), ("stages", stages)]), " }")
+        }
+        title if title == STAGE.title => (
+            "pipeline.x = { documents = \"d\", stages = [{ ",
+            pairs(&[("name", "\"one\""), ("agent", "\"risk\"")]),
+            " }] }",
         ),
         title => panic!("no place for {title}"),
     }
@@ -114,7 +130,8 @@ fn said(text: &str) -> String {
             inputs,
             &file.agents,
             &file.map_reduces,
-            &file.votes
+            &file.votes,
+            &file.pipelines
         )
     )
 }

@@ -26,7 +26,8 @@ fn shape_in(form: &'static Form) -> Option<&'static Shape> {
         | Form::Any
         | Form::Count
         | Form::Weight
-        | Form::Share => None,
+        | Form::Share
+        | Form::Schema => None,
     }
 }
 

@@ -54,8 +54,9 @@ pub enum Record {
         waited: u64,
         /// How long the call took, in microseconds.
         micros: u64,
-        /// What goes on.
-        output: Value,
+        /// What goes on; none where that is what came in.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        output: Option<Value>,
     },
     /// A document failed at a stage for good.
     Failed {
@@ -136,5 +137,6 @@ pub(super) struct PassedRecord<'a> {
     pub(super) at: i64,
     pub(super) waited: u64,
     pub(super) micros: u64,
-    pub(super) output: &'a Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) output: Option<&'a Value>,
 }

@@ -85,9 +85,11 @@ pub struct Step {
     pub attempts: u32,
     /// Whether a fallback answered.
     pub fallback: bool,
-    /// Time from the coming in to the beginning of the call that was answered, in microseconds.
+    /// When the call that was answered began, in Unix milliseconds.
+    pub at: i64,
+    /// Time from the coming in to that, in microseconds.
     pub waited_micros: u64,
-    /// The time that this call took, in microseconds.
+    /// The time that the call took, in microseconds.
     pub took_micros: u64,
     /// Whether it was taken from the journal.
     pub resumed: bool,
@@ -122,6 +124,16 @@ pub struct StageFigures {
     pub waited: Spread,
     /// Time that agents took.
     pub took: Spread,
+}
+
+impl StageFigures {
+    /// Counts a document that has passed.
+    pub(super) fn count(&mut self, step: &Step) {
+        self.passed += 1;
+        self.fallbacks += u64::from(step.fallback);
+        self.waited.add(step.waited_micros);
+        self.took.add(step.took_micros);
+    }
 }
 
 /// How long something took, over many times, in microseconds.

@@ -99,6 +99,15 @@ pub(super) struct Failed {
     pub(super) why: String,
 }
 
+impl Failed {
+    /// A document that is refused before anybody is asked.
+    pub(super) fn unasked(reason: String) -> Self {
+        let error = AgentError::Refused { reason };
+        let (calls, why) = (Calls::default(), error.to_string());
+        Self { link: None, attempts: 0, calls, error, why }
+    }
+}
+
 /// An agent has failed at a document for good.
 pub(super) struct Fell {
     pub(super) from: u32,
@@ -192,15 +201,6 @@ impl Worker {
             return;
         }
         let Some(stage) = self.post.plan.stage(self.post.stage) else { return };
-        if let Some(Err(why)) = stage.input.as_ref().map(|schema| schema.check(&content)) {
-            let reason =
-                format!("the input schema of stage `{}` forbids the document: {why}", stage.name);
-            let error = AgentError::Refused { reason };
-            let why = error.to_string();
-            let calls = Calls::default();
-            let failed = Failed { link: None, attempts: 0, calls, error, why };
-            return self.tell(document, News::Failed(failed), cx);
-        }
         let mut walk = (!passed.is_empty()).then(|| Walk::new(stage.links.len()));
         for (link, error) in &passed {
             if let (Some(walk), Some(link)) = (&mut walk, stage.links.get(*link as usize)) {

@@ -98,9 +98,7 @@ impl Coordinator {
         self.documents.push(Entry::new(&name, &content));
         let Some(error) = refused else { return true };
         let reason = format!("the document is too large to be kept, name it instead: {error}");
-        let (error, why) = (AgentError::Refused { reason: reason.clone() }, reason);
-        let calls = Calls::default();
-        self.fail(number, 0, Failed { link: None, attempts: 0, calls, error, why }, cx);
+        self.fail(number, 0, Failed::unasked(reason), cx);
         false
     }
 
@@ -115,8 +113,15 @@ impl Coordinator {
         self.hand_over(document, stage, cx);
     }
 
-    /// Pays the first call for a document and gives it to the stage's worker.
+    /// Pays the first call for a document that the stage's input schema allows, and gives it to the stage's worker.
     pub(super) fn hand_over(&mut self, document: u32, stage: u32, cx: &mut In) {
+        let entry = self.documents.get(document as usize);
+        let Some(content) = entry.and_then(Entry::input).map(Arc::clone) else { return };
+        let input = self.plan.stage(stage).and_then(|of| Some((&of.name, of.input.as_ref()?)));
+        if let Some((name, Err(why))) = input.map(|(name, schema)| (name, schema.check(&content))) {
+            let reason = format!("the input schema of stage `{name}` forbids the document: {why}");
+            return self.fail(document, stage, Failed::unasked(reason), cx);
+        }
         if !self.pay(document, cx) {
             return;
         }
@@ -125,8 +130,6 @@ impl Coordinator {
         else {
             return;
         };
-        let content = entry.steps.last().map(|step| &step.output).or(entry.content.as_ref());
-        let Some(content) = content.map(Arc::clone) else { return };
         let (name, passed, attempts) =
             (Arc::clone(&entry.name), entry.fallen.clone(), entry.attempts);
         let entrant = Entrant { document, name, content, passed, attempts };
@@ -198,6 +201,9 @@ impl Coordinator {
     fn passed(&mut self, document: u32, stage: u32, passed: Passed, cx: &mut In) {
         let Passed { output, link, slot, attempts, calls, waited, took } = passed;
         let (waited, took_micros) = (micros(waited), micros(took));
+        let at = millis(cx) - i64::try_from(took.as_millis()).unwrap_or(0);
+        let input = self.documents.get(document as usize).and_then(Entry::input);
+        let is_changed = input.is_none_or(|input| !Arc::ptr_eq(input, &output));
         cx.record(&PassedRecord {
             record: "passed",
             document,
@@ -205,10 +211,10 @@ impl Coordinator {
             agent: link,
             attempts,
             slot,
-            at: millis(cx) - i64::try_from(took.as_millis()).unwrap_or(0),
+            at,
             waited,
             micros: took_micros,
-            output: &output,
+            output: is_changed.then_some(&*output),
         });
         let plan = Arc::clone(&self.plan);
         let Some(of) = plan.stage(stage) else { return };
@@ -225,13 +231,14 @@ impl Coordinator {
             agent,
             attempts,
             fallback: link > 0,
+            at,
             waited_micros: waited,
             took_micros,
             resumed: false,
             output,
         };
         if let Some(seat) = self.seat(stage) {
-            seat.count(&step);
+            seat.figures.count(&step);
             seat.line.ready(document);
         }
         self.count_calls(stage, calls);
@@ -332,20 +339,15 @@ impl Entry {
         Self { name, content, steps, at: At::Outside, paid: false, fallen, attempts: 0 }
     }
 
+    /// What it is now: what came in, or what the last stage made of it.
+    pub(super) fn input(&self) -> Option<&Arc<Value>> {
+        self.steps.last().map(|step| &step.output).or(self.content.as_ref())
+    }
+
     /// Takes what it has passed.
     pub(super) fn pass(&mut self, stage: u32, step: Step) {
         self.steps.push(step);
         self.fallen.clear();
         (self.at, self.attempts, self.content) = (At::Ready(stage), 0, None);
-    }
-}
-
-impl Seat {
-    /// Counts a document that has passed.
-    pub(super) fn count(&mut self, step: &Step) {
-        self.figures.passed += 1;
-        self.figures.fallbacks += u64::from(step.fallback);
-        self.figures.waited.add(step.waited_micros);
-        self.figures.took.add(step.took_micros);
     }
 }

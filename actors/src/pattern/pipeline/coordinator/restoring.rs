@@ -13,18 +13,26 @@ impl Coordinator {
                 self.documents.push(Entry::new(&name, &Arc::new(content)));
             }
             Record::Dry { .. } => self.dry = true,
-            Record::Passed { document, stage, agent, attempts, waited, micros, output, .. } => {
+            Record::Passed {
+                document, stage, agent, attempts, at, waited, micros, output, ..
+            } => {
                 let of = self.plan.stage(stage);
                 let agent_name = of.and_then(|of| of.links.get(agent as usize));
+                let input = self.documents.get(document as usize).and_then(Entry::input);
+                let output = output.map(Arc::new).or_else(|| input.map(Arc::clone));
+                let Some(output) = output else {
+                    return Err(format!("document {document} never came in"));
+                };
                 let step = Step {
                     stage: of.map_or_else(|| "".into(), |of| Arc::clone(&of.name)),
                     agent: agent_name.map_or_else(|| "".into(), |link| Arc::clone(link.name())),
                     attempts,
                     fallback: agent > 0,
+                    at,
                     waited_micros: waited,
                     took_micros: micros,
                     resumed: true,
-                    output: Arc::new(output),
+                    output,
                 };
                 if let Some(entry) = self.entry(document) {
                     entry.pass(stage, step);
@@ -58,7 +66,7 @@ impl Coordinator {
         for document in 0..u32::try_from(self.documents.len()).unwrap_or(u32::MAX) {
             let Some(entry) = self.documents.get_mut(document as usize) else { continue };
             for (step, seat) in entry.steps.iter().zip(&mut self.seats) {
-                seat.count(step);
+                seat.figures.count(step);
             }
             match &entry.at {
                 At::Outside | At::In(_) => self.returning.push_back(document),

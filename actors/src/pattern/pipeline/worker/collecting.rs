@@ -50,14 +50,15 @@ impl Worker {
         self.say_idle(cx);
     }
 
-    /// What goes on of an answer: it is what the schema allows and the validator finds good, transformed, and fits a record.
+    /// What goes on of an answer: it is what the schema allows and the validator finds good, transformed, and fits a record. Where
+    /// that is what came in, it is the very same.
     fn judge(
         &self,
         document: u32,
         answer: Value,
         took: Duration,
         cx: &In,
-    ) -> Result<Value, AgentError> {
+    ) -> Result<Arc<Value>, AgentError> {
         let (Some(stage), Some(guest)) = (self.stage(), self.guests.get(&document)) else {
             return Err(AgentError::Cancelled);
         };
@@ -99,16 +100,19 @@ impl Worker {
                 format!("what the pipeline's output schema allows: {why}"),
             ));
         }
+        if output == *guest.content {
+            return Ok(Arc::clone(&guest.content));
+        }
         check_datum(&output)?;
-        Ok(output)
+        Ok(Arc::new(output))
     }
 
-    fn passed(&mut self, document: u32, output: Value, (lease, since): Placed, cx: &mut In) {
+    fn passed(&mut self, document: u32, output: Arc<Value>, (lease, since): Placed, cx: &mut In) {
         let took = cx.now().since(since);
         self.post.brief.counters.done(took);
         let Some(guest) = self.guests.remove(&document) else { return };
         let passed = Passed {
-            output: Arc::new(output),
+            output,
             link: number(guest.link),
             slot: lease.slot.0,
             attempts: guest.attempts,
