@@ -244,6 +244,7 @@ fn live(world: &World, job: &Arc<Job>, mocks: &Arc<Mocks>) -> Arc<Seen> {
         roster::Msg::Join(..)
         | roster::Msg::Left(..)
         | roster::Msg::Demand(_)
+        | roster::Msg::Demands(_)
         | roster::Msg::Claim(..)
         | roster::Msg::OwnerEnded(_)
         | roster::Msg::Health(..)

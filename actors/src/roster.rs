@@ -28,6 +28,7 @@ use crate::{
 
 pub(crate) use known::{Enlisted, Known, KnownSlot};
 
+mod denying;
 mod known;
 
 /// Leases of an incarnation are numbered from its own multiple of this, so that none is used twice.
@@ -85,6 +86,8 @@ pub enum Grant {
         /// Whether nobody else waits: a place may then be used again and again before it is given back.
         alone: bool,
     },
+    /// What several demands can have at once.
+    Several(Vec<Grant>),
     /// Somebody else waits now: places are to be given back as they become free.
     Share,
     /// The roster has begun this incarnation and knows nothing of the owner: it is to be told by a [`Msg::Claim`] which leases
@@ -110,6 +113,8 @@ pub enum Msg {
     Left(SlotId, Down),
     /// Somebody wants places.
     Demand(Demand),
+    /// Somebody wants several kinds of places at once; what it can have of them comes as one grant.
+    Demands(Vec<Demand>),
     /// What an owner has, as the roster's incarnation of this number has asked; its demands follow.
     Claim(u32, ChildRef, Recipient<Grant>, Vec<Lease>),
     /// Places are free again.
@@ -151,12 +156,20 @@ pub struct Roster {
     spare: VecDeque<Demand>,
     /// Who has what, to be taken back when they end.
     leased: BTreeMap<LeaseId, (SlotId, ActorId)>,
-    owners: BTreeMap<ActorId, Recipient<Grant>>,
+    owners: BTreeMap<ActorId, Owner>,
     known: Known,
     /// Owners that have not told yet what they have.
     unheard: BTreeSet<ActorId>,
     turns: u64,
     leases: u64,
+}
+
+/// Whose demands there are or were.
+#[derive(Debug)]
+struct Owner {
+    to: Recipient<Grant>,
+    /// The places that it has.
+    leased: u32,
 }
 
 #[derive(Debug)]
@@ -202,14 +215,8 @@ impl Actor for Roster {
                     self.take_claim(owner.id(), to, held);
                 }
             }
-            // It was meant for the incarnation before, and is told again.
-            Msg::Demand(demand) if self.unheard.contains(&demand.owner.id()) => return,
-            Msg::Demand(demand) => {
-                let owner = demand.owner.id();
-                self.take_demand(demand, cx);
-                self.serve(cx);
-                return self.ask_to_share(owner, cx);
-            }
+            Msg::Demand(demand) => return self.take_demands(vec![demand], cx),
+            Msg::Demands(demands) => return self.take_demands(demands, cx),
             Msg::Release(leases) => self.release(&leases),
             Msg::Withdraw(owner, id) => {
                 self.keep(|demand| demand.owner.id() != owner || demand.id != id);
@@ -245,7 +252,8 @@ impl Roster {
 
     /// Takes down what an owner has from the incarnation before.
     fn take_claim(&mut self, owner: ActorId, to: Recipient<Grant>, held: Vec<Lease>) {
-        self.owners.insert(owner, to);
+        let leased = u32::try_from(held.len()).unwrap_or(u32::MAX);
+        self.owners.insert(owner, Owner { to, leased });
         for lease in held {
             self.leased.insert(lease.id, (lease.slot, owner));
             if let Some(entry) = self.slots.get_mut(&lease.slot) {
@@ -254,10 +262,26 @@ impl Roster {
         }
     }
 
-    fn take_demand(&mut self, demand: Demand, cx: &mut Cx<Self>) {
-        if self.owners.insert(demand.owner.id(), demand.to.clone()).is_none() {
-            cx.watch(&demand.owner, Msg::OwnerEnded);
+    /// Takes the demands of one owner.
+    fn take_demands(&mut self, demands: Vec<Demand>, cx: &mut Cx<Self>) {
+        let Some(owner) = demands.first().map(|demand| demand.owner.id()) else { return };
+        if self.unheard.contains(&owner) {
+            // They were meant for the incarnation before, and are told again.
+            return;
         }
+        for demand in demands {
+            self.take_demand(demand, cx);
+        }
+        self.serve(cx);
+        self.ask_to_share(owner, cx);
+    }
+
+    fn take_demand(&mut self, demand: Demand, cx: &mut Cx<Self>) {
+        let owner = self.owners.entry(demand.owner.id()).or_insert_with(|| {
+            cx.watch(&demand.owner, Msg::OwnerEnded);
+            Owner { to: demand.to.clone(), leased: 0 }
+        });
+        owner.to = demand.to.clone();
         if self.demands.len() + self.spare.len() >= DEMANDS_MAX {
             let why = format!("{DEMANDS_MAX} demands wait already; try again later");
             cx.send(&demand.to, Grant::Denied { demand: demand.id, why, until: None });
@@ -272,8 +296,8 @@ impl Roster {
     /// Tells the others to give places back as they become free, if `owner` still waits for some.
     fn ask_to_share(&self, owner: ActorId, cx: &mut Cx<Self>) {
         if self.demands.iter().any(|demand| demand.owner.id() == owner) {
-            for (_, to) in self.owners.iter().filter(|(other, _)| **other != owner) {
-                cx.send(to, Grant::Share);
+            for (_, other) in self.owners.iter().filter(|(other, _)| **other != owner) {
+                cx.send(&other.to, Grant::Share);
             }
         }
     }
@@ -306,8 +330,11 @@ impl Roster {
     /// Takes places back, but for those that were taken back when their owner ended: its last words may come after its end.
     fn release(&mut self, leases: &[Lease]) {
         for lease in leases {
-            if self.leased.remove(&lease.id).is_some() {
-                self.free(lease.slot);
+            if let Some((slot, owner)) = self.leased.remove(&lease.id) {
+                self.free(slot);
+                if let Some(owner) = self.owners.get_mut(&owner) {
+                    owner.leased = owner.leased.saturating_sub(1);
+                }
             }
         }
     }
@@ -320,9 +347,12 @@ impl Roster {
 
     /// Takes back what an ended owner had, cancels what runs for it and forgets what it wanted.
     fn take_back(&mut self, owner: ActorId, cx: &mut Cx<Self>) {
-        self.owners.remove(&owner);
+        let had = self.owners.remove(&owner).map_or(0, |owner| owner.leased);
         self.unheard.remove(&owner);
         self.keep(|demand| demand.owner.id() != owner);
+        if had == 0 {
+            return;
+        }
         let (left, kept) =
             std::mem::take(&mut self.leased).into_iter().partition(|(_, (_, of))| *of == owner);
         self.leased = kept;
@@ -345,8 +375,24 @@ impl Roster {
         self.spare = spare;
     }
 
-    /// Goes round the demands for as long as anyone gets a place.
+    /// Goes round the demands for as long as anyone gets a place; what one owner gets one after the other is one grant.
     fn serve_queue(&mut self, demands: &mut VecDeque<Demand>, cx: &mut Cx<Self>) {
+        let mut granted: Vec<(ActorId, Recipient<Grant>, Vec<Grant>)> = Vec::new();
+        self.reserve_round(demands, |demand, grant| match granted.last_mut() {
+            Some((owner, _, grants)) if *owner == demand.owner.id() => grants.push(grant),
+            _ => granted.push((demand.owner.id(), demand.to.clone(), vec![grant])),
+        });
+        for (_, to, mut grants) in granted {
+            let only = if grants.len() == 1 { grants.pop() } else { None };
+            cx.send(&to, only.unwrap_or(Grant::Several(grants)));
+        }
+    }
+
+    fn reserve_round(
+        &mut self,
+        demands: &mut VecDeque<Demand>,
+        mut grant: impl FnMut(&Demand, Grant),
+    ) {
         let mut without = 0;
         while without < demands.len() && self.slots.values().any(Entry::is_free) {
             let Some(mut demand) = demands.pop_front() else { return };
@@ -357,7 +403,7 @@ impl Roster {
                 without += 1;
             } else {
                 without = 0;
-                cx.send(&demand.to, Grant::Leases { demand: demand.id, leases, alone });
+                grant(&demand, Grant::Leases { demand: demand.id, leases, alone });
             }
             if demand.count > 0 {
                 demands.push_back(demand);
@@ -394,6 +440,9 @@ impl Roster {
         entry.leased += 1;
         let lease = Lease { id: LeaseId(self.leases), slot };
         self.leased.insert(lease.id, (slot, demand.owner.id()));
+        if let Some(owner) = self.owners.get_mut(&demand.owner.id()) {
+            owner.leased += 1;
+        }
         Some(lease)
     }
 
@@ -402,46 +451,6 @@ impl Roster {
         let mut others = self.slots.iter().filter(|(id, _)| !demand.avoid.contains(id));
         let some = others.any(|(_, entry)| demand.need.is_met_by(&entry.card));
         if demand.avoid.is_empty() || some { &demand.avoid } else { &[] }
-    }
-
-    fn can_meet(&self, need: &Need) -> bool {
-        self.slots.values().any(|entry| need.is_met_by(&entry.card))
-    }
-
-    /// Until when every slot that can meet `need` rests, or the first of them does; none if one does not, or there is none.
-    fn rests_until(&self, need: &Need) -> Option<Moment> {
-        let able = self.slots.values().filter(|entry| need.is_met_by(&entry.card));
-        let until = able.map(|entry| match entry.health {
-            Health::Resting { until, .. } => Some(until),
-            Health::Well | Health::Probed(_) => None,
-        });
-        until.collect::<Option<Vec<_>>>()?.into_iter().min()
-    }
-
-    fn is_kept(&self, demand: &Demand) -> bool {
-        let Demand { need, patient, .. } = demand;
-        self.can_meet(need) && (*patient || self.rests_until(need).is_none())
-    }
-
-    fn deny_unmeetable(&mut self, cx: &mut Cx<Self>) {
-        let waiting =
-            std::mem::take(&mut self.demands).into_iter().chain(std::mem::take(&mut self.spare));
-        let (kept, denied): (Vec<_>, Vec<_>) = waiting.partition(|demand| self.is_kept(demand));
-        (self.spare, self.demands) = kept.into_iter().partition(|demand| demand.spare);
-        for demand in denied {
-            self.deny(&demand, cx);
-        }
-    }
-
-    fn deny(&self, demand: &Demand, cx: &mut Cx<Self>) {
-        let names: Vec<&str> = demand.need.agents.iter().map(|agent| &*agent.name).collect();
-        let wanted = [names.join(" or "), demand.need.capabilities.join(", ")].join(" ");
-        let (wanted, until) = (wanted.trim(), self.rests_until(&demand.need));
-        let why = match until {
-            Some(_) => format!("the circuit breaker of every instance of `{wanted}` is open"),
-            None => format!("no living agent slot for `{wanted}` among {}", self.slots.len()),
-        };
-        cx.send(&demand.to, Grant::Denied { demand: demand.id, why, until });
     }
 }
 

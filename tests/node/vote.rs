@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use super::place::Place;
 
 /// A run file with these agents as voters.
@@ -70,6 +72,36 @@ fn programs_vote_and_one_that_is_killed_is_absent() {
         assert!(text.out.contains(expected), "{expected}: {}", text.out);
     }
     assert!(place.run(&["runs"]).out.contains("completed"));
+}
+
+#[test]
+fn a_voter_that_is_killed_from_outside_in_the_middle_of_its_check_is_absent_and_holds_nothing_up() {
+    let place = Place::new(&[]);
+    let pipe = place.pipe("checking");
+    // Without the signal it would check for longer than any test waits.
+    let checks = shell(&format!("echo $$ > {}; exec sleep 1000", pipe.path().display()), "exit");
+    let (ships, also) = (says("\"ship\""), says("\"ship\""));
+    let more = "quorum = { share = 0.6, participation = 0.6 }\nwithin = \"10m\"";
+    vote(&place, &[("also", &also), ("checks", &checks), ("ships", &ships)], more);
+    let running = place.start(&["run", "run.toml", "--json"]);
+    let checker = Pid::from_raw(pipe.line().trim().parse().unwrap()).unwrap();
+    kill_process(checker, Signal::KILL).unwrap();
+    let ended = running.end();
+    let document = ended.json();
+    let decision = &document["vote"]["decision"];
+    assert_eq!((ended.code, &decision["outcome"]["choice"]), (0, &"ship".into()), "{document}");
+    // Nobody waited for its time to be over: it was known to be gone.
+    assert_eq!(decision["closed"], "complete");
+    let participation = &decision["participation"];
+    assert_eq!((&participation["counted"], &participation["electorate"]), (&2.into(), &3.into()));
+    let absent = &document["failed_parts"][0];
+    assert_eq!(absent["name"], "checks");
+    assert!(
+        absent["error"]
+            .as_str()
+            .is_some_and(|error| error.contains("SIGKILL") || error.contains("signal")),
+        "{absent}"
+    );
 }
 
 #[test]

@@ -45,9 +45,12 @@ impl Owner {
     }
 
     fn leases(&self) -> Vec<Lease> {
-        let leases = self.0.take().into_iter().filter_map(|grant| match grant {
+        let grants = self.0.take().into_iter().flat_map(|grant| {
+            if let Grant::Several(grants) = grant { grants } else { vec![grant] }
+        });
+        let leases = grants.filter_map(|grant| match grant {
             Grant::Leases { leases, .. } => Some(leases),
-            Grant::Share | Grant::Anew(_) | Grant::Denied { .. } => None,
+            Grant::Several(_) | Grant::Share | Grant::Anew(_) | Grant::Denied { .. } => None,
         });
         leases.flatten().collect()
     }
@@ -55,6 +58,25 @@ impl Owner {
     fn ended(&self) -> Msg {
         Msg::OwnerEnded(Down { actor: self.0.id(), reason: runtime::actor::ExitReason::Normal })
     }
+}
+
+#[test]
+fn what_one_owner_wants_at_once_comes_as_one_grant_and_what_nobody_can_do_is_denied() {
+    let mut roster = Probe::new(Roster::default());
+    let _slots = [join(&mut roster, 0, 1, 1), join(&mut roster, 1, 2, 1)];
+    let owner = Owner::new();
+    let wishes = vec![owner.wish(1, 1, 1), owner.wish(2, 2, 1), owner.wish(3, 3, 1)];
+    roster.tell(Msg::Demands(wishes));
+    let grants = owner.0.take();
+    let [Grant::Denied { demand: DemandId(3), .. }, Grant::Several(places)] = grants.as_slice()
+    else {
+        panic!("{grants:?}")
+    };
+    let demands = places.iter().map(|grant| {
+        let Grant::Leases { demand, leases, .. } = grant else { panic!("{grant:?}") };
+        (demand.0, leases.len())
+    });
+    assert_eq!(demands.collect::<Vec<_>>(), [(1, 1), (2, 1)]);
 }
 
 #[test]
@@ -135,7 +157,11 @@ fn a_demand_that_is_not_patient_is_denied_while_all_that_could_meet_it_rest() {
                 assert!(why.contains("breaker of every instance of `agent 1` is open"), "{why}");
                 moment == until
             }
-            Grant::Leases { .. } | Grant::Share | Grant::Anew(_) | Grant::Denied { .. } => false,
+            Grant::Leases { .. }
+            | Grant::Several(_)
+            | Grant::Share
+            | Grant::Anew(_)
+            | Grant::Denied { .. } => false,
         })
     };
     assert!(!denied(&hasty), "one does not rest");
@@ -231,6 +257,7 @@ fn withdrawn_and_forgotten_demands_get_nothing() {
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
+    Demands(usize),
     Demand { owner: usize, agent: u32, count: u32, spare: bool },
     Release { owner: usize, at: usize },
     ReleaseAgain { owner: usize },
@@ -244,6 +271,7 @@ fn step() -> impl proptest::strategy::Strategy<Value = Step> {
     prop_oneof![
         4 => (0_usize..3, 0_u32..3, 1_u32..5, any::<bool>())
             .prop_map(|(owner, agent, count, spare)| Step::Demand { owner, agent, count, spare }),
+        1 => (0_usize..3).prop_map(Step::Demands),
         6 => (0_usize..3, 0_usize..4).prop_map(|(owner, at)| Step::Release { owner, at }),
         1 => (0_usize..3).prop_map(|owner| Step::ReleaseAgain { owner }),
         1 => (0_usize..3).prop_map(Step::Forget),
@@ -269,6 +297,10 @@ proptest! {
             match step {
                 Step::Demand { owner, agent, count, spare } => {
                     roster.tell(Msg::Demand(Demand { spare, ..owners[owner].wish(id, agent, count) }));
+                }
+                Step::Demands(owner) => {
+                    let wishes = (0..3).map(|agent| owners[owner].wish(1_000 + id * 3 + u64::from(agent), agent, 1));
+                    roster.tell(Msg::Demands(wishes.collect()));
                 }
                 Step::Release { owner, at } if at < held[owner].len() => {
                     let lease = held[owner].swap_remove(at);

@@ -8,6 +8,7 @@ use std::{
 
 use protocol::RunId;
 use runtime::{
+    limits::{SIM_SYNC_MAX, WHEEL_TICK},
     node::Node,
     retry::Retries,
     sim::{Fault, World, sim},
@@ -17,8 +18,8 @@ use synod_actors::{
     pattern::{
         FailureKind,
         consensus::{
-            Consensus, Decision, Fate, Opinion, Proposal, Quorum, Request, Rules, TieBreaker,
-            Voter, consensus, recount,
+            ClosedBy, Consensus, Decision, Fate, Opinion, Proposal, Quorum, Request, Rules,
+            TieBreaker, Voter, consensus, recount,
         },
     },
     system::AgentSystem,
@@ -155,4 +156,45 @@ fn a_vote_comes_to_one_decision_whatever_happens_and_its_journal_to_the_same() {
         .run();
     assert_eq!(report.seeds, seeds);
     println!("| votes | {seeds} seeds | decided once, recounted alike |");
+}
+
+#[test]
+fn a_vote_with_a_voter_that_never_answers_ends_at_its_deadline_as_far_as_clock_and_disk_allow() {
+    // A timer is late by one tick at the most, and the close is durable before it is told; nobody else is waited for.
+    let latest = WITHIN + WHEEL_TICK + SIM_SYNC_MAX + Duration::from_micros(500);
+    for (seed, a_round) in (0..20).zip([Some(WITHIN), None].into_iter().cycle()) {
+        let world = World::new(seed);
+        let present: Arc<Mutex<Option<AgentSystem>>> = Arc::default();
+        let boots = Arc::clone(&present);
+        world.node("one", move |node| {
+            *boots.lock().unwrap() = Some(AgentSystem::start(node.clone()));
+        });
+        let system = present.lock().unwrap().take().unwrap();
+        let quick =
+            system.agent("quick", |_: Request, _| async { Ok::<_, String>(Opinion::one("ship")) });
+        let silent = system
+            .agent("silent", |_: Request, _| std::future::pending::<Result<Opinion, String>>());
+        let voters = [("ann", quick.start().unwrap()), ("bob", silent.start().unwrap())];
+        let voters = voters.map(|(name, agent)| (Voter::new(name), agent));
+        let proposal = Proposal::new("Does it go out?", ["ship", "hold"]);
+        let rules = Rules {
+            quorum: Some(Quorum::of_electorate("1/2".parse().unwrap())),
+            close_early: false,
+            ..Rules::default()
+        };
+        let vote = consensus(proposal, voters).rules(rules);
+        let (vote, deadline) = match a_round {
+            Some(a_round) => (vote.within(a_round), MINUTE),
+            None => (vote, WITHIN),
+        };
+        let began = world.now();
+        let run = system.run(vote).deadline(deadline);
+        let ended = world.block_on(async move { run.await }, MINUTE).expect("it ends").unwrap();
+        let took = world.now().since(began);
+        assert!((WITHIN..=latest).contains(&took), "{took:?}, {a_round:?}, seed {seed}");
+        assert_eq!(
+            (ended.value.closed, ended.value.participation.counted),
+            (ClosedBy::Deadline, 1)
+        );
+    }
 }

@@ -65,8 +65,9 @@ impl Exact {
                 why: "nothing is divided by zero",
             });
         }
-        // In the large form first, which no sign or end of a range can overflow.
-        Ok(small_or(BigRational::new(parts.into(), whole.into())))
+        // In the large form otherwise, which no sign or end of a range can overflow.
+        Ok(halves(parts, whole)
+            .unwrap_or_else(|| small_or(BigRational::new(parts.into(), whole.into()))))
     }
 
     /// The nearest `f64`, for people and metrics.
@@ -98,7 +99,18 @@ impl Exact {
 
     /// This number divided by `by`; none if that is zero.
     pub fn over(&self, by: &Self) -> Option<Self> {
-        (!by.is_zero()).then(|| small_or(self.big() / by.big()))
+        if by.is_zero() {
+            return None;
+        }
+        let small = match (&self.0, &by.0) {
+            (Repr::Small(own), Repr::Small(by)) => {
+                let parts = i64::checked_mul(*own.numer(), *by.denom());
+                parts.zip(i64::checked_mul(*own.denom(), *by.numer()))
+            }
+            (Repr::Big(_), _) | (_, Repr::Big(_)) => None,
+        };
+        let small = small.and_then(|(parts, whole)| halves(parts, whole));
+        Some(small.unwrap_or_else(|| small_or(self.big() / by.big())))
     }
 
     fn big(&self) -> BigRational {
@@ -126,6 +138,17 @@ impl Exact {
     }
 }
 
+/// A fraction both sides of which fit an `i32`, so that nothing that is done to reduce it overflows.
+fn halves(parts: i64, whole: i64) -> Option<Exact> {
+    let fits = i32::try_from(parts).is_ok() && i32::try_from(whole).is_ok() && whole != 0;
+    fits.then(|| Exact(Repr::Small(Ratio::new(parts, whole))))
+}
+
+/// Whole numbers, which need no reducing.
+fn wholes(left: &Ratio<i64>, right: &Ratio<i64>) -> Option<(i64, i64)> {
+    (left.is_integer() && right.is_integer()).then(|| (*left.numer(), *right.numer()))
+}
+
 /// The small form of a number where that can hold it.
 fn small_or(big: BigRational) -> Exact {
     match (big.numer().to_i64(), big.denom().to_i64()) {
@@ -138,7 +161,11 @@ impl Add for &Exact {
     type Output = Exact;
 
     fn add(self, other: Self) -> Exact {
-        self.combine(other, CheckedAdd::checked_add, |left, right| left + right)
+        let small = |left: &Ratio<i64>, right: &Ratio<i64>| match wholes(left, right) {
+            Some((left, right)) => left.checked_add(right).map(Ratio::from_integer),
+            None => CheckedAdd::checked_add(left, right),
+        };
+        self.combine(other, small, |left, right| left + right)
     }
 }
 
@@ -146,7 +173,11 @@ impl Sub for &Exact {
     type Output = Exact;
 
     fn sub(self, other: Self) -> Exact {
-        self.combine(other, CheckedSub::checked_sub, |left, right| left - right)
+        let small = |left: &Ratio<i64>, right: &Ratio<i64>| match wholes(left, right) {
+            Some((left, right)) => left.checked_sub(right).map(Ratio::from_integer),
+            None => CheckedSub::checked_sub(left, right),
+        };
+        self.combine(other, small, |left, right| left - right)
     }
 }
 
@@ -154,7 +185,11 @@ impl Mul for &Exact {
     type Output = Exact;
 
     fn mul(self, other: Self) -> Exact {
-        self.combine(other, CheckedMul::checked_mul, |left, right| left * right)
+        let small = |left: &Ratio<i64>, right: &Ratio<i64>| match wholes(left, right) {
+            Some((left, right)) => left.checked_mul(right).map(Ratio::from_integer),
+            None => CheckedMul::checked_mul(left, right),
+        };
+        self.combine(other, small, |left, right| left * right)
     }
 }
 
@@ -167,7 +202,10 @@ impl<'a> Sum<&'a Exact> for Exact {
 impl Ord for Exact {
     fn cmp(&self, other: &Self) -> Ordering {
         match (&self.0, &other.0) {
-            (Repr::Small(left), Repr::Small(right)) => left.cmp(right),
+            (Repr::Small(left), Repr::Small(right)) => match wholes(left, right) {
+                Some((left, right)) => left.cmp(&right),
+                None => left.cmp(right),
+            },
             _ => self.big().cmp(&other.big()),
         }
     }

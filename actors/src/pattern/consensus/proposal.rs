@@ -154,7 +154,7 @@ impl Voter {
 
 /// Everyone who may vote, by ascending id. It does not change while a vote goes on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Vec<Voter>", into = "Vec<Voter>")]
+#[serde(try_from = "Vec<Voter>")]
 pub struct Electorate(Vec<Voter>);
 
 impl Electorate {

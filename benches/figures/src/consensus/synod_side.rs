@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use synod::actors::agent::Agent;
 use synod::actors::pattern::consensus::{
-    Exact, Opinion, Proposal, Quorum, Request, Rules, Voter, consensus,
+    ClosedBy, Exact, Opinion, Proposal, Quorum, Request, Rules, Voter, consensus,
 };
 use synod::actors::system::AgentSystem;
 use synod::runtime::node::Node;
@@ -49,6 +49,42 @@ pub(crate) fn rounds(settings: &Settings) -> Outcome {
         Ok(time)
     })?;
     Ok(Ok(per_second(rounds, time)))
+}
+
+/// Votes of the full form of `consensus.overrun`.
+const SILENT_VOTES: u64 = 100;
+/// The time of each of their rounds.
+const A_ROUND: Duration = Duration::from_millis(50);
+
+/// How much longer than its time the longest of some votes takes whose last voter is silent.
+pub(crate) fn overrun(settings: &Settings) -> Outcome {
+    let votes = settings.count(SILENT_VOTES);
+    let longest = on_workers(async move {
+        let system = AgentSystem::start(Node::in_memory().context("open a node")?);
+        let mut voters = Vec::new();
+        for (number, weight) in WEIGHTS.iter().enumerate().take(WEIGHTS.len() - 1) {
+            voters.push(voter(&system, number, *weight)?);
+        }
+        let silent = system
+            .agent("silent", |_: Request, _| std::future::pending::<Result<Opinion, String>>());
+        voters.push((Voter::new("silent"), silent.start().context("start a voter")?));
+        let mut longest = Duration::ZERO;
+        for _ in 0..votes {
+            let proposal = Proposal::new("ship?", ["ship", "hold"]);
+            let rules = Rules { close_early: false, ..Rules::default() };
+            let vote =
+                consensus(proposal, voters.iter().map(|(voter, agent)| (voter.clone(), agent)));
+            let watch = Watch::start();
+            let vote = vote.rules(rules).within(A_ROUND);
+            let done = system.run(vote).deadline(DEADLINE).await?;
+            longest = longest.max(watch.time());
+            ensure!(done.value.closed == ClosedBy::Deadline, "nobody was waited for");
+            ensure!(done.value.participation.counted == 4, "a quick voter is missing");
+        }
+        system.node().close().await.context("stop the node")?;
+        Ok(longest)
+    })?;
+    Ok(Ok(longest.saturating_sub(A_ROUND).as_secs_f64() * 1e3))
 }
 
 fn voter(

@@ -13,24 +13,33 @@ impl Coordinator {
         self.phase_span = trace::phase(&self.span, Phase::Execute, self.seats.len());
         let (units, done) = (self.units(), self.counted());
         self.publish(EventKind::TaskCreated, cx, || json!({ "units": units, "done": done }));
+        let mut demands = Vec::with_capacity(self.seats.len());
         for voter in 0..self.seats.len() {
-            if self.awaits(voter) {
+            if let Some(demand) = self.wish(voter, cx) {
                 let about = About { kind: EventKind::VoteRequested, voter, attempt: None };
                 self.publish_voter(about, cx, |_| {});
-                self.demand(voter, cx);
+                demands.push(demand);
             }
         }
+        cx.send(self.brief.system.roster(), roster::Msg::Demands(demands));
         self.go_on(cx);
     }
 
     /// Asks for a place for a voter's agent.
     pub(super) fn demand(&mut self, voter: usize, cx: &mut Cx<Self>) {
+        if let Some(demand) = self.wish(voter, cx) {
+            cx.send(self.brief.system.roster(), roster::Msg::Demand(demand));
+        }
+    }
+
+    /// The wish for a place for a voter's agent, if its ballot is still to come.
+    fn wish(&mut self, voter: usize, cx: &mut Cx<Self>) -> Option<Demand> {
         if self.is_over || !self.awaits(voter) {
-            return;
+            return None;
         }
         let id = demand_id(voter, self.round());
-        let Some(seat) = self.seats.get_mut(voter) else { return };
-        let Some(agent) = seat.agent() else { return };
+        let seat = self.seats.get_mut(voter)?;
+        let agent = seat.agent()?;
         let (to, owner) = (cx.me().recipient(Msg::Granted), cx.me().child());
         let demand = Demand {
             id,
@@ -44,7 +53,7 @@ impl Coordinator {
             owner,
         };
         seat.state = Asking::Waits;
-        cx.send(self.brief.system.roster(), roster::Msg::Demand(demand));
+        Some(demand)
     }
 
     pub(super) fn take_grant(&mut self, grant: Grant, cx: &mut Cx<Self>) {
@@ -58,6 +67,11 @@ impl Coordinator {
                 }
             }
             Grant::Share => {}
+            Grant::Several(grants) => {
+                for grant in grants {
+                    self.take_grant(grant, cx);
+                }
+            }
             Grant::Anew(incarnation) => self.claim(incarnation, cx),
             Grant::Denied { demand, why, until } => {
                 let error = match until {

@@ -72,6 +72,15 @@ fn refused(text: &str, why: &'static str) -> NumberError {
 impl fmt::Display for Exact {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
+            // Without a width there is nothing to pad, and no text to be made first.
+            Repr::Small(small) if out.width().is_none() && !out.sign_plus() => {
+                small.numer().fmt(out)?;
+                if small.is_integer() {
+                    return Ok(());
+                }
+                out.write_str("/")?;
+                small.denom().fmt(out)
+            }
             Repr::Small(small) => small.fmt(out),
             Repr::Big(big) => big.fmt(out),
         }

@@ -98,6 +98,11 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
                 self.speculate(cx);
             }
             Grant::Share => self.keeps_places = false,
+            Grant::Several(grants) => {
+                for grant in grants {
+                    self.take_grant(grant, cx);
+                }
+            }
             Grant::Anew(incarnation) => self.claim(incarnation, cx),
             Grant::Denied { demand, why, until } => {
                 let error = match until {

@@ -107,6 +107,11 @@ impl Worker {
                 self.alone = false;
                 self.give_back(cx);
             }
+            Grant::Several(grants) => {
+                for grant in grants {
+                    self.take_grant(grant, cx);
+                }
+            }
             Grant::Anew(incarnation) => self.claim(incarnation, cx),
             Grant::Denied { demand, why, until } => {
                 let Some(link) = self.note_granted(demand, u32::MAX) else { return };
