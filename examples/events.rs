@@ -2,6 +2,7 @@
 //!
 //! `cargo run --example events` lets a desk hand out texts to count, two agents vote on the result, and an actor keep the books.
 //! Each only hears what it subscribed to and says what it did; the books are complete when the milestone is reached.
+#![expect(clippy::print_stdout, reason = "an example shows its result")]
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -163,6 +164,15 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     assert_eq!(books[TASK_COMPLETED], 3, "{books}");
     assert_eq!(books[BALLOT_CAST], 2, "both agents have voted: {books}");
     assert_eq!((&*milestone.source, milestone.coordinator_id.is_some()), ("team/books", true));
+    println!(
+        "{} words, counted and agreed on by events alone; heard by the books:",
+        books["words"]
+    );
+    for (kind, count) in
+        books.as_object().into_iter().flatten().filter(|(kind, _)| *kind != "words")
+    {
+        println!("{count:>3} {kind}");
+    }
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! An actor of a user's own: a quota that is refilled by an agent, and its test without a runtime.
 //!
 //! `cargo run --example quota` lets a supervised quota refuse, refill and crash; `cargo test --example quota` tests it alone.
+#![expect(clippy::print_stdout, reason = "an example shows its result")]
 
 use std::time::Duration;
 
@@ -53,13 +54,17 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let eu = quotas.child::<Msg>("eu").ok_or("the quota did not start")?;
 
     assert!(!eu.ask(|to| Msg::Take(3, to), MINUTE).await?, "there are two");
+    println!("2 are left: 3 are refused");
     eu.tell(Msg::Refill).await?;
     while !eu.ask(|to| Msg::Take(5, to), MINUTE).await? {
         tokio::task::yield_now().await;
     }
+    println!("refilled by the meter: 5 are taken");
     // A crash loses the state, not the address.
     eu.tell(Msg::Filled(Err(AskError::Stopped))).await?;
     assert!(eu.ask(|to| Msg::Take(2, to), MINUTE).await?, "restarted with two");
+    println!("no refill: it crashed, was restarted with 2 at the same address, and 2 are taken");
+    print!("{}", node.graph());
     Ok(())
 }
 

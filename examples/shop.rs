@@ -114,9 +114,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         sell(&node, stock, Duration::ZERO).await
     };
     assert_eq!(taken, PIECES * 240, "every piece was paid for");
+    println!("sold {PIECES} pieces for {taken}; the shop as it stands:");
     print!("{}", node.graph());
+    println!("the messages that crashed a till:");
     for letter in node.kernel().dead_letters() {
-        println!("{}: {}", letter.text.unwrap_or_default(), letter.why);
+        println!("- {}: {}", letter.text.unwrap_or_default(), letter.why);
     }
     Ok(())
 }

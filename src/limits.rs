@@ -129,6 +129,9 @@ pub const CASSETTE_ANSWERS_MAX: usize = 100_000;
 /// The time between two drawings of the live graph.
 pub const WATCH_EVERY: Duration = Duration::from_millis(200);
 
+/// Lines of the live graph beside its actors: the head of the table and the summary.
+pub const WATCH_LINES_BESIDE: usize = 2;
+
 /// Lines that the live graph shows of what is told meanwhile.
 pub const WATCH_FOOT_LINES: usize = 4;
 

@@ -94,8 +94,8 @@ async fn follow<P: Pattern, I: Fn(P::Output) -> Product + Copy>(
         Err(rejected) => return Ok(Ended::Outcome(Box::new(known(Err(rejected), into)), None)),
     };
     kernel.run_task(TaskKind::Service, Box::pin(serve));
-    let mut progress = Progress::new(&start.screen, kernel.now(), !start.view.watch);
     let mut watching = watch::begin(&start.view, &start.screen, title(start, opened.run))?;
+    let mut progress = Progress::new(&start.screen, kernel.now(), watching.is_none());
     let canceller = handle.canceller();
     let mut outcome = pin!(handle.outcome());
     let mut clients = Vec::new();

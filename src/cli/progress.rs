@@ -1,9 +1,6 @@
 //! How far a run is: bars on a terminal, a line now and then elsewhere; both on standard error.
 
-use std::{
-    collections::BTreeMap,
-    io::{IsTerminal, stderr},
-};
+use std::collections::BTreeMap;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use protocol::{Event, Value};
@@ -13,7 +10,10 @@ use runtime::{
 };
 
 use super::{logs::Screen, output::counted};
-use crate::limits::{FAILURES_TOLD, LINE_EVERY};
+use crate::{
+    limits::{FAILURES_TOLD, LINE_EVERY},
+    watch::can_draw,
+};
 
 /// Follows the events of one run.
 #[derive(Debug)]
@@ -78,7 +78,7 @@ impl Count {
 impl Progress {
     /// Begins to show the progress of a run; without bars where something else is drawn.
     pub fn new(screen: &Screen, now: Moment, has_bars: bool) -> Self {
-        let bars = (has_bars && stderr().is_terminal()).then(|| Bars {
+        let bars = (has_bars && can_draw()).then(|| Bars {
             total: screen.bars().add(ProgressBar::no_length().with_style(total_style())),
             agents: BTreeMap::new(),
         });
@@ -242,7 +242,7 @@ impl Waiting {
             bar.set_message(what);
             bar
         };
-        Self(stderr().is_terminal().then(bar))
+        Self(can_draw().then(bar))
     }
 
     /// Draws the line.

@@ -37,7 +37,6 @@ use super::{
     progress::Waiting,
     result::{Finished, Kind},
     signals::Signals,
-    watch,
 };
 use crate::{
     job::{Cast, Plan, Product, catalogue},
@@ -65,7 +64,6 @@ pub(super) struct Start {
 /// # Errors
 /// [`Failure`] when the run could not begin, or its report could not be written.
 pub fn run(options: Run, launcher: &Launcher, screen: &Screen) -> Result<Exit, Failure> {
-    watch::check(&options.view)?;
     let directory = working_directory()?;
     let request = RunRequest {
         name: options.file.display().to_string(),
@@ -94,7 +92,6 @@ pub fn run(options: Run, launcher: &Launcher, screen: &Screen) -> Result<Exit, F
 /// # Errors
 /// [`Failure`] when there is no such run, it is running, or it cannot go on as it began.
 pub fn resume(options: Resume, launcher: &Launcher, screen: &Screen) -> Result<Exit, Failure> {
-    watch::check(&options.view)?;
     let data = options.data.folder.as_deref();
     let kept = Folder::look(data).map_err(|error| Failure::failed(&error))?;
     let run = kept.find(&options.run).map_err(|error| Failure::usage(&error))?;

@@ -2,31 +2,15 @@
 //!
 //! What is logged or told meanwhile is shown below the graph, and written to standard error when the drawing ends.
 
-use std::io::{IsTerminal, stderr};
-
 use runtime::{clock::Moment, node::Node};
 
-use super::{args::View, exit::Exit, logs::Screen, output::Failure, progress::Progress};
+use super::{args::View, logs::Screen, output::Failure, progress::Progress};
 use crate::{
     limits::{WATCH_EVERY, WATCH_FOOT_LINES},
-    watch::{Canvas, WatchError, frame},
+    watch::{Canvas, can_draw, frame},
 };
 
-/// Refuses `--watch` where nothing can be drawn, before anything is started.
-///
-/// # Errors
-/// [`Failure`] where standard error is no terminal.
-pub fn check(view: &View) -> Result<(), Failure> {
-    if view.watch && !stderr().is_terminal() {
-        return Err(Failure::words(
-            Exit::Usage,
-            "`--watch` draws on the terminal, and standard error is none; leave it out for lines of progress",
-        ));
-    }
-    Ok(())
-}
-
-/// Begins to draw, if that is wanted.
+/// Begins to draw, if that is wanted and there is something to draw on; else lines tell how the run goes, restarts among them.
 ///
 /// # Errors
 /// [`Failure`] where the terminal takes nothing.
@@ -34,8 +18,11 @@ pub fn begin(view: &View, screen: &Screen, title: String) -> Result<Option<Watch
     if !view.watch {
         return Ok(None);
     }
-    let failed = |error: WatchError| Failure::failed(&error);
-    let canvas = Canvas::open().map_err(failed)?;
+    if !can_draw() {
+        screen.tell("--watch: standard error is no terminal that can be drawn on; lines tell how the run goes");
+        return Ok(None);
+    }
+    let canvas = Canvas::open().map_err(|error| Failure::failed(&error))?;
     screen.hold();
     Ok(Some(Watching { canvas, held: Held(screen.clone()), title, last: None }))
 }

@@ -1,10 +1,13 @@
 //! The terminal as something to draw on: its alternate screen, entered when opened and left when dropped.
 
-use std::io::{self, IsTerminal, Write};
+use std::{
+    ffi::OsString,
+    io::{self, IsTerminal, Write},
+};
 
 use rustix::termios::tcgetwinsize;
 
-use super::{Line, Size, WatchError, frame::Tone};
+use super::{Line, Size, frame::Tone};
 use crate::limits::{TERMINAL_COLUMNS_MAX, TERMINAL_ROWS_MAX};
 
 /// To the alternate screen, without a cursor.
@@ -15,6 +18,12 @@ const BEGIN: &str = "\x1b[?2026h";
 /// The cursor goes where a key's echo moves nothing.
 const END: &str = "\x1b[H\x1b[?2026l";
 
+/// Whether standard error is a terminal that can be drawn on.
+pub fn can_draw() -> bool {
+    let able = |term: OsString| !term.is_empty() && term != "dumb";
+    io::stderr().is_terminal() && std::env::var_os("TERM").is_some_and(able)
+}
+
 /// Standard error while it is drawn on.
 #[derive(Debug)]
 pub struct Canvas {
@@ -22,14 +31,11 @@ pub struct Canvas {
 }
 
 impl Canvas {
-    /// Enters the alternate screen; without colours where `NO_COLOR` says so.
+    /// Enters the alternate screen, where there [can be drawn](can_draw); without colours where `NO_COLOR` says so.
     ///
     /// # Errors
-    /// [`WatchError::NoTerminal`] where standard error is none.
-    pub fn open() -> Result<Self, WatchError> {
-        if !io::stderr().is_terminal() {
-            return Err(WatchError::NoTerminal);
-        }
+    /// What the terminal said.
+    pub fn open() -> io::Result<Self> {
         write(ENTER)?;
         let colours = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         Ok(Self { colours })

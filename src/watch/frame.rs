@@ -8,7 +8,7 @@ use runtime::{
 };
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use crate::limits::WATCH_FOOT_LINES;
+use crate::limits::{WATCH_FOOT_LINES, WATCH_LINES_BESIDE};
 
 /// How large a terminal is, in characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,8 +57,7 @@ pub fn frame(graph: &Graph, head: &[String], foot: &[String], size: Size) -> Vec
     for (at, line) in head.iter().enumerate() {
         above.push((if at == 0 { Tone::Strong } else { Tone::Plain }, clean(line)));
     }
-    // The table's head and the summary.
-    let space = size.rows.saturating_sub(above.len() + foot.len() + 2);
+    let space = size.rows.saturating_sub(above.len() + foot.len() + WATCH_LINES_BESIDE);
     let (rows, hidden) = fitting(graph, space);
     let widths = Widths::of(&rows, size.columns);
     let mut lines: Vec<Line> = above.into_iter().map(|span| Line(vec![span])).collect();
@@ -100,14 +99,19 @@ fn summary(graph: &Graph, hidden: usize) -> String {
 struct Widths([usize; 4]);
 
 impl Widths {
-    /// As wide as what they hold, the tree at the most half of the terminal.
+    /// As wide as what they hold; where that is wider than the terminal the tree gives way, so that states and counts are seen.
     fn of(rows: &[Row<'_>], columns: usize) -> Self {
         let widest = |least: usize, width: &dyn Fn(&Row<'_>) -> usize| {
             rows.iter().map(width).max().unwrap_or(0).max(least)
         };
-        let tree = widest(5, &|row| row.branch.width() + row.name.width()).min(columns / 2);
-        let kind = widest(4, &|row| row.kind().width()).min(20);
-        Self([tree, kind, 8, widest(5, &|row| queue(row).width())])
+        let fifth = columns / 5;
+        let kind = widest(4, &|row| row.kind().width()).min(fifth.clamp(4, 20));
+        let (state, queue) = (8, widest(5, &|row| queue(row).width()));
+        let note = widest(0, &|row| row.note.width()).min(fifth);
+        let gaps = 8;
+        let room = columns.saturating_sub(kind + state + queue + note + gaps);
+        let tree = widest(5, &|row| row.branch.width() + row.name.width());
+        Self([tree.min(room.max(columns * 3 / 10)), kind, state, queue])
     }
 
     fn line(&self, cells: [&str; 4], note: &str) -> String {
@@ -262,6 +266,22 @@ mod tests {
         assert_eq!(lines[0].0[0].0, Tone::Strong);
         assert!(lines[6].0.contains(&(Tone::Bad, "2 restarts: crashed: poison".to_owned())));
         assert!(lines[6].0.contains(&(Tone::Good, "running ".to_owned())));
+    }
+
+    #[test]
+    fn on_eighty_columns_the_id_of_a_run_gives_way_to_states_and_counts() {
+        let mut graph = graph(2);
+        let run = &mut graph.actors[3];
+        run.name = "top/inner/01990f5e-8a4b-7c3d-9e2f-0123456789ab".to_owned();
+        run.actor = "coordinator::Coordinator";
+        (run.queued, run.state) = (7, ActorState::Running);
+        let wide = texts(&frame(&graph, &[], &[], Size { columns: 120, rows: 12 }));
+        assert!(wide[4].contains("0123456789ab  Coordinator  running   7/1024"), "{wide:?}");
+        graph.actors[3].restarts = 1;
+        graph.actors[3].last_exit = Some("crashed: the journal is gone".to_owned());
+        let narrow = texts(&frame(&graph, &[], &[], SIZE));
+        let run = "   └─ 01990f5e-8a4b-7c3d…  Coordinator  running   7/1024  1 restart: crash…";
+        assert_eq!(narrow[4], run);
     }
 
     #[test]

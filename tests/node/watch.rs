@@ -1,10 +1,10 @@
-//! `--watch` on a real pseudo-terminal: what is drawn, and that the terminal is as it was when the program has ended.
+//! `--watch`, and a program that watches, on a real pseudo-terminal: what is drawn, and that the terminal is as it was afterwards.
 
 use std::{
     fs::{self, File},
     io::Read,
     os::{fd::OwnedFd, unix::ffi::OsStrExt},
-    process::Stdio,
+    process::{Command, Stdio},
     sync::mpsc::{Receiver, channel},
 };
 
@@ -13,6 +13,8 @@ use rustix::{
     pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
     termios::{Winsize, tcsetwinsize},
 };
+
+use synod::prelude::*;
 
 use super::place::{PATIENCE, Pipe, Place, Running};
 
@@ -79,11 +81,25 @@ impl Terminal {
         }
     }
 
-    /// Reads to the end; the program has left the alternate screen and drawn nothing afterwards.
-    fn must_be_left_clean(mut self) {
+    /// Reads until what was shown is as `wanted`.
+    fn until(&mut self, what: &str, wanted: impl Fn(&str) -> bool) {
+        while !wanted(&self.shown) {
+            let chunk = self.chunks.recv_timeout(PATIENCE);
+            let chunk = chunk.unwrap_or_else(|_| panic!("not {what}: {:?}", self.shown));
+            self.shown.push_str(&String::from_utf8_lossy(&chunk));
+        }
+    }
+
+    /// Reads until nobody holds the terminal any more.
+    fn read_to_end(&mut self) {
         while let Ok(chunk) = self.chunks.recv_timeout(PATIENCE) {
             self.shown.push_str(&String::from_utf8_lossy(&chunk));
         }
+    }
+
+    /// Reads to the end; the program has left the alternate screen and drawn nothing afterwards.
+    fn must_be_left_clean(mut self) {
+        self.read_to_end();
         assert_eq!(self.shown.matches(ENTER).count(), 1);
         let (drawn, after) = self.shown.rsplit_once(LEAVE).expect("it left the alternate screen");
         assert!(drawn.contains(ENTER) && !after.contains(FRAME), "{after:?}");
@@ -96,7 +112,7 @@ fn watched(columns: u16, rows: u16) -> (Place, Pipe, Running, Terminal) {
     let pipe = place.run_file_of_slow_agents(2);
     let (terminal, theirs) = Terminal::open(columns, rows);
     let mut command = place.synod(&["run", "run.toml", "--watch", "--json"]);
-    command.env("NO_COLOR", "1").stderr(Stdio::from(theirs));
+    command.env("NO_COLOR", "1").env("TERM", "xterm").stderr(Stdio::from(theirs));
     let running = Running::new(command.spawn().unwrap());
     drop(command);
     (0..2).for_each(|_| drop(pipe.line()));
@@ -138,11 +154,78 @@ fn ctrl_c_ends_a_watched_run_and_the_drawing() {
 }
 
 #[test]
-fn watching_without_a_terminal_is_refused_before_anything_is_started() {
+fn where_nothing_can_be_drawn_a_watched_run_goes_on_in_plain_lines() {
     let place = Place::new(&[("a.txt", "one\n")]);
     place.run_file(&[("slow", "command = [\"true\"], reads = \"lines\"")], "");
-    let ended = place.run(&["run", "run.toml", "--watch"]);
-    assert_eq!(ended.code, 2, "{ended:?}");
-    assert!(ended.err.contains("standard error is none; leave it out"), "{ended:?}");
-    assert_eq!(place.kept(), [""; 0]);
+    let ended = place.run(&["run", "run.toml", "--watch", "--json"]);
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert!(ended.err.contains("no terminal that can be drawn on"), "{ended:?}");
+    let (mut terminal, theirs) = Terminal::open(80, 24);
+    let mut command = place.synod(&["run", "run.toml", "--watch", "--json"]);
+    let running = Running::new(command.env("TERM", "dumb").stderr(theirs).spawn().unwrap());
+    drop(command);
+    assert_eq!(running.end().code, 0);
+    terminal.read_to_end();
+    assert!(terminal.shown.contains("no terminal that can be drawn on"), "{:?}", terminal.shown);
+    assert!(!terminal.shown.contains('\x1b'), "{:?}", terminal.shown);
+}
+
+/// Set for the process that is watched by a test, which is this very test once more.
+const CHILD: &str = "SYNOD_TEST_WATCHES";
+
+struct Poisoned;
+
+impl Actor for Poisoned {
+    type Msg = ();
+    fn handle(&mut self, (): (), _: &mut Cx<Self>) {
+        panic!("no such coin");
+    }
+}
+
+/// A user's own program: watches an actor that crashes, and stays when it is told to end.
+fn watching_program() -> ! {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let ended = runtime.block_on(async {
+        let node = Node::in_memory().unwrap();
+        let tills = node.supervise(Supervisor::one_for_one("tills").child("left", || Poisoned));
+        tills.child::<()>("left").unwrap().tell(()).await.unwrap();
+        synod::watch(&node, std::future::pending::<()>()).await
+    });
+    eprintln!("watching ended: {}", ended.unwrap_err());
+    loop {
+        std::thread::park();
+    }
+}
+
+#[test]
+fn sigterm_ends_the_watching_of_a_program_and_signals_are_then_again_what_they_were() {
+    if std::env::var_os(CHILD).is_some() {
+        watching_program();
+    }
+    let (mut terminal, theirs) = Terminal::open(100, 24);
+    let myself =
+        "watch::sigterm_ends_the_watching_of_a_program_and_signals_are_then_again_what_they_were";
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
+        .args([myself, "--exact", "--nocapture"])
+        .env(CHILD, "1")
+        .env("NO_COLOR", "1")
+        .env("TERM", "xterm");
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(theirs);
+    let running = Running::new(command.spawn().unwrap());
+    drop(command);
+    terminal.frame("the restart and why", |lines| {
+        let has = |words: &str| lines.iter().any(|line| line.contains(words));
+        has("1 restart: crashed: no such coin") && has("panicked at") && has("Ctrl-C ends it")
+    });
+    running.signal(Signal::TERM);
+    terminal.until("the end of the drawing", |shown| {
+        shown.split_once(LEAVE).is_some_and(|(_, after)| {
+            after.contains(": no such coin")
+                && after.contains("watching ended: stopped watching by SIGTERM")
+        })
+    });
+    running.signal(Signal::INT);
+    assert_eq!(running.end().code, -1, "the signal itself ended it");
+    terminal.must_be_left_clean();
 }
