@@ -280,7 +280,8 @@ mod tests {
         graph.actors[3].restarts = 1;
         graph.actors[3].last_exit = Some("crashed: the journal is gone".to_owned());
         let narrow = texts(&frame(&graph, &[], &[], SIZE));
-        let run = "   └─ 01990f5e-8a4b-7c3d…  Coordinator  running   7/1024  1 restart: crash…";
+        let run =
+            "   └─ 01990f5e-8a4b-7c3d-9e2f-…  Coordinator  running   7/1024  1 restart: cras…";
         assert_eq!(narrow[4], run);
     }
 

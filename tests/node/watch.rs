@@ -188,8 +188,12 @@ fn watching_program() -> ! {
     let ended = runtime.block_on(async {
         let node = Node::in_memory().unwrap();
         let tills = node.supervise(Supervisor::one_for_one("tills").child("left", || Poisoned));
-        tills.child::<()>("left").unwrap().tell(()).await.unwrap();
-        synod::watch(&node, std::future::pending::<()>()).await
+        let left = tills.child::<()>("left").unwrap();
+        let work = async {
+            left.tell(()).await.unwrap();
+            std::future::pending::<()>().await;
+        };
+        synod::watch(&node, work).await
     });
     eprintln!("watching ended: {}", ended.unwrap_err());
     loop {
