@@ -47,17 +47,32 @@ pub(super) fn start(
             return Err(JobError::Unknown { name: actor.name.clone() });
         }
     };
-    let builder = match agent.heartbeat() {
-        Some(every) => builder.heartbeat(every),
-        None => builder,
-    };
-    let mut builder = builder.capabilities(agent.capabilities.clone()).timeout(timeout);
+    let builder = builder.capabilities(agent.capabilities.clone()).timeout(timeout);
+    let mut builder = guarded(builder, agent);
     if let Some(heir) = &heir {
         builder = builder.fallback(heir);
     }
     let handle: Handle<Part, Value> = builder.start()?;
     hired.insert(agent.name.to_string(), handle.clone());
     Ok(handle)
+}
+
+/// The agent with what the run file says of its heartbeat, its circuit breaker and how often it may be called.
+pub(super) fn guarded<I, O>(mut builder: AgentBuilder<I, O>, agent: &Agent) -> AgentBuilder<I, O>
+where
+    I: Send + 'static,
+    O: Send + 'static,
+{
+    if let Some(every) = agent.heartbeat() {
+        builder = builder.heartbeat(every);
+    }
+    if let Some(options) = agent.breaker {
+        builder = builder.breaker(options);
+    }
+    match &agent.rate_limit {
+        Some(limit) => builder.rate_limit(&limit.key, limit.rate),
+        None => builder,
+    }
 }
 
 /// An agent in a run, and what of a part it takes.

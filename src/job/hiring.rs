@@ -71,10 +71,7 @@ impl<I: Clone + Send + 'static, O: Send + 'static> Hiring<'_, I, O> {
                 return Err(JobError::Unknown { name: actor.name.clone() });
             }
         };
-        builder = builder.timeout(agent.timeout);
-        if let Some(every) = agent.heartbeat() {
-            builder = builder.heartbeat(every);
-        }
+        builder = agents::guarded(builder.timeout(agent.timeout), agent);
         if let Some(heir) = &heir {
             builder = builder.fallback(heir);
         }

@@ -7,14 +7,22 @@ use std::collections::BTreeSet;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
-use runtime::{backoff::Backoff, retry::Retries};
+use runtime::{
+    backoff::{Backoff, Jitter},
+    breaker,
+    limiter::Rate,
+    retry::Retries,
+};
 
 use super::cross::{input_kind, input_value};
-use super::keys::{AGENT, FILE, INPUT, LIMIT, LIMITS, MAP_REDUCE, RETRY, SPECULATE, SPLIT, Shape};
+use super::keys::{
+    AGENT, BREAKER, FILE, INPUT, LIMIT, LIMITS, MAP_REDUCE, RATE_LIMIT, RETRY, SPECULATE, SPLIT,
+    Shape,
+};
 use super::model::{
     Accepts, Actor, Agent, AgentKind, Argument, Assign, ByteSize, Command, Input, MapReduce, Name,
-    OnPartialFailure, Process, ProcessLimits, Reads, RunFile, Sandbox, Speculate, Split, SplitBy,
-    SplitSource, Workers,
+    OnPartialFailure, Process, ProcessLimits, RateLimit, Reads, RunFile, Sandbox, Speculate, Split,
+    SplitBy, SplitSource, Workers,
 };
 use super::pipeline;
 use super::problem::{At, Texts};
@@ -80,9 +88,33 @@ fn agent(entry: &Entry, table: &Table) -> Option<Agent<Template>> {
         trusted: fields.boolean("trusted"),
         whole: fields.boolean("whole"),
         timeout: fields.duration("timeout")?,
+        breaker: breaker(&fields)?,
+        rate_limit: match fields.table.entry("rate_limit") {
+            Some(_) => Some(rate_limit(&fields.inner("rate_limit", &RATE_LIMIT))?),
+            None => None,
+        },
         fallback: fields.text("fallback").and_then(|name| Name::new(&name)),
         capabilities,
     })
+}
+
+fn breaker(agent: &Fields<'_>) -> Option<Option<breaker::Options>> {
+    if matches!(agent.node("breaker")?.value, Value::Boolean(false)) {
+        return Some(None);
+    }
+    let fields = agent.inner("breaker", &BREAKER);
+    let (first, max) = scalar::backoff(&fields.text("open")?).ok()?;
+    Some(Some(breaker::Options {
+        failures: fields.count32("failures")?.get(),
+        open: Backoff::new(first, max).jitter(Jitter::Equal),
+        probes: fields.count32("probes")?.get(),
+        patience: fields.duration("patience")?,
+    }))
+}
+
+fn rate_limit(fields: &Fields<'_>) -> Option<RateLimit> {
+    let rate = Rate::new(fields.count32("count")?.get(), fields.duration("per")?);
+    Some(RateLimit { key: fields.text("key")?, rate })
 }
 
 fn kind(agent: &Fields<'_>) -> Option<AgentKind<Template>> {

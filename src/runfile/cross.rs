@@ -28,6 +28,7 @@ pub(crate) fn check(root: &Table, catalogue: &Catalogue) -> Vec<Problem> {
         problems.extend(program(agent, root));
         problems.extend(heartbeat(agent));
         problems.extend(fallback(agent, root));
+        problems.extend(rate_limit(agent, root));
         for (key, known) in [("builtin", &catalogue.builtins), ("actor", &catalogue.actors)] {
             problems.extend(known_name(agent, key, known.as_deref()));
         }
@@ -260,6 +261,31 @@ fn heartbeat(agent: &Entry) -> Option<Problem> {
         )
         .label("nothing is noticed by this")
         .help_with("make `heartbeat` much shorter than `timeout`, or delete it")
+    })
+}
+
+/// Checks that agents that share a limit state one rate: the first that names a key is what the others are held against.
+fn rate_limit(agent: &Entry, root: &Table) -> Option<Problem> {
+    let limit = |agent| {
+        let (at, table) = (field(agent, "rate_limit")?, &field(agent, "rate_limit")?.node);
+        let table = table.value.table()?;
+        let rate = (
+            table.node("count")?.value.integer()?,
+            scalar::duration(text(table.node("per")?)?).ok()?,
+        );
+        Some((text(table.node("key")?)?, rate, at))
+    };
+    let (key, (count, per), own) = limit(agent)?;
+    let mut others = root.entries_of("agents").iter();
+    let (other, (_, (other_count, other_per), first)) = others
+        .find_map(|other| Some((other, limit(other)?)).filter(|(_, (name, ..))| *name == key))?;
+    ((count, per) != (other_count, other_per)).then(|| {
+        let message = format!("`{}` and `{}` limit `{key}` to two rates", other.key, agent.key);
+        let rate = |count, per| format!("{count} in {}", humantime::format_duration(per));
+        Problem::new(own.key_at, message)
+            .label(rate(count, per))
+            .also(first.key_at, rate(other_count, other_per))
+            .help_with("agents of one key share one limit: state one rate, or name another key")
     })
 }
 

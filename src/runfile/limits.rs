@@ -32,6 +32,12 @@ pub const INSTANCES_MAX: i64 = 4_096;
 pub const MESSAGES_MAX: i64 = 1_000_000_000;
 /// The most attempts at one part.
 pub const ATTEMPTS_MAX: i64 = 100;
+/// The most failures in a row that a circuit breaker may wait for.
+pub const FAILURES_MAX: i64 = 1_000_000;
+/// The most probes that a circuit breaker may wait for.
+pub const PROBES_MAX: i64 = CONCURRENCY_MAX;
+/// The most calls that a rate limit may allow in its time.
+pub const RATE_COUNT_MAX: i64 = 1_000_000_000;
 /// The most rounds of one vote.
 pub const ROUNDS_MAX: i64 = actors::limits::ROUNDS_MAX as i64;
 /// The most documents in one stage of a pipeline at a time.

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use globset::{GlobSet, GlobSetBuilder};
-use runtime::retry::Retries;
+use runtime::{breaker, limiter::Rate, retry::Retries};
 use serde::{Deserialize, Serialize};
 
 pub use super::pipeline::{Pipeline, Stage, Transform};
@@ -210,6 +210,10 @@ pub struct Agent<T = String> {
     pub whole: bool,
     /// How long one attempt at one part may take; the pattern's own timeout holds if it is shorter.
     pub timeout: Duration,
+    /// When an instance that fails is given no work for a while; `None`: never.
+    pub breaker: Option<breaker::Options>,
+    /// How often it may be called, together with all agents of the same key.
+    pub rate_limit: Option<RateLimit>,
     /// The agent that does what this one has failed at for good; no chain of them is a circle.
     pub fallback: Option<Name>,
     /// What `assign = "capability_match"` looks at, sorted, each once.
@@ -224,6 +228,15 @@ impl<T> Agent<T> {
             AgentKind::Builtin(_) | AgentKind::Command(_) | AgentKind::Actor(_) => None,
         }
     }
+}
+
+/// `rate_limit = { … }`: how often all agents of one key together may be called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RateLimit {
+    /// What is limited; agents that name it state the same rate.
+    pub key: String,
+    /// How many calls in which time.
+    pub rate: Rate,
 }
 
 /// The agents of a pattern in its order, then those that stand behind them as fallbacks; each once.

@@ -152,6 +152,8 @@ fn fill_agent(agent: &Agent<Template>, values: &Values) -> Agent {
         trusted: *trusted,
         whole: *whole,
         timeout: *timeout,
+        breaker: agent.breaker,
+        rate_limit: agent.rate_limit.clone(),
         fallback: agent.fallback.clone(),
         capabilities: agent.capabilities.clone(),
     }

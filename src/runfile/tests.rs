@@ -7,6 +7,14 @@ mod properties;
 mod reference;
 mod vote;
 
+use std::time::Duration;
+
+use runtime::{
+    backoff::{Backoff, Jitter},
+    breaker,
+    limiter::Rate,
+};
+
 use super::limits::{
     AGENTS_MAX, FALLBACKS_MAX, FILE_BYTES_MAX, INSTANCES_MAX, LINE_BYTES_MAX, PROBLEMS_SHOWN_MAX,
 };
@@ -109,6 +117,65 @@ fn a_heartbeat_is_longer_than_a_busy_machine_takes_and_shorter_than_the_timeout(
         |timeout: &str| [format!("the timeout of {timeout} is over before a heartbeat is missed")];
     assert_eq!(found("heartbeat = \"3m\""), unnoticed("120s"));
     assert_eq!(found("heartbeat = \"1s\", timeout = \"1s\""), unnoticed("1s"));
+}
+
+/// A small file with these agents.
+fn agents(agents: &[&str]) -> String {
+    let agents: String = ["p", "q"]
+        .iter()
+        .zip(agents)
+        .map(|(name, keys)| format!("agents.{name} = {{ builtin = \"b\", {keys} }}\n"))
+        .collect();
+    format!(
+        "synod = 1\nmain = \"a\"\n{agents}map_reduce.a = {{ split = {{ use = \"code.files\" }}, all_of = [\"p\"] }}\n"
+    )
+}
+
+#[test]
+fn a_breaker_that_is_only_wanted_is_that_of_the_library_and_a_table_changes_it() {
+    let breaker = |keys: &str| parse(&agents(&[keys]), &[]).unwrap().agents[0].breaker;
+    let usual = breaker::Options::default();
+    assert_eq!(breaker("breaker = false"), None);
+    assert_eq!(breaker("breaker = true"), Some(usual));
+    assert_eq!(breaker("breaker = {}"), Some(usual));
+    let own =
+        breaker("breaker = { failures = 2, open = \"3s..5s\", probes = 4, patience = \"6s\" }");
+    let second = Duration::from_secs(1);
+    let open = Backoff::new(3 * second, 5 * second).jitter(Jitter::Equal);
+    assert_eq!(own, Some(breaker::Options { failures: 2, open, probes: 4, patience: 6 * second }));
+    let found =
+        messages(&agents(&["breaker = { failures = 0, threshold = 3, open = \"5s..1s\" }"]));
+    let expected = [
+        "`agents.p.breaker.failures` is out of range",
+        "`threshold` is no key of `agents.p.breaker`",
+        "`5s..1s` ends before it begins",
+    ];
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn agents_of_one_key_state_one_rate() {
+    let limit = |key: &str, count: u32, per: &str| {
+        format!("rate_limit = {{ key = \"{key}\", count = {count}, per = \"{per}\" }}")
+    };
+    let both = |one: &str, other: &str| parse(&agents(&[one, other]), &[]).map(|file| file.agents);
+    let same = both(&limit("k", 60, "1m"), &limit("k", 60, "60s")).unwrap();
+    let expected = RateLimit { key: "k".to_owned(), rate: Rate::new(60, Duration::from_secs(60)) };
+    assert!(same.iter().all(|agent| agent.rate_limit.as_ref() == Some(&expected)), "{same:?}");
+    assert!(both(&limit("k", 60, "1m"), &limit("other", 1, "1m")).is_ok());
+    for other in [limit("k", 1, "1m"), limit("k", 60, "1s")] {
+        let problems = both(&limit("k", 60, "1m"), &other).unwrap_err();
+        let problem = problems.iter().next().unwrap();
+        assert_eq!(problem.message(), "`p` and `q` limit `k` to two rates");
+        assert!(problem.help().unwrap().contains("state one rate"), "{problems}");
+    }
+    let lacking = messages(&agents(&["rate_limit = { count = 0 }"]));
+    let expected = [
+        "`agents.p.rate_limit` has no `key`",
+        "`agents.p.rate_limit` has no `per`",
+        "`agents.p.rate_limit.count` is out of range",
+    ];
+    assert_eq!(lacking, expected);
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod crash;
 #[cfg(test)]
 mod docs;
 #[cfg(test)]
+mod guards;
 mod heartbeat;
 #[cfg(test)]
 mod fallback;

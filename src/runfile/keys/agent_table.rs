@@ -119,6 +119,19 @@ pub(crate) static AGENT: Shape = Shape {
         )
         .only(PROCESSES),
         Key::new(
+            "breaker",
+            Form::BooleanOr(&BREAKER),
+            "true",
+            "Whether each instance has a circuit breaker: after some failures in a row it is given no work for a while.",
+        )
+        .default("false"),
+        Key::new(
+            "rate_limit",
+            Form::Table(&RATE_LIMIT),
+            "{ key = \"search\", count = 60, per = \"1m\" }",
+            "How often it may be called, together with all agents of the same `key`.",
+        ),
+        Key::new(
             "fallback",
             Form::Text(Text::Name),
             "\"rust\"",
@@ -190,6 +203,65 @@ pub(crate) static LIMITS: Shape = Shape {
             .default("\"1GiB\""),
         Key::new("output", Form::Size, "\"1MiB\"", "Bytes that it may print for one part.")
             .default("\"16MiB\""),
+    ],
+    later: &[],
+};
+
+pub(crate) static BREAKER: Shape = Shape {
+    title: "agents.NAME.breaker",
+    about: "When an instance is given no work because it fails, and when it is tried again.",
+    keys: &[
+        Key::new(
+            "failures",
+            Form::Integer { min: 1, max: limits::FAILURES_MAX },
+            "3",
+            "Failures in a row that open the breaker; then the instance is given no work.",
+        )
+        .default("5"),
+        Key::new(
+            "open",
+            Form::Text(Text::Backoff),
+            "\"5s..2m\"",
+            "How long it stays open at first, doubled each time it opens again, up to the last; dice shorten it by up to a half.",
+        )
+        .default("\"1s..1m\""),
+        Key::new(
+            "probes",
+            Form::Integer { min: 1, max: limits::PROBES_MAX },
+            "2",
+            "Calls that are then let through; when all succeed it closes, when one fails it opens again.",
+        )
+        .default("1"),
+        Key::new(
+            "patience",
+            Form::Text(Text::Duration),
+            "\"30s\"",
+            "How long such a call may take before another is let through in its place.",
+        )
+        .default("\"2m\""),
+    ],
+    later: &[],
+};
+
+pub(crate) static RATE_LIMIT: Shape = Shape {
+    title: "agents.NAME.rate_limit",
+    about: "How often agents may be called; calls beyond it wait for their turn, which counts towards their timeout.",
+    keys: &[
+        Key::new(
+            "key",
+            Form::Text(Text::Plain),
+            "\"search\"",
+            "What is limited, by a name of your choice: all agents that name it share one limit, and state the same rate.",
+        )
+        .required(),
+        Key::new(
+            "count",
+            Form::Integer { min: 1, max: limits::RATE_COUNT_MAX },
+            "60",
+            "How many calls may begin in that time, all at once if there were none before.",
+        )
+        .required(),
+        Key::new("per", Form::Text(Text::Duration), "\"1m\"", "The time.").required(),
     ],
     later: &[],
 };

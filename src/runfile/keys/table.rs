@@ -3,7 +3,7 @@
 use super::super::limits;
 use super::{AGENT, CONSENSUS, Form, Key, Later, PIPELINE, Shape, Text};
 #[cfg(test)]
-use super::{LIMITS, QUORUM, ROUNDS, STAGE};
+use super::{BREAKER, LIMITS, QUORUM, RATE_LIMIT, ROUNDS, STAGE};
 
 pub(super) const fn later(name: &'static str, what: &'static str, instead: &'static str) -> Later {
     Later { name, what, instead }
@@ -30,6 +30,8 @@ pub(crate) static SHAPES: &[&Shape] = &[
     &INPUT,
     &AGENT,
     &LIMITS,
+    &BREAKER,
+    &RATE_LIMIT,
     &MAP_REDUCE,
     &SPLIT,
     &RETRY,

@@ -1,8 +1,8 @@
 //! The table of keys against the parser and the schema: nothing may drift, nothing be ignored.
 
 use super::super::keys::{
-    AGENT, CONSENSUS, FILE, Form, INPUT, Key, LIMIT, LIMITS, MAP_REDUCE, PIPELINE, QUORUM, RETRY,
-    ROUNDS, SHAPES, SPECULATE, SPLIT, STAGE, Shape,
+    AGENT, BREAKER, CONSENSUS, FILE, Form, INPUT, Key, LIMIT, LIMITS, MAP_REDUCE, PIPELINE, QUORUM,
+    RATE_LIMIT, RETRY, ROUNDS, SHAPES, SPECULATE, SPLIT, STAGE, Shape,
 };
 use super::*;
 
@@ -26,24 +26,16 @@ fn pairs(pairs: &[(&str, &str)]) -> Pairs {
     pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
 }
 
+type Place = (&'static str, Pairs, &'static str);
+
 /// Where a table of a shape stands in a small file, and the keys that it needs there.
-fn place(shape: &Shape, kind: &str) -> (&'static str, Pairs, &'static str) {
-    let agent = "agents.x = { ";
+fn place(shape: &Shape, kind: &str) -> Place {
     let pattern = "map_reduce.x = { ";
     let inner = |shape: &Shape| std::ptr::eq(shape, &raw const SPLIT);
     match shape.title {
         title if title == FILE.title => ("", pairs(&[]), ""),
         title if title == LIMIT.title => ("limit = { ", pairs(&[]), " }"),
         title if title == INPUT.title => ("input.x = { ", pairs(&[("type", "\"string\"")]), " }"),
-        title if title == AGENT.title => match kind {
-            "command" => (agent, pairs(&[("command", "[\"c\"]"), ("reads", "\"exit\"")]), " }"),
-            "process" => (agent, pairs(&[("process", "[\"p\"]")]), " }"),
-            "actor" => (agent, pairs(&[("actor", "\"a\"")]), " }"),
-            _ => (agent, pairs(&[("builtin", "\"b\"")]), " }"),
-        },
-        title if title == LIMITS.title => {
-            ("agents.x = { process = [\"p\"], limits = { ", pairs(&[]), " } }")
-        }
         title if title == MAP_REDUCE.title => {
             let needs = [("split", "{ use = \"code.files\" }"), ("all_of", "[\"rust\"]")];
             (pattern, pairs(&needs), " }")
@@ -63,12 +55,37 @@ fn place(shape: &Shape, kind: &str) -> (&'static str, Pairs, &'static str) {
             pairs(&[]),
             " } }",
         ),
-        _ => later_place(shape),
+        _ => place_of_agent(shape, kind).unwrap_or_else(|| later_place(shape)),
     }
 }
 
+/// The same, of an agent.
+fn place_of_agent(shape: &Shape, kind: &str) -> Option<Place> {
+    let agent = "agents.x = { ";
+    Some(match shape.title {
+        title if title == AGENT.title => match kind {
+            "command" => (agent, pairs(&[("command", "[\"c\"]"), ("reads", "\"exit\"")]), " }"),
+            "process" => (agent, pairs(&[("process", "[\"p\"]")]), " }"),
+            "actor" => (agent, pairs(&[("actor", "\"a\"")]), " }"),
+            _ => (agent, pairs(&[("builtin", "\"b\"")]), " }"),
+        },
+        title if title == LIMITS.title => {
+            ("agents.x = { process = [\"p\"], limits = { ", pairs(&[]), " } }")
+        }
+        title if title == BREAKER.title => {
+            ("agents.x = { builtin = \"b\", breaker = { ", pairs(&[]), " } }")
+        }
+        title if title == RATE_LIMIT.title => (
+            "agents.x = { builtin = \"b\", rate_limit = { ",
+            pairs(&[("key", "\"k\""), ("count", "1"), ("per", "\"1h\"")]),
+            " } }",
+        ),
+        _ => return None,
+    })
+}
+
 /// The same, of votes and pipelines.
-fn later_place(shape: &Shape) -> (&'static str, Pairs, &'static str) {
+fn later_place(shape: &Shape) -> Place {
     match shape.title {
         title if title == CONSENSUS.title => {
             let needs = [
