@@ -254,7 +254,12 @@ impl Finished {
 
     fn facts(&self) -> Vec<String> {
         let Tally { units, done, resumed, fallbacks, retries, speculative, .. } = self.tally;
-        let mut work = format!("{done} of {} of work done", counted(units, "piece"));
+        let mut work = match self.kind {
+            Kind::Review | Kind::Vote => {
+                format!("{done} of {} of work done", counted(units, "piece"))
+            }
+            Kind::Pipeline => format!("{done} of {} done", counted(units, "document")),
+        };
         for (count, word) in [
             (resumed, "before, and not run again"),
             (fallbacks, "by a fallback"),

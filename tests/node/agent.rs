@@ -49,6 +49,25 @@ fn every_request_is_answered_once_and_in_turn() {
 }
 
 #[test]
+fn a_built_in_agent_for_documents_answers_as_one_for_code_does() {
+    let place = Place::new(&[("a.md", "# Tea\n\nGreen tea comes from China.\n")]);
+    let input = [
+        request(&place, 1, "a.md", &json!({ "path": "a.md" })),
+        request(&place, 2, "gone.md", &json!({ "path": "gone.md" })),
+    ];
+    let (lines, code, err) = said(&place, "document.extract", &input.concat());
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+    let document = &lines[0]["result"]["document"];
+    assert_eq!((&document["title"], &document["format"]), (&json!("Tea"), &json!("markdown")));
+    assert!(lines[1]["error"].as_str().unwrap().contains("gone.md"), "{lines:?}");
+    let next = request(&place, 3, "a.md", &lines[0]["result"]);
+    let (lines, ..) = said(&place, "document.analyse", &next);
+    assert!(lines[0]["result"]["analysis"].is_object(), "{lines:?}");
+    let (lines, ..) = said(&place, "document.summarise", &next);
+    assert!(lines[0]["error"].as_str().unwrap().contains("`document.analyse`"), "{lines:?}");
+}
+
+#[test]
 fn a_wrong_name_and_a_wrong_line_say_what_is_wrong() {
     let place = Place::new(&[]);
     let (lines, code, err) = said(&place, "review.ruts", "");

@@ -115,7 +115,8 @@ fn caller(world: &World, ordered: bool, limited: bool) -> Told {
     world.client("caller", async move {
         for _ in 0..200 {
             let here = outside.get("one").and_then(|_| present.lock().unwrap().clone());
-            if let Some(running) = here {
+            let is_open = results.lock().unwrap().done.is_empty();
+            if let Some(running) = here.filter(|_| is_open) {
                 let messages = match (limited, results.lock().unwrap().over) {
                     (true, None) => Some(CALLS),
                     _ => None,
@@ -123,10 +124,16 @@ fn caller(world: &World, ordered: bool, limited: bool) -> Told {
                 let limits = Limits { messages, ..Limits::default() };
                 let run = running.system.run(described(&running, ordered)).limits(limits);
                 let outcome = run.id(RUN).deadline(MINUTE).await;
-                let again = recount(&**running.system.node().journal(), RUN);
-                if results.lock().unwrap().take(outcome, again) {
-                    return;
-                }
+                results.lock().unwrap().take(outcome);
+            }
+            // The node that told it may be gone already; the next one has its journal.
+            let here = outside.get("one").and_then(|_| present.lock().unwrap().clone());
+            let is_done = !results.lock().unwrap().done.is_empty();
+            if let Some(running) = here.filter(|_| is_done)
+                && let Ok(again) = recount(&**running.system.node().journal(), RUN)
+            {
+                results.lock().unwrap().again.push(again);
+                return;
             }
             outside.wait(Duration::from_millis(200)).await;
         }
@@ -135,14 +142,10 @@ fn caller(world: &World, ordered: bool, limited: bool) -> Told {
 }
 
 impl Seen {
-    /// Takes what came of an attempt at the run; true once it is complete.
-    fn take(&mut self, outcome: Outcome<Report>, again: Result<Report, String>) -> bool {
+    /// Takes what came of an attempt at the run.
+    fn take(&mut self, outcome: Outcome<Report>) {
         match outcome {
-            Ok(done) => {
-                self.done.push(done);
-                self.again.extend(again);
-                return true;
-            }
+            Ok(done) => self.done.push(done),
             // The node is gone; or it is back already, and its journal does not take the run yet.
             Err(error)
                 if matches!(
@@ -156,7 +159,6 @@ impl Seen {
             }
             Err(error) => self.wrong.push(error.to_string()),
         }
-        false
     }
 
     /// Whether the journal tells what the caller was told.

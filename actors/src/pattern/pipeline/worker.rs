@@ -131,7 +131,8 @@ pub(super) struct Post {
 /// The worker's state.
 pub(super) struct Worker {
     post: Post,
-    guests: BTreeMap<u32, Guest>,
+    /// Boxed, since the places in the map move.
+    guests: BTreeMap<u32, Box<Guest>>,
     /// One a link of the chain.
     lanes: Vec<Lane>,
     demands: BTreeMap<DemandId, Asked>,
@@ -210,7 +211,7 @@ impl Worker {
         let (link, since) = (passed.len().min(self.lanes.len().saturating_sub(1)), cx.now());
         let (before, calls, call) = (attempts, Calls::default(), None);
         let guest = Guest { name, content, since, link, attempts, before, calls, walk, call };
-        self.guests.insert(document, guest);
+        self.guests.insert(document, Box::new(guest));
         self.wait(document, cx);
     }
 
