@@ -211,7 +211,7 @@ impl Drop for Running {
 }
 
 /// A list that forgets what has ended whenever it has doubled.
-struct Pruned<T> {
+pub(crate) struct Pruned<T> {
     all: Vec<T>,
     prune_at: usize,
 }
@@ -223,12 +223,24 @@ impl<T> Default for Pruned<T> {
 }
 
 impl<T> Pruned<T> {
-    fn push(&mut self, item: T, lives: impl Fn(&T) -> bool) {
+    pub(crate) fn push(&mut self, item: T, lives: impl Fn(&T) -> bool) {
         if self.all.len() >= self.prune_at {
             self.all.retain(lives);
             self.prune_at = (self.all.len() * 2).max(BELONGINGS_UNPRUNED);
         }
         self.all.push(item);
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.all.iter()
+    }
+
+    pub(crate) fn into_vec(self) -> Vec<T> {
+        self.all
     }
 }
 

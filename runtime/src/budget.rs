@@ -138,6 +138,8 @@ pub struct Budget {
     account: Arc<Account>,
     /// Levels of actors below the root's holder.
     level: u32,
+    /// How far below the place where the account was made its first holder stands.
+    lead: u32,
 }
 
 struct Account {
@@ -147,9 +149,18 @@ struct Account {
     /// The nearest end of time on the way up, and what the refusal of it says.
     ends: Moment,
     ended: Option<Exceeded>,
-    /// The nearest depth on the way up, and what the refusal of it says.
+    /// The deepest level that this account allows if its first holder stands where it was made.
+    own_depth: Option<Depth>,
+    /// The nearest depth above.
+    depth_above: Option<Depth>,
+}
+
+/// How deep actors may stand.
+#[derive(Clone)]
+struct Depth {
     deepest: u32,
-    too_deep: Option<Exceeded>,
+    /// What the refusal of one that is deeper says.
+    refusal: Exceeded,
 }
 
 /// One dimension of one budget.
@@ -163,14 +174,15 @@ struct Meter {
 impl Budget {
     /// A budget of its own, called `name`, whose wall clock starts now.
     pub fn root(name: impl Into<Arc<str>>, limits: Limits, now: Moment) -> Self {
-        Self { account: Arc::new(Account::new(name.into(), None, 0, limits, now)), level: 0 }
+        let account = Account::new(name.into(), None, limits, now);
+        Self { account: Arc::new(account), level: 0, lead: 0 }
     }
 
     /// A budget within this one: what it spends counts for both, and each of the two may refuse.
     pub fn subtree(&self, name: &str, limits: Limits, now: Moment) -> Self {
-        let (name, parent) = (format!("{}/{name}", self.name()), Some(Arc::clone(&self.account)));
-        let account = Account::new(name.into(), parent, self.level, limits, now);
-        Self { account: Arc::new(account), level: self.level }
+        let name = format!("{}/{name}", self.name());
+        let account = Account::new(name.into(), Some(self), limits, now);
+        Self { account: Arc::new(account), level: self.level, lead: 0 }
     }
 
     /// The budget's path from the root of its tree.
@@ -201,7 +213,22 @@ impl Budget {
     /// The place of a child in this budget, a level deeper.
     #[must_use]
     pub fn below(&self) -> Self {
-        Self { account: Arc::clone(&self.account), level: self.level.saturating_add(1) }
+        Self { level: self.level.saturating_add(1), ..self.clone() }
+    }
+
+    /// This budget, held by a child of the holder of `above`: a level below that, if both are of one tree.
+    #[must_use]
+    pub(crate) fn held_below(mut self, above: &Self) -> Self {
+        let level = above.level.saturating_add(1);
+        if self.level >= level || !std::ptr::eq(self.account.root(), above.account.root()) {
+            return self;
+        }
+        // Whoever is the first to hold a budget of its own has all of its depth below.
+        if !above.account.up().any(|account| std::ptr::eq(account, &*self.account)) {
+            self.lead = self.lead.saturating_add(level - self.level);
+        }
+        self.level = level;
+        self
     }
 
     /// Spends one child, which will have the place [`below`](Self::below).
@@ -209,10 +236,19 @@ impl Budget {
     /// # Errors
     /// As [`reserve`](Self::reserve), and when the child would be too deep.
     pub fn spend_child(&self, now: Moment) -> Result<(), Exceeded> {
-        match &self.account.too_deep {
-            Some(refused) if self.level >= self.account.deepest => Err(refused.clone()),
-            _ => self.spend(Cost::CHILD, now),
+        match self.depth().filter(|depth| self.level >= depth.deepest) {
+            Some(depth) => Err(depth.refusal),
+            None => self.spend(Cost::CHILD, now),
         }
+    }
+
+    /// The nearest depth here and all the way up.
+    fn depth(&self) -> Option<Depth> {
+        let own = self.account.own_depth.iter().map(|own| {
+            let deepest = own.deepest.saturating_add(self.lead);
+            Depth { deepest, ..own.clone() }
+        });
+        own.chain(self.account.depth_above.clone()).min_by_key(|depth| depth.deepest)
     }
 
     /// What may be reserved now, here and all the way up; `u64::MAX` where nothing limits it.
@@ -319,13 +355,7 @@ impl fmt::Debug for Reservation {
 }
 
 impl Account {
-    fn new(
-        name: Arc<str>,
-        parent: Option<Arc<Self>>,
-        level: u32,
-        limits: Limits,
-        now: Moment,
-    ) -> Self {
+    fn new(name: Arc<str>, above: Option<&Budget>, limits: Limits, now: Moment) -> Self {
         let refusal = |dimension, limit| Exceeded {
             budget: Arc::clone(&name),
             dimension,
@@ -333,27 +363,31 @@ impl Account {
             left: 0,
             asked: 1,
         };
-        let above = parent.as_deref();
-        let mut ends = above.map_or(Moment::NEVER, |above| above.ends);
-        let mut ended = above.and_then(|above| above.ended.clone());
+        let parent = above.map(|above| Arc::clone(&above.account));
+        let mut ends = above.map_or(Moment::NEVER, Budget::ends);
+        let mut ended = parent.as_ref().and_then(|parent| parent.ended.clone());
         if let Some(within) = limits.wall_clock.filter(|within| now + *within < ends) {
             let millis = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
             ends = now + within;
             ended = Some(refusal(Dimension::WallClock, millis));
         }
-        let mut deepest = above.map_or(u32::MAX, |above| above.deepest);
-        let mut too_deep = above.and_then(|above| above.too_deep.clone());
-        if let Some(depth) = limits.depth.filter(|depth| level.saturating_add(*depth) < deepest) {
-            deepest = level.saturating_add(depth);
-            too_deep = Some(refusal(Dimension::Depth, u64::from(depth)));
-        }
+        let level = above.map_or(0, |above| above.level);
+        let own_depth = limits.depth.map(|depth| Depth {
+            deepest: level.saturating_add(depth),
+            refusal: refusal(Dimension::Depth, u64::from(depth)),
+        });
+        let depth_above = above.and_then(Budget::depth);
         let Limits { tokens, micro_dollars, messages, children, .. } = limits;
         let meters = [tokens, micro_dollars, messages, children].map(|limit| Meter {
             limit: limit.unwrap_or(u64::MAX),
             taken: AtomicU64::new(0),
             reserved: AtomicU64::new(0),
         });
-        Self { name, parent, meters, ends, ended, deepest, too_deep }
+        Self { name, parent, meters, ends, ended, own_depth, depth_above }
+    }
+
+    fn root(&self) -> &Self {
+        self.up().last().unwrap_or(self)
     }
 
     /// This account and those above it.

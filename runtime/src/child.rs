@@ -17,6 +17,7 @@ use crate::{
     graph::{ActorNode, ObservableState},
     kernel::Kernel,
     mailbox::{Slot, Tally, Watcher},
+    spawn::Shutdown,
 };
 
 /// An actor, whatever its message type is.
@@ -118,6 +119,8 @@ pub(crate) trait Child: Send + Sync {
     fn poll_rest(&self, cx: &Context<'_>) -> Poll<()>;
     /// Ends the address though its actor does not come out of a step.
     fn abandon(&self);
+    /// Takes in a child that work of `incarnation` has started; false when that has ended already.
+    fn take_in(&self, incarnation: u32, child: &ChildRef, shutdown: Shutdown) -> bool;
     fn watch(&self, by: Option<ActorId>, watcher: Watcher) -> Option<u64>;
     fn unwatch(&self, key: u64);
     /// What an observer sees from outside, and who watches the actor; none of one that has ended.
@@ -198,6 +201,10 @@ impl<M: Send + 'static> Child for Slot<M> {
 
     fn abandon(&self) {
         self.bury(&ExitReason::Killed);
+    }
+
+    fn take_in(&self, incarnation: u32, child: &ChildRef, shutdown: Shutdown) -> bool {
+        Slot::take_in(self, incarnation, child, shutdown)
     }
 
     fn watch(&self, by: Option<ActorId>, watcher: Watcher) -> Option<u64> {

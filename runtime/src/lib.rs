@@ -45,6 +45,7 @@ mod receive_timeout;
 pub mod record;
 mod registry;
 pub mod retry;
+pub mod scope;
 mod serve;
 mod shell;
 pub mod sim;

@@ -10,6 +10,7 @@
 //! - A message taken but not handled when its actor crashes goes back to the front.
 //! - Control never waits behind data.
 
+mod guests;
 mod host;
 mod orders;
 mod policy;
@@ -33,11 +34,11 @@ use std::{
 use parking_lot::{Mutex, MutexGuard};
 
 pub use self::policy::{Mailbox, Overflow, Tally};
+use self::{guests::Guests, orders::Orders, seldom::Seldom};
 pub(crate) use self::{
     host::Verdict,
     turn::{Turn, Waiting},
 };
-use self::{orders::Orders, seldom::Seldom};
 use crate::{
     actor::{ActorId, Down, ExitReason},
     ask::Reply,
@@ -157,6 +158,8 @@ struct Aside {
     ever: u64,
     /// Who waits for the rest: the one owner of the actor.
     owner: Option<Waker>,
+    /// Children that async work of the present incarnation has started.
+    guests: Guests,
 }
 
 /// Somebody who waits for the end, and which actor that is.

@@ -427,7 +427,7 @@ impl Node {
             kernel.executor.stop().await;
         };
         let stopped = match first(wind_down, self.wait_for(deadline)).await {
-            Some(()) => Stopped::Clean,
+            Some(()) => self.wound_down(),
             None => {
                 let overrun = self.overrun();
                 for root in roots.iter().rev() {
@@ -443,6 +443,14 @@ impl Node {
                 let cause = format!("not done within {FLUSH_WAIT:?}").into();
                 Err(JournalError::Failed { operation: "flush the journal at the stop", cause })
             }
+        }
+    }
+
+    /// How the node has stopped, when every root and every task has ended: nobody is left.
+    fn wound_down(&self) -> Stopped {
+        match self.overrun() {
+            Stopped::Overrun { alive, .. } if alive.is_empty() => Stopped::Clean,
+            left @ (Stopped::Overrun { .. } | Stopped::Clean) => left,
         }
     }
 

@@ -61,7 +61,7 @@ impl<A: Actor> Stage<A> {
         let (now, queued) = (slot.kernel.now(), !all_handled || !slot.is_quiet());
         let timeout = self.cx.rare.as_mut()?.timeout.as_mut()?;
         let ends = timeout.message.is_none();
-        if queued || ends && (!outbox.is_empty() || belongings.is_busy()) {
+        if queued || ends && (!outbox.is_empty() || belongings.is_busy() || slot.has_guests()) {
             timeout.restart(now);
         }
         if !timeout.is_over(now) {

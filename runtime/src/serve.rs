@@ -136,6 +136,9 @@ impl<A: Actor> Life<A> {
         stage.return_stash(&mut batch);
         slot.hold(&mut control, &mut batch);
         slot.retire();
+        for (guest, shutdown) in slot.take_guests() {
+            stage.belongings.adopt(guest, shutdown);
+        }
         stage.belongings.cancel();
         // Boxed, so that an idle actor has no room for it.
         let reason = if stage.owns_nothing() && self.ties.household.is_empty() {
@@ -369,6 +372,11 @@ impl<M: Send + 'static> Curtain<M> {
     }
 }
 
+/// Why an actor has ended that was never served.
+fn unserved<M>(slot: &Slot<M>) -> ExitReason {
+    if slot.is_cancelled() { ExitReason::Cancelled } else { ExitReason::Shutdown }
+}
+
 impl<M: Send + 'static> Drop for Curtain<M> {
     fn drop(&mut self) {
         if let Some(at) = self.slot.cancelled_at() {
@@ -379,7 +387,8 @@ impl<M: Send + 'static> Drop for Curtain<M> {
             let why = "a message or a state panicked when dropped".to_owned();
             self.slot.bury(&ExitReason::Crashed(why));
         } else {
-            self.slot.bury(self.reason.as_deref().unwrap_or(&ExitReason::Shutdown));
+            let reason = self.reason.take().map_or_else(|| unserved(&self.slot), |reason| *reason);
+            self.slot.bury(&reason);
         }
     }
 }

@@ -139,7 +139,10 @@ impl Spawn {
 
     /// Makes it a child of an actor with `budget`: charged to that, and inheriting it unless it has one of its own.
     pub(crate) fn inheriting(mut self, budget: Option<&Budget>) -> Self {
-        self.budget = self.budget.or_else(|| budget.map(Budget::below));
+        if let Some(above) = budget {
+            let own = self.budget.take();
+            self.budget = Some(own.map_or_else(|| above.below(), |own| own.held_below(above)));
+        }
         self.charge = budget.cloned();
         self
     }

@@ -32,6 +32,7 @@ use crate::{
     events::{Draft, Filter, PublishError, Received, Subscription},
     kernel::Kernel,
     mailbox::Slot,
+    scope::Guests,
     spawn::{self, Place, Spawn},
     timers::Sleep,
     waits::{self, Edge, Holder},
@@ -42,6 +43,10 @@ use crate::{
 pub struct WorkCx {
     /// The actor whose work it is.
     owner: Arc<dyn Child>,
+    /// Which of its incarnations.
+    incarnation: u32,
+    /// What the work starts ends with this, where it has a scope of its own.
+    pub(crate) scope: Option<Arc<Guests>>,
     /// What its asks and its children are charged to.
     budget: Option<Budget>,
     handler: Option<Arc<Handler>>,
@@ -51,7 +56,8 @@ impl<A: Actor> Cx<A> {
     /// What the async work of this actor may use; its asks and children are charged to the actor's budget.
     pub fn work_cx(&self) -> WorkCx {
         let owner = Arc::<Slot<A::Msg>>::clone(&self.slot);
-        WorkCx { owner, budget: self.slot.budget.clone(), handler: None }
+        let (incarnation, budget) = (self.incarnation(), self.slot.budget.clone());
+        WorkCx { owner, incarnation, scope: None, budget, handler: None }
     }
 
     /// The same for work that answers questions of this actor, as number `handler` of at most `handlers` at a time.
@@ -161,7 +167,11 @@ impl WorkCx {
         future.await
     }
 
-    /// Starts an actor below the one that this work belongs to: a cancel reaches it. It ends when it stops itself, or is told to.
+    /// Starts a child of the actor that this work belongs to, with whose present incarnation it ends, as any child of it.
+    ///
+    /// If the work has a [`Scope`](crate::scope::Scope), as calls of agents have, it is cancelled when that ends, with all below it.
+    /// Where the one or the other is over, nothing is started: the address is that of an actor which ended as
+    /// [`Cancelled`](crate::actor::ExitReason::Cancelled).
     ///
     /// It is a child, and costs one, of whatever this work is charged to, and inherits that. One too many ends at once as
     /// [`Refused`](crate::actor::ExitReason::Refused), which names the budget.
@@ -172,8 +182,16 @@ impl WorkCx {
     ) -> Addr<B::Msg> {
         let (parent, budget) = (Some((self.owner.id(), self.owner.name())), self.budget.as_ref());
         let place = Place { parent, budget, ..Place::default() };
+        let shutdown = spawn.shutdown;
         let (addr, launch) = spawn::prepare(self.kernel(), place, spawn, Box::new(birth));
-        launch();
+        let child = addr.child();
+        let admitted = self.owner.take_in(self.incarnation, &child, shutdown)
+            && self.scope.as_ref().is_none_or(|scope| scope.admit(&child));
+        if admitted {
+            launch();
+        } else {
+            child.0.order_cancel(None);
+        }
         addr
     }
 

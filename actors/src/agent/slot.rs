@@ -26,6 +26,7 @@ use runtime::{
     context::{Cx, Task, Timer},
     events::EventKind,
     graph::ObservableState,
+    scope::Scope,
     telemetry::metrics::Histogram,
     work::TaskError,
 };
@@ -112,6 +113,8 @@ struct Running<O> {
     permit: Option<Permit>,
     timed_out: bool,
     task: Task,
+    /// What the agent has started for it.
+    scope: Scope,
     cancelled: Cancelled,
     reply: Reply<Result<O, AgentError>>,
     /// What beats in the call, where the agent declares that.
@@ -250,6 +253,7 @@ impl<I: Send + 'static, O: Send + 'static> Slot<I, O> {
             Some(budget) => work_cx.charged_to(Some(budget.clone())),
             None => work_cx,
         };
+        let (work_cx, scope) = work_cx.scoped();
         work_cx.take(&reply);
         let heart = self.stethoscope.as_ref().map(|of| Heart::new(of.every, cx.now()));
         if let Some(heart) = &heart {
@@ -260,9 +264,19 @@ impl<I: Send + 'static, O: Send + 'static> Slot<I, O> {
         let work = work_cx.run(async move { agent.call(input, context).await });
         let task = cx.perform(work, move |outcome| Msg::Done(call, outcome));
         self.leased += usize::from(lease.is_some());
-        let (timed_out, silence) = (false, None);
-        let running =
-            Running { lease, permit, timed_out, task, cancelled, reply, heart, ear: None, silence };
+        let (timed_out, silence, ear) = (false, None, None);
+        let running = Running {
+            lease,
+            permit,
+            timed_out,
+            task,
+            scope,
+            cancelled,
+            reply,
+            heart,
+            ear,
+            silence,
+        };
         self.running.insert(call, running);
         self.listen(call, cx);
         self.look_again(cx);
@@ -391,12 +405,19 @@ impl<I: Send + 'static, O: Send + 'static> Slot<I, O> {
         outcome: Result<Result<O, AgentError>, TaskError>,
         cx: &mut Cx<Self>,
     ) {
-        let Some(running) = self.running.remove(&call) else { return };
+        let Some(mut running) = self.running.remove(&call) else { return };
+        if let Some(ear) = running.ear.take() {
+            cx.cancel_timer(&ear);
+        }
+        if let Some(gone) = running.scope.end(cx) {
+            // The call is over when what it has started is.
+            running.heart = None;
+            self.running.insert(call, running);
+            cx.perform(gone, move |_| Msg::Done(call, outcome));
+            return;
+        }
         self.leased -= usize::from(running.lease.is_some());
         self.look_again(cx);
-        if let Some(ear) = &running.ear {
-            cx.cancel_timer(ear);
-        }
         let (answer, crash) = match (outcome, running.silence.map(AgentError::from)) {
             (Ok(Err(AgentError::Panicked { message })) | Err(TaskError::Panicked(message)), _) => {
                 let crash = format!("the agent panicked: {message}");

@@ -12,7 +12,6 @@ use std::{
 
 use runtime::{
     actor::Actor,
-    address::Addr,
     budget::{Budget, Cost},
     context::Cx,
     node::Node,
@@ -82,15 +81,6 @@ async fn until(what: &str, holds: impl Fn() -> bool) {
     assert!(tokio::time::timeout(PATIENCE, wait).await.is_ok(), "{what} does not hold");
 }
 
-/// Ends a tree with whoever works on it.
-struct Ends(Addr<()>);
-
-impl Drop for Ends {
-    fn drop(&mut self) {
-        self.0.cancel();
-    }
-}
-
 /// An agent that works by a tree of actors below it, charged to the run, and never ends by itself; shows the run's budget.
 fn planter(
     system: &AgentSystem,
@@ -102,9 +92,9 @@ fn planter(
             (cx.work.expect("it runs on a node"), cx.budget.expect("it runs for a run"));
         shown.send(budget.clone()).unwrap();
         let branch = Branch { levels: 3, handled: Arc::clone(&handled) };
-        let root = Ends(work.spawn(Spawn::named("root").budget(budget), move || branch.clone()));
+        let root = work.spawn(Spawn::named("root").budget(budget), move || branch.clone());
         async move {
-            root.0.stopped().await;
+            root.stopped().await;
             Err("its tree is gone")
         }
     };
@@ -152,7 +142,7 @@ fn ends_all(bench: &Bench) {
         run.canceller().cancel();
         let error = soon(run.outcome()).await.unwrap_err();
         assert!(matches!(error.kind, FailureKind::Cancelled { .. }), "{error}");
-        until("nobody of the run is left", || below() == 0).await;
+        assert_eq!(below(), 0, "the run has waited for all of them");
     });
     let before = (budget.spent(), handled.load(Ordering::Relaxed));
     pipe.end();

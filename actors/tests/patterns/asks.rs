@@ -5,7 +5,15 @@ use std::{
     time::Duration,
 };
 
-use runtime::{ask::AskError, clock::ManualClock, node::Node};
+use runtime::{
+    actor::{Actor, ExitReason},
+    ask::AskError,
+    clock::ManualClock,
+    context::Cx,
+    node::Node,
+    spawn::Spawn,
+    work_cx::WorkCx,
+};
 use synod_actors::{
     agent::{Agent, CallContext},
     system::AgentSystem,
@@ -99,4 +107,42 @@ async fn an_agent_sleeps_and_reads_time_and_dice_of_its_node() {
     assert_eq!(slept, Ok((MINUTE, true)));
     let alone = CallContext::new(protocol::TaskId::from_u128(1));
     assert!(matches!(alone.now(), Err(AskError::Refused(_))), "no node, no time");
+}
+
+/// Starts one below itself at its start, and does nothing else.
+struct Nest(bool);
+
+impl Actor for Nest {
+    type Msg = ();
+
+    fn start(&mut self, cx: &mut Cx<Self>) {
+        if self.0 {
+            cx.spawn(Spawn::named("below"), || Self(false));
+        }
+    }
+
+    fn handle(&mut self, (): (), _: &mut Cx<Self>) {}
+}
+
+#[tokio::test]
+async fn what_a_call_has_started_is_gone_when_its_answer_comes_and_it_starts_nobody_later() {
+    let system = still();
+    let kept: Arc<OnceLock<WorkCx>> = Arc::default();
+    let keeps = Arc::clone(&kept);
+    let agent = system.agent("starts", move |_: u32, cx: CallContext| {
+        let work = cx.work.unwrap();
+        let nest = work.spawn(Spawn::named("nest"), || Nest(true));
+        keeps.set(work).unwrap();
+        async move {
+            nest.tell(()).await.unwrap();
+            Ok::<_, String>(0_u32)
+        }
+    });
+    let agent: Numbers = agent.start().unwrap();
+    let before = system.node().actors().len();
+    assert_eq!(agent.ask(1, MINUTE).await, Ok(0));
+    assert_eq!(system.node().actors().len(), before);
+    let late = kept.get().unwrap().spawn(Spawn::named("late"), || Nest(true));
+    assert_eq!(late.stopped().await, ExitReason::Cancelled);
+    assert_eq!(system.node().actors().len(), before);
 }

@@ -77,6 +77,22 @@ fn depth_counts_from_whom_the_budget_was_given_to() {
 }
 
 #[test]
+fn a_child_with_a_budget_of_its_own_has_all_of_its_depth_and_no_more_than_those_above_allow() {
+    let of_depth = |depth| Limits { depth: Some(depth), ..Limits::default() };
+    let run = Budget::root("run", of_depth(3), NOW);
+    let team = run.subtree("team", of_depth(1), NOW).held_below(&run);
+    let member = child(&team).unwrap();
+    assert_eq!(&*child(&member).unwrap_err().budget, "run/team");
+    let deep = member.subtree("deep", of_depth(9), NOW).held_below(&member);
+    assert_eq!(&*child(&deep).unwrap_err().budget, "run/team");
+    // Whoever gives its own budget on gives no level more with it.
+    let second = run.clone().held_below(&run.clone().held_below(&run));
+    assert_eq!(&*child(&child(&second).unwrap()).unwrap_err().budget, "run");
+    let other = Budget::root("other", of_depth(1), NOW).held_below(&member);
+    assert!(child(&other).is_ok(), "nothing of another tree counts");
+}
+
+#[test]
 fn what_was_spent_beyond_the_limit_is_counted_and_ends_all_spending() {
     let run = Budget::root("run", of_tokens(100), NOW);
     let agent = run.subtree("agent", Limits::default(), NOW);

@@ -300,8 +300,11 @@ impl<M> Slot<M> {
         dead.extend(mem::take(&mut lanes.data));
         lanes.answers.append_to(&mut control);
         let line = lanes.line.take();
-        let Aside { watches, owner, .. } = lanes.aside.take().map(|all| *all).unwrap_or_default();
+        let aside = lanes.aside.take().map(|all| *all).unwrap_or_default();
+        let Aside { watches, owner, guests, .. } = aside;
         drop(lanes);
+        // None but of an incarnation whose executor has dropped it.
+        guests.into_vec().iter().rev().for_each(|(child, _)| child.0.order_stop());
         for Waiting { message, turn } in line {
             if let Some(waker) = turn.hand_back(message) {
                 waker.wake();

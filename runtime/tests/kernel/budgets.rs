@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use protocol::{Code, Refusal};
 use synod_runtime::{
-    actor::ExitReason,
+    actor::{Actor, ExitReason},
     address::Addr,
     ask::AskError,
     budget::{Budget, Cost, Limits},
@@ -213,4 +213,31 @@ async fn a_task_with_a_budget_of_its_own_is_charged_to_that() {
     });
     until("it is answered", || log.has("Ok(Ok(7))")).await;
     assert_eq!((own.spent().messages, call.spent().messages), (0, 1));
+}
+
+/// Starts a child with a budget of its own, made from its own.
+struct Digs(u32);
+
+impl Actor for Digs {
+    type Msg = ();
+
+    fn start(&mut self, cx: &mut Cx<Self>) {
+        let Some(left) = self.0.checked_sub(1) else { return };
+        let own = cx.budget().unwrap().subtree("own", Limits::default(), Moment::START);
+        cx.spawn(Spawn::named("d").budget(own), move || Self(left));
+    }
+
+    fn handle(&mut self, (): (), _: &mut Cx<Self>) {}
+}
+
+#[tokio::test]
+async fn a_budget_of_its_own_gives_a_child_no_more_depth_than_that_it_comes_from() {
+    let node = Node::in_memory().unwrap();
+    let run = budget(Limits { depth: Some(2), ..Limits::default() });
+    let top = node.spawn(Spawn::named("top").budget(run.clone()), || Digs(10));
+    until("the last one is refused", || run.spent().children == 2 && node.actors().len() == 3)
+        .await;
+    top.stop();
+    soon(top.stopped()).await;
+    assert_eq!(run.spent().children, 2);
 }

@@ -19,6 +19,8 @@ mod events;
 #[cfg(test)]
 mod graph;
 #[cfg(test)]
+mod guests;
+#[cfg(test)]
 mod keyed;
 #[cfg(test)]
 mod links;

@@ -28,7 +28,7 @@ pub(crate) const KEYS: usize = 4;
 const IDLE: Duration = Duration::from_millis(60);
 
 /// Whatever workers do beside talking.
-pub(crate) const DEEDS: [&str; 14] = [
+pub(crate) const DEEDS: [&str; 15] = [
     "kill",
     "stop",
     "cancel",
@@ -43,6 +43,7 @@ pub(crate) const DEEDS: [&str; 14] = [
     "keyed",
     "event",
     "spawn",
+    "spawn by work",
 ];
 
 /// The call of a refused wait, if it was refused.

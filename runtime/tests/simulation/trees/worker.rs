@@ -207,14 +207,19 @@ impl Worker {
             return;
         }
         let Some(place) = self.shared.room.take() else { return };
-        self.shared.census.deed("spawn");
+        let by_work = self.temporary % 2 == 1;
+        self.shared.census.deed(if by_work { "spawn by work" } else { "spawn" });
         self.temporary += 1;
         let shared = Arc::clone(&self.shared);
         let name = format!("t{}", self.shared.oracle.number());
         let node = self.node;
-        let child = cx.spawn(Spawn::named(name), move || Self::guest(&shared, node, &place));
+        let (spawn, birth) = (Spawn::named(name), move || Self::guest(&shared, node, &place));
+        let child = if by_work { cx.work_cx().spawn(spawn, birth) } else { cx.spawn(spawn, birth) };
         cx.send(&child, Msg::Token(2));
-        cx.send(&child, Msg::Leave);
+        // One that work has started stays until its parent's end.
+        if !by_work {
+            cx.send(&child, Msg::Leave);
+        }
     }
 
     /// Sends a message to another worker.
