@@ -38,7 +38,8 @@ pub mod prelude {
                 Rules, TieBreaker, Voter, consensus,
             },
             map_reduce::{
-                Branch, Collect, Done, Map, MapReduce, Piece, Reduce, items, map_reduce, sum,
+                Branch, Collect, Done, Map, MapReduce, Piece, Reduce, by_run, items, map_reduce,
+                sum,
             },
             pipeline::{Document, pipeline, stage},
         },
@@ -76,6 +77,11 @@ pub mod supervision {}
 #[cfg(doctest)]
 #[doc = include_str!("../docs/CONSENSUS.md")]
 pub mod consensus {}
+
+/// The code of docs/COMPOSITION.md.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/COMPOSITION.md")]
+pub mod composition {}
 
 /// The code of docs/AGENTS.md.
 #[cfg(doctest)]

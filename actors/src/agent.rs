@@ -4,12 +4,14 @@
 //! [`Agent`] is the handle to all slots of one name. What a behaviour is given and may answer is in [`call`]; a Rust
 //! closure becomes one through [`function`], a program of any language through [`command`] (one run a part) or
 //! [`process`] (long-running, JSON lines), both described by [`program`] and started by [`launcher`]. Through [`hearing`] events
-//! call an agent. What an agent has failed at goes on to its fallback, along a [`chain`].
+//! call an agent. What an agent has failed at goes on to its fallback, along a [`chain`]. Through [`below`] a call starts runs of its
+//! own.
 //!
 //! # Invariants
 //! - Every call ends in a value or in one [`AgentError`]; dropping its future cancels it.
 //! - No process of an agent outlives its call, its agent or this program, however this program ends.
 
+pub mod below;
 pub mod call;
 mod chain;
 pub mod command;

@@ -26,6 +26,7 @@ use runtime::{
 };
 
 use crate::{
+    agent::{CallContext, below::Origin},
     limits::{ACCEPT_WAIT, PARTIAL_REDUCE_WAIT, QUIESCENCE_WAIT, RUN_DEADLINE_DEFAULT},
     pattern::{Brief, FailureKind, Outcome, PatternKind, RunError, Tally},
     system::AgentSystem,
@@ -49,6 +50,8 @@ pub struct Launch<T> {
     /// The time until its deadline.
     pub(crate) within: Duration,
     pub(crate) budget: Budget,
+    /// The call that it is below, where it is below one.
+    pub(crate) origin: Option<Origin>,
     /// Told how the run ended, once.
     pub(crate) outcome: Reply<Outcome<T>>,
 }
@@ -98,9 +101,10 @@ impl<T: Send + 'static> Launch<T> {
         pattern: PatternKind,
         mut make: impl FnMut(Brief, Option<Reply<Outcome<T>>>) -> A + Send + 'static,
     ) -> Coordination {
-        let Self { system, run, within, budget, outcome } = self;
+        let Self { system, run, within, budget, origin, outcome } = self;
         let mut outcome = Some(outcome);
-        let brief = Brief { counters: system.counters(pattern), system, run, within, budget };
+        let counters = system.counters(pattern);
+        let brief = Brief { counters, system, run, within, budget, origin };
         let birth = move || make(brief.clone(), outcome.take());
         let spawn = Spawn::named(run.to_string()).journal(run);
         let spec = ChildSpec::new(spawn, birth).restart(Restart::Temporary);
@@ -162,12 +166,14 @@ pub struct RunBuilder<P: Pattern> {
     limits: Limits,
     run: Option<RunId>,
     key: Option<MessageId>,
+    /// The call that it is below: its budget, and the run that the call is of.
+    above: (Option<Budget>, Option<Origin>),
 }
 
 impl<P: Pattern> RunBuilder<P> {
     pub(crate) fn new(system: AgentSystem, pattern: P) -> Self {
         let (within, limits) = (RUN_DEADLINE_DEFAULT, Limits::default());
-        Self { system, pattern, within, limits, run: None, key: None }
+        Self { system, pattern, within, limits, run: None, key: None, above: (None, None) }
     }
 
     /// Ends the run after `within`, whatever it has by then; one hour by default.
@@ -199,6 +205,13 @@ impl<P: Pattern> RunBuilder<P> {
         self
     }
 
+    /// Puts the run below a call: what it uses is charged to the call's budget, and the door is not asked, which the run above has
+    /// passed already.
+    pub(crate) fn below(mut self, call: &CallContext) -> Self {
+        self.above = (call.budget.clone(), call.origin.clone());
+        self
+    }
+
     /// Starts the run; ready when it is accepted, durably.
     ///
     /// # Errors
@@ -207,7 +220,7 @@ impl<P: Pattern> RunBuilder<P> {
     /// # Cancel safety
     /// Dropping the future after its first poll may leave the run started; it then ends by its deadline.
     pub async fn start(self) -> Result<RunHandle<P::Output>, Box<RunError<P::Output>>> {
-        let Self { system, pattern, within, limits, run, key } = self;
+        let Self { system, pattern, within, limits, run, key, above: (above, origin) } = self;
         let within = limits.wall_clock.map_or(within, |wall_clock| wall_clock.min(within));
         let node = system.node().clone();
         let run = run.unwrap_or_else(|| node.new_run());
@@ -218,17 +231,23 @@ impl<P: Pattern> RunBuilder<P> {
             id: key.unwrap_or_else(|| MessageId::from_u128(node.new_run().as_u128())),
             time_left: Some(within),
         };
-        let admitted = system
-            .admission()
-            .admit(&request, node.now())
-            .map_err(|refusal| rejected(run, &refusal))?;
+        let admitted = match &origin {
+            Some(_) => None,
+            None => {
+                let admitted = system.admission().admit(&request, node.now());
+                Some(admitted.map_err(|refusal| rejected(run, &refusal))?)
+            }
+        };
         let patience = within + QUIESCENCE_WAIT + PARTIAL_REDUCE_WAIT + ACCEPT_WAIT;
         let (outcome, promise) = node.promise(patience);
         // The coordinator itself keeps the time, so that a run out of time ends as that.
         let limits = Limits { wall_clock: None, ..limits };
-        let (by, budget) =
-            (node.now() + ACCEPT_WAIT, Budget::root(budget_name(run), limits, node.now()));
-        let launch = Launch { system: system.clone(), run, within, budget, outcome };
+        let (by, name) = (node.now() + ACCEPT_WAIT, budget_name(run));
+        let budget = match above {
+            Some(above) => above.subtree(&name, limits, node.now()),
+            None => Budget::root(name, limits, node.now()),
+        };
+        let launch = Launch { system: system.clone(), run, within, budget, origin, outcome };
         let steer = match Box::pin(begin(&system, run, pattern.launch(launch))).await {
             Ok(steer) => steer,
             Err(why) => return Err(failed(run, FailureKind::Rejected { why })),
@@ -236,7 +255,7 @@ impl<P: Pattern> RunBuilder<P> {
         match steer.accepted(node.now().until(by)).await {
             // A coordinator that has ended already has told its outcome, or was lost: the promise says which.
             Ok(()) | Err(AskError::Stopped | AskError::Dropped) => {
-                let credit = Some(admitted.commit(node.now()));
+                let credit = admitted.map(|admitted| admitted.commit(node.now()));
                 let active = Active { node, steer: Arc::clone(&steer), credit };
                 Ok(RunHandle { run, steer, promise, _active: active })
             }

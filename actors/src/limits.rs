@@ -227,6 +227,15 @@ pub const SPECULATION_PLACES: u32 = 16;
 /// The time in which a run's first record has to be durable.
 pub const ACCEPT_WAIT: Duration = Duration::from_secs(5);
 
+/// Of the time of a call, the part that a run below it ends before.
+pub const BELOW_MARGIN_OF: u32 = 10;
+
+/// The same, at the most.
+pub const BELOW_MARGIN_MAX: Duration = Duration::from_millis(50);
+
+/// The time after which a call is tried again whose run below it was not accepted.
+pub const BELOW_BUSY_WAIT: Duration = Duration::from_millis(100);
+
 /// How soon an agent's call is ended that whoever asked has given up.
 pub const GIVEN_UP_LOOK: Duration = Duration::from_millis(100);
 

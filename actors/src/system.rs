@@ -30,6 +30,7 @@ use runtime::{
 
 use crate::{
     agent::{
+        below::PatternAgent,
         call::{Behaviour, CallContext},
         function::{Blocking, Function},
         handle::{Agent, AgentBuilder},
@@ -158,6 +159,20 @@ impl AgentSystem {
         make: impl Fn(usize) -> Arc<dyn Behaviour<I, O>> + Send + 'static,
     ) -> AgentBuilder<I, O> {
         AgentBuilder::new(self.clone(), name, move |instance, _| make(instance))
+    }
+
+    /// Describes an agent each of whose calls is a run of a pattern below it: what `make` makes of the input. See
+    /// [`CallContext::run`] for what passes from the call to its run.
+    ///
+    /// So a stage, a voter or whoever does parts may itself be a map_reduce, a pipeline or a vote.
+    pub fn pattern_agent<I: Send + 'static, P: Pattern>(
+        &self,
+        name: impl Into<String>,
+        make: impl Fn(I, CallContext) -> P + Send + Sync + 'static,
+    ) -> AgentBuilder<I, P::Output> {
+        let name = name.into();
+        let behaviour = PatternAgent::new(&name, make);
+        self.agent_of(name, Arc::new(behaviour))
     }
 
     /// Calls `agent` for each event that passes `filter`, published from now on; each call may take the time `within`.

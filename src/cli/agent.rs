@@ -40,7 +40,8 @@ pub fn serve(name: &str) -> Result<(), Failure> {
             // Nobody reads any more when this fails; the answer meets the same.
             print(&line(&json!({ "id": id, "progress": progress.share() }))).ok();
         });
-        let context = CallContext { attempt, progress, ..CallContext::new(task) };
+        let mut context = CallContext::new(task);
+        (context.attempt, context.progress) = (attempt, progress);
         let answer = match work(&part, &context) {
             Ok(result) => json!({ "id": id, "result": result }),
             Err(why) => json!({ "id": id, "error": why }),

@@ -24,8 +24,11 @@ use runtime::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::heartbeat::Heart;
-use crate::conversation::{Conversation, Opened, Seat, Talk, Voice};
+use super::{below::Origin, heartbeat::Heart};
+use crate::{
+    conversation::{Conversation, Opened, Seat, Talk, Voice},
+    system::AgentSystem,
+};
 
 /// Does one piece of work at a time for whoever calls it.
 pub trait Behaviour<I, O>: Send + Sync + 'static {
@@ -63,6 +66,10 @@ pub struct CallContext {
     pub cancelled: Cancelled,
     /// Gives asks, sleeps, time and dice of the node that the call runs on. None where it runs on no node.
     pub work: Option<WorkCx>,
+    /// Where runs below the call start.
+    pub(crate) system: Option<AgentSystem>,
+    /// What it is part of. None for a call that somebody makes directly.
+    pub(crate) origin: Option<Origin>,
 }
 
 impl CallContext {
@@ -76,6 +83,8 @@ impl CallContext {
             budget: None,
             cancelled: Cancelled::default(),
             work: None,
+            system: None,
+            origin: None,
         }
     }
 

@@ -429,7 +429,7 @@ impl<I: Send + 'static, O: Send + 'static> AgentBuilder<I, O> {
     ) -> Supervised {
         let behaviour = (self.make)(instance, self.concurrency);
         let (concurrency, name) = (self.concurrency, Arc::clone(name));
-        let latency = self.system.latency().clone();
+        let (latency, system) = (self.system.latency().clone(), self.system.clone());
         let to = self.system.roster().recipient(move |health| roster::Msg::Health(id, health));
         let opened = self.system.node().metrics().counter(BREAKERS_OPENED, &[]);
         let (gate, report) = (gate.clone(), Report { to, opened });
@@ -442,6 +442,7 @@ impl<I: Send + 'static, O: Send + 'static> AgentBuilder<I, O> {
             .child_with(spawn, Restart::Permanent, move || {
                 Slot::new(Arc::clone(&behaviour), concurrency)
                     .of(Arc::clone(&name), latency.clone())
+                    .within(system.clone())
                     .behind(gate.clone(), report.clone())
                     .listening(stethoscope.clone())
             });

@@ -34,6 +34,7 @@ use runtime::{
 use serde_json::json;
 
 use super::{
+    below::Origin,
     call::{AgentError, Behaviour, CallContext, Cancelled, ProgressSink},
     gate::{Closed, Gate, Report, verdict},
     heartbeat::{Heart, Silence, Stethoscope},
@@ -41,6 +42,7 @@ use super::{
 use crate::{
     limits::{CALLS_QUEUED_MAX, GIVEN_UP_LOOK},
     roster::{Health, LeaseId},
+    system::AgentSystem,
 };
 
 /// One piece of work for one instance of an agent.
@@ -59,6 +61,8 @@ pub struct Work<I, O> {
     pub progress: ProgressSink,
     /// What the agent may use.
     pub budget: Option<Budget>,
+    /// The run that it is of, for runs below it.
+    pub origin: Option<Origin>,
     /// Where the result goes.
     pub reply: Reply<Result<O, AgentError>>,
 }
@@ -88,6 +92,7 @@ pub struct Slot<I: 'static, O: 'static> {
     agent: Arc<dyn Behaviour<I, O>>,
     concurrency: usize,
     name: Arc<str>,
+    system: Option<AgentSystem>,
     latency: Histogram,
     next: u64,
     /// By a hash that is the same in every process: whoever goes through it does so in the same order.
@@ -133,6 +138,7 @@ impl<I: 'static, O: 'static> Slot<I, O> {
             agent,
             concurrency,
             name: "".into(),
+            system: None,
             latency: Histogram::noop(),
             next: 0,
             running: HashMap::default(),
@@ -158,6 +164,13 @@ impl<I: 'static, O: 'static> Slot<I, O> {
     #[must_use]
     pub(crate) fn listening(mut self, stethoscope: Option<Stethoscope>) -> Self {
         self.stethoscope = stethoscope;
+        self
+    }
+
+    /// Tells the slot where runs below its calls start.
+    #[must_use]
+    pub(crate) fn within(mut self, system: AgentSystem) -> Self {
+        self.system = Some(system);
         self
     }
 
@@ -260,6 +273,7 @@ impl<I: Send + 'static, O: Send + 'static> Slot<I, O> {
             context.progress = context.progress.beating(heart.clone(), work_cx.clone());
         }
         context.work = Some(work_cx.clone());
+        context.system.clone_from(&self.system);
         // The agent's own code runs inside the task, so that its panics are the task's.
         let work = work_cx.run(async move { agent.call(input, context).await });
         let task = cx.perform(work, move |outcome| Msg::Done(call, outcome));
@@ -319,9 +333,10 @@ impl<I: Send + 'static, O: Send + 'static> Slot<I, O> {
                     return self.wait_for_turn(after, cx);
                 }
             };
-            let Work { lease, task, attempt, sent, input, progress, budget, reply } = work;
+            let Work { lease, task, attempt, sent, input, progress, budget, origin, reply } = work;
             self.latency.record(cx.now().since(sent).as_secs_f64());
-            let context = CallContext { attempt, progress, budget, ..CallContext::new(task) };
+            let context =
+                CallContext { attempt, progress, budget, origin, ..CallContext::new(task) };
             self.begin((Some(lease), permit), context, (input, reply), cx);
         }
     }

@@ -11,12 +11,13 @@ use runtime::{
     clock::Moment,
     context::Cx,
     events::EventKind,
+    telemetry::trace,
 };
 use serde_json::json;
 
-use super::{Counters, FailureKind};
+use super::{Counters, FailureKind, PatternKind};
 use crate::{
-    agent::call::ProgressSink,
+    agent::{below::Origin, call::ProgressSink},
     roster::{Enlisted, Grant},
     system::AgentSystem,
 };
@@ -30,9 +31,34 @@ pub(crate) struct Brief {
     /// What the run may use; its attempts are charged to it, and its agents get it with each call.
     pub(crate) budget: Budget,
     pub(crate) counters: Arc<Counters>,
+    /// The call that it is below, where it is below one.
+    pub(crate) origin: Option<Origin>,
 }
 
 impl Brief {
+    /// The span of the run, in that of the call that it is below.
+    pub(super) fn span(&self, pattern: PatternKind, agents: usize) -> tracing::Span {
+        let open = || trace::execute(&self.run.to_string(), pattern.as_str(), agents);
+        match &self.origin {
+            Some(above) => above.span.in_scope(open),
+            None => open(),
+        }
+    }
+
+    /// What the event says by which the run starts.
+    pub(super) fn started(&self, pattern: PatternKind, name: &str) -> serde_json::Value {
+        let mut data = json!({ "pattern": pattern, "name": name });
+        if let (Some(above), Some(data)) = (&self.origin, data.as_object_mut()) {
+            data.insert("above".to_owned(), json!(above.run));
+        }
+        data
+    }
+
+    /// What calls of the run's agents are part of: to be answered by `until`, in this phase of it.
+    pub(super) fn origin(&self, until: Moment, phase: &tracing::Span) -> Option<Origin> {
+        Some(Origin { run: self.run, until, span: phase.clone() })
+    }
+
     /// Takes what an agent says about its progress with a piece of work to whoever watches the run.
     pub(super) fn progress(&self, unit: u64, source: &str) -> ProgressSink {
         let (node, run) = (self.system.node(), self.run);
@@ -74,9 +100,12 @@ impl Brief {
 pub(super) struct Spending(Option<Cost>);
 
 impl Spending {
-    /// The spending of a run that begins.
-    pub(super) fn of(budget: &Budget) -> Self {
-        let Cost { messages, tokens, micro_dollars, children } = budget.left();
+    /// The spending of a run that begins; that of a run below another one stands in the records of the one above.
+    pub(super) fn of(brief: &Brief) -> Self {
+        if brief.origin.is_some() {
+            return Self(None);
+        }
+        let Cost { messages, tokens, micro_dollars, children } = brief.budget.left();
         let limited =
             [messages, tokens, micro_dollars, children].iter().any(|left| *left != u64::MAX);
         Self(limited.then_some(Cost::ZERO))

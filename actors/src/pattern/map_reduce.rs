@@ -22,7 +22,7 @@ pub use super::Ended;
 pub use board::UnitId;
 pub use options::{Assignment, OnPartialFailure, Options, Retries};
 pub use record::Record;
-pub use reduce::{Collect, Done, Reduce, Sum, sum};
+pub use reduce::{ByRun, Collect, Done, Reduce, Reducing, Sum, by_run, sum};
 
 use crate::{agent::handle::Agent, limits::PARTS_MAX};
 

@@ -12,6 +12,8 @@ mod asks;
 mod bounds;
 mod chaos;
 #[cfg(test)]
+mod compose;
+#[cfg(test)]
 mod consensus;
 #[cfg(test)]
 mod consensus_again;

@@ -70,6 +70,7 @@ impl Actor for Asker {
                 let question = move |reply| {
                     Msg::Work(Work {
                         budget: None,
+                        origin: None,
                         lease: LeaseId(lease),
                         task: TaskId::from_u128(7),
                         attempt: 1,

@@ -167,13 +167,9 @@ impl Coordinator {
         plan: Arc<Consensus>,
         outcome: Option<Reply<Outcome<Decision>>>,
     ) -> Self {
-        let span = trace::execute(
-            &brief.run.to_string(),
-            PatternKind::Consensus.as_str(),
-            plan.voters.len(),
-        );
+        let span = brief.span(PatternKind::Consensus, plan.voters.len());
         Self {
-            spending: Spending::of(&brief.budget),
+            spending: Spending::of(&brief),
             proposal: Arc::new(plan.proposal.clone()),
             seats: plan.chains().into_iter().map(Seat::new).collect(),
             brief,
@@ -318,12 +314,8 @@ impl Actor for Coordinator {
         self.spending.take_up(&self.brief, self.since);
         self.enlisted = Some(self.brief.enlist(cx, Msg::Granted, Msg::Lost));
         let refused = self.open(cx);
-        let name = self.plan.name.clone();
-        self.publish(
-            EventKind::RunStarted,
-            cx,
-            || json!({ "pattern": PatternKind::Consensus, "name": name }),
-        );
+        let data = || self.brief.started(PatternKind::Consensus, &self.plan.name);
+        self.publish(EventKind::RunStarted, cx, data);
         match (refused, self.decided.take()) {
             (Err(why), _) => self.fail(FailureKind::Invalid { why: clip(why) }, cx),
             (Ok(()), Some(decision)) => {

@@ -106,7 +106,7 @@ pub(crate) struct Coordinator<P, O, R: Reduce<O>> {
     ending: Option<FailureKind>,
     deadline: Moment,
     tally: Tally,
-    reducing: Option<Task>,
+    reducing: Option<Reduction>,
     outcome: Option<Reply<Outcome<R::Output>>>,
     span: tracing::Span,
     phase_span: tracing::Span,
@@ -150,6 +150,14 @@ const SINGLE: u64 = 1 << 33;
 
 type In<P, O, R> = Cx<Coordinator<P, O, R>>;
 
+/// Who puts the results together.
+enum Reduction {
+    /// The reducer, on a thread.
+    Computed(Task),
+    /// Agents, by a call of the reducer.
+    ByAgents(Task),
+}
+
 impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
     /// A coordinator; the first incarnation's takes the split and whoever waits for the outcome.
     pub(crate) fn new(
@@ -158,12 +166,8 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
         outcome: Option<Reply<Outcome<R::Output>>>,
     ) -> Self {
         let options = run.options.clone();
-        let spending = Spending::of(&brief.budget);
-        let span = trace::execute(
-            &brief.run.to_string(),
-            PatternKind::MapReduce.as_str(),
-            run.branches.len(),
-        );
+        let spending = Spending::of(&brief);
+        let span = brief.span(PatternKind::MapReduce, run.branches.len());
         let (branches, falls) = Falls::of(&run.branches, options.timeout);
         Self {
             brief,
@@ -281,12 +285,8 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Actor for Coordinator<P, O, R> {
         self.spending.take_up(&self.brief, cx.now());
         self.enlisted = Some(self.brief.enlist(cx, Msg::Granted, Msg::Lost));
         let refused = self.begin_run(cx);
-        let name = self.options.name.clone();
-        self.publish(
-            EventKind::RunStarted,
-            cx,
-            || json!({ "pattern": PatternKind::MapReduce, "name": name }),
-        );
+        let data = || self.brief.started(PatternKind::MapReduce, &self.options.name);
+        self.publish(EventKind::RunStarted, cx, data);
         self.enter(SpanPhase::Map);
         match refused {
             Err(why) => self.stop_early(FailureKind::Split { why }, cx),
@@ -320,7 +320,8 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Actor for Coordinator<P, O, R> {
             }
             Msg::Quiesced => self.reduce(cx),
             Msg::Overdue => {
-                if let Some(task) = &self.reducing {
+                if let Some(Reduction::Computed(task) | Reduction::ByAgents(task)) = &self.reducing
+                {
                     cx.cancel(task);
                 }
             }

@@ -1,8 +1,10 @@
 //! How results are put together.
 
-use std::{iter::Sum as Add, sync::Arc};
+use std::{fmt, iter::Sum as Add, sync::Arc};
 
-use crate::pattern::FailedPart;
+use futures_util::future::BoxFuture;
+
+use crate::{agent::CallContext, dispatch::Pattern, pattern::FailedPart};
 
 /// The result of one agent for one part.
 #[derive(Clone, Debug, PartialEq)]
@@ -75,6 +77,21 @@ pub trait Reduce<O>: Send + 'static {
     /// Why that is not possible; [`reduce_partial`](Self::reduce_partial) is then tried.
     fn reduce(&mut self, results: &[Done<O>]) -> Result<Self::Output, String>;
 
+    /// Puts the results together where that takes agents, by a run below this one for example; none, the default, lets
+    /// [`reduce`](Self::reduce) do it. Not called where the run is cut off.
+    ///
+    /// What is returned is dropped when the run is.
+    fn reduce_by(
+        &mut self,
+        results: &[Done<O>],
+        missing: &[FailedPart],
+        call: CallContext,
+    ) -> Option<Reducing<Self::Output>> {
+        let _ = (results, missing);
+        drop(call);
+        None
+    }
+
     /// Makes what can be made when parts are missing or [`reduce`](Self::reduce) failed, `why` then says how.
     ///
     /// # Errors
@@ -85,6 +102,72 @@ pub trait Reduce<O>: Send + 'static {
         missing: &[FailedPart],
         why: Option<&str>,
     ) -> Result<Self::Output, String>;
+}
+
+/// A reduction that goes on.
+pub type Reducing<T> = BoxFuture<'static, Result<T, String>>;
+
+/// Lets a run of another pattern put the results together; made by [`by_run`].
+pub struct ByRun<F> {
+    name: Arc<str>,
+    make: Arc<F>,
+}
+
+/// Lets the run that `make` makes of the results put them together, as the run `name` below theirs.
+///
+/// Of a run that is cut off there is no partial result.
+pub fn by_run<O, P: Pattern, F: Fn(&[Done<O>], &[FailedPart]) -> P>(
+    name: &str,
+    make: F,
+) -> ByRun<F> {
+    ByRun { name: name.into(), make: Arc::new(make) }
+}
+
+impl<F> Clone for ByRun<F> {
+    fn clone(&self) -> Self {
+        Self { name: Arc::clone(&self.name), make: Arc::clone(&self.make) }
+    }
+}
+
+impl<F> fmt::Debug for ByRun<F> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "ByRun({})", self.name)
+    }
+}
+
+impl<O, P, F> Reduce<O> for ByRun<F>
+where
+    P: Pattern,
+    F: Fn(&[Done<O>], &[FailedPart]) -> P + Send + Sync + 'static,
+{
+    type Output = P::Output;
+
+    fn reduce_by(
+        &mut self,
+        results: &[Done<O>],
+        missing: &[FailedPart],
+        call: CallContext,
+    ) -> Option<Reducing<P::Output>> {
+        let (name, pattern) = (Arc::clone(&self.name), (self.make)(results, missing));
+        Some(Box::pin(async move {
+            let done = call.run(&name, pattern).await;
+            done.map(|done| done.value)
+                .map_err(|error| format!("the run `{name}` below it: {error}"))
+        }))
+    }
+
+    fn reduce(&mut self, _: &[Done<O>]) -> Result<P::Output, String> {
+        Err(format!("the run `{}` puts these results together, and did not begin", self.name))
+    }
+
+    fn reduce_partial(
+        &mut self,
+        results: &[Done<O>],
+        _: &[FailedPart],
+        _: Option<&str>,
+    ) -> Result<P::Output, String> {
+        self.reduce(results)
+    }
 }
 
 /// Adds all results as they arrive; made by [`sum`].

@@ -42,7 +42,7 @@ use crate::{
     dispatch::Steered,
     limits::{DOCUMENTS_MAX, QUIESCENCE_WAIT, STAGE_RESTART_PERIOD, STAGE_RESTARTS},
     pattern::{
-        Brief, FailureKind, Outcome, Tally,
+        Brief, FailureKind, Outcome, PatternKind, Tally,
         bounds::clip,
         brief::{Spending, millis},
     },
@@ -169,8 +169,8 @@ impl Coordinator {
         source: Arc<Mutex<Source>>,
         outcome: Option<Reply<Outcome<Report>>>,
     ) -> Self {
-        let spending = Spending::of(&brief.budget);
-        let span = trace::execute(&brief.run.to_string(), "pipeline", plan.agents());
+        let spending = Spending::of(&brief);
+        let span = brief.span(PatternKind::Pipeline, plan.agents());
         Self {
             brief,
             plan,
@@ -219,7 +219,8 @@ impl Coordinator {
         let of = self.plan.stage(stage)?;
         let (brief, plan, deadline, to) =
             (self.brief.clone(), Arc::clone(&self.plan), self.deadline, cx.me());
-        let post = Post { brief, plan, stage, life, deadline, to };
+        let span = self.phase_span.clone();
+        let post = Post { brief, plan, stage, life, deadline, span, to };
         // Its documents, the orders for them, and a few words more.
         let mailbox = Mailbox::new(2 * of.window + 16, Overflow::Wait);
         let spawn = Spawn::named(&*of.name).mailbox(mailbox);
@@ -284,8 +285,8 @@ impl Actor for Coordinator {
         cx.after(self.brief.within, Msg::Deadline);
         self.spending.take_up(&self.brief, cx.now());
         let refused = self.begin_run(cx);
-        let name = self.plan.name.clone();
-        self.publish(EventKind::RunStarted, cx, || json!({ "pattern": "pipeline", "name": name }));
+        let data = || self.brief.started(PatternKind::Pipeline, &self.plan.name);
+        self.publish(EventKind::RunStarted, cx, data);
         if let Err(why) = refused {
             return self.stop_early(FailureKind::Invalid { why: clip(why) }, cx);
         }

@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     agent::{
+        below::Origin,
         call::{AgentError, ProgressSink},
         handle::Agent,
         slot::{self, Work},
@@ -56,6 +57,7 @@ pub(super) struct Call<'a> {
     pub(super) sent: Moment,
     pub(super) progress: ProgressSink,
     pub(super) budget: Budget,
+    pub(super) origin: Option<Origin>,
     pub(super) timeout: Duration,
 }
 
@@ -87,7 +89,7 @@ impl<I: Send + 'static, O: Send + 'static> Link for Typed<I, O> {
     }
 
     fn ask(&self, call: Call<'_>, cx: &mut Cx<Worker>) -> Result<(), String> {
-        let Call { about, content, lease, task, sent, progress, budget, timeout } = call;
+        let Call { about, content, lease, task, sent, progress, budget, origin, timeout } = call;
         let input = guarded("the making of an agent's input", || (self.take)(content, &about));
         let input = input.flatten()?;
         let Some(slot) = self.agent.slot(lease.slot) else {
@@ -96,7 +98,8 @@ impl<I: Send + 'static, O: Send + 'static> Link for Typed<I, O> {
         let (attempt, document, give) = (about.attempts, about.document, self.give);
         let question = move |reply| {
             let (lease, budget) = (lease.id, Some(budget));
-            slot::Msg::Work(Work { lease, task, attempt, sent, input, progress, budget, reply })
+            let work = Work { lease, task, attempt, sent, input, progress, budget, origin, reply };
+            slot::Msg::Work(work)
         };
         cx.ask(slot, question, timeout, move |outcome: Result<Result<O, AgentError>, AskError>| {
             let outcome = match outcome {

@@ -125,6 +125,8 @@ pub(super) struct Post {
     /// Which worker of this stage it is, from 1.
     pub(super) life: u32,
     pub(super) deadline: Moment,
+    /// The phase of the run in which it works.
+    pub(super) span: tracing::Span,
     pub(super) to: Addr<coordinator::Msg>,
 }
 

@@ -135,10 +135,17 @@ impl Coordinator {
         self.brief.counters.begun();
         self.held.insert(lease.id, Held { slot: lease.slot, voter, round, attempt, since: sent });
         let (task, budget) = (self.brief.task_id(unit), Some(self.brief.budget.clone()));
+        let round_left = self
+            .vote
+            .as_ref()
+            .map_or(Duration::MAX, |vote| vote.closes().saturating_sub(self.elapsed(cx)));
+        let until = (sent + timeout.min(round_left)).min(self.deadline);
+        let origin = self.brief.origin(until, &self.phase_span);
         let progress = self.brief.progress(unit, cx.me().name());
         let question = move |reply| {
             let lease = lease.id;
-            slot::Msg::Work(Work { lease, task, attempt, sent, input, progress, budget, reply })
+            let work = Work { lease, task, attempt, sent, input, progress, budget, origin, reply };
+            slot::Msg::Work(work)
         };
         cx.ask(&slot, question, timeout, move |outcome| Msg::Answered(voter, lease, outcome));
         let attempt = Some((lease.slot, attempt));

@@ -1,6 +1,9 @@
 //! Ending: early or when all is settled; reduced, recorded, told.
 
+use std::future;
+
 use super::*;
+use crate::agent::CallContext;
 
 impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
     /// Looks what is next after something was settled.
@@ -48,7 +51,13 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
             Phase::Stopping => {}
             // What is done is being put together already, and would be lost: that goes on as after any early end.
             Phase::Reducing => {
-                cx.after(reduce_wait(&kind), Msg::Overdue);
+                match &self.reducing {
+                    // Its agents are at work still: they are not waited for.
+                    Some(Reduction::ByAgents(call)) => cx.cancel(call),
+                    Some(Reduction::Computed(_)) | None => {
+                        cx.after(reduce_wait(&kind), Msg::Overdue);
+                    }
+                }
                 self.ending.get_or_insert(kind);
             }
         }
@@ -88,15 +97,36 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
         }
         self.phase = Phase::Reducing;
         self.enter(SpanPhase::Reduce);
-        let Some(reducer) = self.reducer.take() else { return self.end(None, cx) };
+        let Some(mut reducer) = self.reducer.take() else { return self.end(None, cx) };
         let results: Vec<_> = std::mem::take(&mut self.kept).into_values().collect();
         let missing: Vec<FailedPart> = self.failures.values().cloned().collect();
         let early = self.ending.as_ref().map(ToString::to_string);
         if let Some(kind) = &self.ending {
             cx.after(reduce_wait(kind), Msg::Overdue);
         }
+        if early.is_none()
+            && let Some(run) = guarded("the reducer", || {
+                reducer.reduce_by(&results, &missing, self.call_below(cx))
+            })
+            .unwrap_or_else(|why| Some(Box::pin(future::ready(Err(why)))))
+        {
+            self.reducing = Some(Reduction::ByAgents(cx.perform(run, Msg::Reduced)));
+            return;
+        }
         let work = move || put_together(reducer, &results, &missing, early.as_deref());
-        self.reducing = Some(cx.perform_blocking(work, Msg::Reduced));
+        self.reducing = Some(Reduction::Computed(cx.perform_blocking(work, Msg::Reduced)));
+    }
+
+    /// The call by which agents put the results together.
+    fn call_below(&self, cx: &In<P, O, R>) -> CallContext {
+        let (budget, call) = (&self.brief.budget, CallContext::new(self.brief.task_id(u64::MAX)));
+        CallContext {
+            budget: Some(budget.clone()),
+            work: Some(cx.work_cx().charged_to(Some(budget.clone()))),
+            system: Some(self.brief.system.clone()),
+            origin: self.brief.origin(self.deadline, &self.phase_span),
+            ..call
+        }
     }
 
     pub(super) fn reduced(

@@ -191,9 +191,11 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
             self.brief.progress(unit.0.into(), cx.me().name()),
         );
         let budget = Some(self.brief.budget.clone());
+        let origin = self.brief.origin((sent + timeout).min(self.deadline), &self.phase_span);
         let question = move |reply| {
             let (lease, attempt) = (lease.id, number);
-            slot::Msg::Work(Work { lease, task, attempt, sent, input, progress, budget, reply })
+            let work = Work { lease, task, attempt, sent, input, progress, budget, origin, reply };
+            slot::Msg::Work(work)
         };
         cx.ask(&slot, question, timeout, move |outcome| Msg::Finished(unit, lease, outcome));
         let about = About { kind: EventKind::TaskAssigned, unit, attempt: Some((at, &attempt)) };

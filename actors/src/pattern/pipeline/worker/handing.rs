@@ -184,7 +184,9 @@ impl Worker {
         let unit = plan.unit(document, *number);
         let (task, progress) = (brief.task_id(unit), brief.progress(unit, cx.me().name()));
         let budget = brief.budget.clone();
-        let call = Call { about, content: &content, lease, task, sent, progress, budget, timeout };
+        let origin = brief.origin((sent + timeout).min(self.post.deadline), &self.post.span);
+        let content = &*content;
+        let call = Call { about, content, lease, task, sent, progress, budget, origin, timeout };
         if let Err(reason) = link.ask(call, cx) {
             if let Some(guest) = self.guests.get_mut(&document) {
                 guest.uncount();
