@@ -260,14 +260,25 @@ enum TaskState<T> {
 
 impl<T: Send + 'static> TaskAsk<T> {
     pub(crate) fn open(kernel: &Arc<Kernel>, within: Duration) -> Arc<Self> {
-        let ask = Arc::new(Self {
+        let ask = Self::new(kernel, within);
+        ask.wait_as(Arc::<Self>::clone(&ask));
+        ask
+    }
+
+    /// An ask without a deadline, until [`wait_as`](Self::wait_as) gives it one.
+    pub(crate) fn new(kernel: &Arc<Kernel>, within: Duration) -> Arc<Self> {
+        Arc::new(Self {
             kernel: Arc::clone(kernel),
             within,
             deadline: Deadline::default(),
             state: Mutex::new(TaskState::Waiting(None)),
-        });
-        ask.deadline.set(&kernel.timers, kernel.now() + within, Arc::<Self>::clone(&ask));
-        ask
+        })
+    }
+
+    /// Gives it its deadline, of which `due` hears; called once, before the question leaves.
+    pub(crate) fn wait_as(&self, due: Arc<dyn Due>) {
+        let Kernel { timers, .. } = &*self.kernel;
+        self.deadline.set(timers, self.kernel.now() + self.within, due);
     }
 
     fn finish(&self, outcome: Result<T, AskError>) -> bool {

@@ -1,7 +1,7 @@
 //! Who waits for whom on one node, so that a wait which can never end is refused at once, with its path.
 //!
 //! An edge exists while a waiter can serve nothing else: an actor in a [call](crate::context::Cx::call), an actor whose full outbox
-//! stands in another's line, a handler of an agent that awaits answers. The kernel opens an edge when a question is delivered and
+//! stands in another's line, a handler of an agent that only answers can wake. The kernel opens an edge when a question is delivered and
 //! nothing that its step asked for is held back any more (behind a record, behind a message in line): it could free others. Whoever
 //! owns the wait drops it with the answer; the reduction itself is in `graph`.
 //!

@@ -4,26 +4,29 @@
 //! the wait-for graph while it awaits nothing but answers.
 //!
 //! # Invariants
-//! - A handler waits only after a poll that found it pending, with an ask open and no sleep; any answer ends its wait at once.
-//! - A handler that awaits several answers waits for any of them, since nobody can see whether it joins or selects.
+//! - Nobody is refused as stuck whose work anything but an answer can wake; `handler` says when it waits.
+
+mod alarm;
+mod handler;
 
 use std::{
-    collections::BTreeMap,
     fmt,
     future::{Future, poll_fn},
     pin::Pin,
     sync::Arc,
+    task::Context,
     time::Duration,
 };
 
 use futures_util::future::Either;
-use parking_lot::Mutex;
 use protocol::{EventId, Refusal};
 
+use self::handler::{Handler, OpenAsk};
+
 use crate::{
-    actor::{Actor, ActorId},
+    actor::Actor,
     address::{Addr, Delivery, PlaceInLine},
-    ask::{Answer, AskError, Reply, TaskAsk, Waiter},
+    ask::{AskError, Reply, TaskAsk, Waiter},
     budget::Budget,
     child::Child,
     clock::Moment,
@@ -35,7 +38,7 @@ use crate::{
     scope::Guests,
     spawn::{self, Place, Spawn},
     timers::Sleep,
-    waits::{self, Edge, Holder},
+    waits,
 };
 
 /// Time, dice and asks for async work.
@@ -66,9 +69,8 @@ impl<A: Actor> Cx<A> {
     /// be answered.
     pub fn handler_cx(&self, handlers: u32, handler: u64) -> WorkCx {
         let waiter = waits::Waiter { handlers, handler, ..self.slot.waiter() };
-        let state = Mutex::default();
-        let handler = Handler { waiter, kernel: Arc::clone(&self.slot.kernel), state };
-        WorkCx { handler: Some(Arc::new(handler)), ..self.work_cx() }
+        let handler = Arc::new(Handler::new(&self.slot.kernel, waiter));
+        WorkCx { handler: Some(handler), ..self.work_cx() }
     }
 }
 
@@ -99,11 +101,8 @@ impl WorkCx {
     /// # Cancel safety
     /// Dropping the future changes nothing.
     pub fn sleep(&self, delay: Duration) -> impl Future<Output = ()> + Send + use<> {
-        let (kernel, handler) = (Arc::clone(self.kernel()), self.handler.clone());
-        async move {
-            let _asleep = handler.map(Asleep::new);
-            Sleep::until(&kernel.timers, kernel.now() + delay).await;
-        }
+        let kernel = Arc::clone(self.kernel());
+        async move { Sleep::until(&kernel.timers, kernel.now() + delay).await }
     }
 
     /// Asks `target` and waits for the answer, at the most for `within`. The question costs one message.
@@ -128,43 +127,36 @@ impl WorkCx {
         let (target, cx) = (target.clone(), self.clone());
         async move {
             cx.kernel().charge_message(cx.budget.as_ref())?;
-            let ask = TaskAsk::open(cx.kernel(), within);
-            let mut waiter = Waiter(Arc::clone(&ask));
-            let open = cx.handler.map(|handler| OpenAsk::new(handler, &ask));
-            let reply = match &open {
-                Some(open) => Reply::new(Arc::new(open.answer(ask))),
-                None => Reply::new(ask),
+            let (open, ask, reply) = if let Some(handler) = cx.handler {
+                let (open, ask, reply) = OpenAsk::open(handler, within);
+                (Some(open), ask, reply)
+            } else {
+                let ask = TaskAsk::open(cx.owner.kernel(), within);
+                (None, Arc::clone(&ask), Reply::new(ask))
             };
+            let mut waiter = Waiter(ask);
             let mut line = match target.deliver_question(question, reply, cx.owner.id()) {
                 Delivery::Refused(why, question) => {
                     drop(question);
                     return Err(why);
                 }
                 Delivery::Done(holder) => {
-                    open.iter().for_each(|open| open.handler.holds(open.number, holder));
+                    open.iter().for_each(|open| open.delivered(holder));
                     None
                 }
                 Delivery::InLine(PlaceInLine(place)) => {
-                    open.iter().for_each(|open| open.handler.holds(open.number, place.holder()));
+                    open.iter().for_each(|open| open.delivered(place.holder()));
                     Some(place)
                 }
             };
             poll_fn(|cx| {
+                let waker = open.as_ref().map_or(cx.waker(), |open| open.waker(cx.waker()));
                 // A place that is settled, or given up with the future, is left.
-                line.take_if(|place| place.is_settled(cx.waker(), false));
-                Pin::new(&mut waiter).poll(cx)
+                line.take_if(|place| place.is_settled(waker, false));
+                Pin::new(&mut waiter).poll(&mut Context::from_waker(waker))
             })
             .await
         }
-    }
-
-    /// Waits for something that is no answer of an actor; meanwhile the handler counts as one that goes on by itself.
-    ///
-    /// # Cancel safety
-    /// That of `future`.
-    pub async fn besides<F: Future>(&self, future: F) -> F::Output {
-        let _asleep = self.handler.clone().map(Asleep::new);
-        future.await
     }
 
     /// Starts a child of the actor that this work belongs to, with whose present incarnation it ends, as any child of it.
@@ -209,8 +201,7 @@ impl WorkCx {
     /// [`EVENT_SUBSCRIPTIONS_MAX`](crate::limits::EVENT_SUBSCRIPTIONS_MAX) subscriptions.
     pub fn subscribe(&self, filter: Filter) -> Result<Events, Refusal> {
         let filter = filter.receiver_named(self.owner.name());
-        let subscription = self.kernel().bus.subscribe(filter)?;
-        Ok(Events { subscription, handler: self.handler.clone() })
+        Ok(Events(self.kernel().bus.subscribe(filter)?))
     }
 
     /// Publishes an event of the actor, at once.
@@ -229,23 +220,26 @@ impl WorkCx {
     /// Says that this handler has taken the question behind `reply`: nobody else of the actor can answer it.
     pub fn take<T>(&self, reply: &Reply<T>) {
         if let Some(handler) = &self.handler {
-            reply.held_by(Holder::Handler(handler.waiter.actor, handler.waiter.handler));
+            reply.held_by(handler.holder());
         }
     }
 
-    /// Runs the handler's work; while that awaits answers alone, the handler is an edge of the wait-for graph.
+    /// Runs the handler's work; while nothing but answers can wake that, the handler is an edge of the wait-for graph.
+    ///
+    /// One work at a time is seen so. Asks that are polled by the work itself, or by what it joins or selects, are known as answers;
+    /// those within another task or a set of futures such as `FuturesUnordered` may be anything, and hide the wait.
     ///
     /// # Cancel safety
     /// Dropping the future drops the work.
     pub fn run<W: Future>(&self, work: W) -> impl Future<Output = W::Output> + use<W> {
-        let Some(handler) = self.handler.clone() else { return Either::Left(work) };
-        let mut work = Box::pin(work);
+        let Some(running) = self.handler.as_ref().and_then(Handler::begin) else {
+            return Either::Left(work);
+        };
+        // Dropped in this order: work that is given up waits for nothing.
+        let mut run = (running, Box::pin(work));
         Either::Right(poll_fn(move |cx| {
-            let polled = work.as_mut().poll(cx);
-            if polled.is_pending() {
-                handler.rest();
-            }
-            polled
+            let (running, work) = &mut run;
+            running.poll(cx.waker(), |cx| work.as_mut().poll(cx))
         }))
     }
 }
@@ -258,10 +252,7 @@ impl fmt::Debug for WorkCx {
 
 /// The events that some work has subscribed to.
 #[derive(Debug)]
-pub struct Events {
-    subscription: Subscription,
-    handler: Option<Arc<Handler>>,
-}
+pub struct Events(Subscription);
 
 impl Events {
     /// Waits for the next event; `None` when the node is gone and everything is read.
@@ -269,160 +260,11 @@ impl Events {
     /// # Cancel safety
     /// Dropping the future loses nothing.
     pub async fn next(&mut self) -> Option<Received> {
-        let _asleep = self.handler.clone().map(Asleep::new);
-        self.subscription.next().await
+        self.0.next().await
     }
 
     /// Takes the next event if one waits.
     pub fn try_next(&mut self) -> Option<Received> {
-        self.subscription.try_next()
-    }
-}
-
-/// One handler of an actor, and what it awaits.
-struct Handler {
-    waiter: waits::Waiter,
-    kernel: Arc<Kernel>,
-    state: Mutex<Awaits>,
-}
-
-#[derive(Default)]
-struct Awaits {
-    asks_ever: u64,
-    asks: BTreeMap<u64, (Option<Holder>, Arc<dyn Fail>)>,
-    sleeps: usize,
-    edge: Option<Edge>,
-}
-
-impl fmt::Debug for Handler {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "Handler({} of {})", self.waiter.handler, self.waiter.name)
-    }
-}
-
-/// An ask that can be ended from outside.
-trait Fail: Send + Sync {
-    fn fail(&self, why: AskError);
-}
-
-impl<T: Send + 'static> Fail for TaskAsk<T> {
-    fn fail(&self, why: AskError) {
-        self.answer(Err(why));
-    }
-}
-
-impl Handler {
-    /// An ask was delivered to an actor.
-    fn holds(&self, number: u64, holder: ActorId) {
-        if let Some((at, _)) = self.state.lock().asks.get_mut(&number) {
-            at.get_or_insert(Holder::Actor(holder));
-        }
-    }
-
-    /// An ask has ended: the handler has something to do.
-    fn ended(&self, number: u64) {
-        let mut state = self.state.lock();
-        drop(state.edge.take());
-        let ended = state.asks.remove(&number);
-        drop(state);
-        drop(ended);
-    }
-
-    /// The handler has nothing to do until what it awaits comes.
-    fn rest(&self) {
-        let mut state = self.state.lock();
-        if state.asks.is_empty() || state.sleeps > 0 || state.edge.is_some() {
-            return;
-        }
-        let holders: Vec<Holder> = state.asks.values().filter_map(|(holder, _)| *holder).collect();
-        match self.kernel.waits.open(|| self.waiter.clone(), 1, holders) {
-            Ok(edge) => state.edge = edge,
-            Err(path) => {
-                let asks: Vec<_> = state.asks.values().map(|(_, ask)| Arc::clone(ask)).collect();
-                drop(state);
-                asks.iter().for_each(|ask| ask.fail(AskError::Deadlock(path.clone())));
-            }
-        }
-    }
-
-    /// A question has passed to somebody else: the wait is looked at anew.
-    fn passed(&self, number: u64, holder: Holder) {
-        let mut state = self.state.lock();
-        let waits = state.edge.take().is_some();
-        if let Some((at, _)) = state.asks.get_mut(&number) {
-            *at = Some(holder);
-        }
-        drop(state);
-        if waits {
-            self.rest();
-        }
-    }
-}
-
-/// An ask of a handler, open until dropped.
-struct OpenAsk {
-    handler: Arc<Handler>,
-    number: u64,
-}
-
-impl OpenAsk {
-    fn new<T: Send + 'static>(handler: Arc<Handler>, ask: &Arc<TaskAsk<T>>) -> Self {
-        let mut state = handler.state.lock();
-        state.asks_ever += 1;
-        let (number, ask) = (state.asks_ever, Arc::<TaskAsk<T>>::clone(ask));
-        state.asks.insert(number, (None, ask));
-        drop(state);
-        Self { handler, number }
-    }
-
-    fn answer<T>(&self, ask: Arc<TaskAsk<T>>) -> HandlerAsk<T> {
-        HandlerAsk { ask, handler: Arc::clone(&self.handler), number: self.number }
-    }
-}
-
-impl Drop for OpenAsk {
-    fn drop(&mut self) {
-        self.handler.ended(self.number);
-    }
-}
-
-/// Where the answer of a handler's ask goes: first out of the graph, then to the handler.
-struct HandlerAsk<T> {
-    ask: Arc<TaskAsk<T>>,
-    handler: Arc<Handler>,
-    number: u64,
-}
-
-impl<T: Send + 'static> Answer<T> for HandlerAsk<T> {
-    fn answer(&self, outcome: Result<T, AskError>) -> bool {
-        self.handler.ended(self.number);
-        self.ask.answer(outcome)
-    }
-
-    fn is_wanted(&self) -> bool {
-        self.ask.is_wanted()
-    }
-
-    fn held_by(&self, holder: Holder) {
-        self.handler.passed(self.number, holder);
-    }
-}
-
-/// A handler that sleeps, or waits for an event, goes on by itself.
-struct Asleep(Arc<Handler>);
-
-impl Asleep {
-    fn new(handler: Arc<Handler>) -> Self {
-        let mut state = handler.state.lock();
-        state.sleeps += 1;
-        drop(state.edge.take());
-        drop(state);
-        Self(handler)
-    }
-}
-
-impl Drop for Asleep {
-    fn drop(&mut self) {
-        self.0.state.lock().sleeps -= 1;
+        self.0.try_next()
     }
 }

@@ -246,12 +246,22 @@ impl Seat {
                 }
             }
         });
-        let (mut heard, reply) = match &self.cx {
-            Some(cx) => cx.besides(next).await,
-            None => next.await,
-        }?;
+        let unwatched = Unwatched(&self.inbox);
+        let next = next.await;
+        drop(unwatched);
+        let (mut heard, reply) = next?;
         heard.voice = heard.voice.on_behalf(self.cx.clone());
         Some((heard, reply))
+    }
+}
+
+/// Once nobody waits at a seat, nobody's waker is kept: it would look like somebody who is about to be woken.
+struct Unwatched<'a>(&'a Inbox);
+
+impl Drop for Unwatched<'_> {
+    fn drop(&mut self) {
+        let waker = self.0.lock().waker.take();
+        drop(waker);
     }
 }
 

@@ -1,7 +1,11 @@
 //! Agents that ask agents, sleep, throw dice and read the time through their call's context.
 
 use std::{
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::Poll,
     time::Duration,
 };
 
@@ -10,6 +14,7 @@ use runtime::{
     ask::AskError,
     clock::ManualClock,
     context::Cx,
+    events::Filter,
     node::Node,
     spawn::Spawn,
     work_cx::WorkCx,
@@ -145,4 +150,160 @@ async fn what_a_call_has_started_is_gone_when_its_answer_comes_and_it_starts_nob
     let late = kept.get().unwrap().spawn(Spawn::named("late"), || Nest(true));
     assert_eq!(late.stopped().await, ExitReason::Cancelled);
     assert_eq!(system.node().actors().len(), before);
+}
+
+/// Two agents that answer one call at a time: `back` asks `first` something else before it answers, and `first` does `work`.
+fn pair<W>(
+    system: &AgentSystem,
+    work: impl Fn(Numbers, CallContext) -> W + Send + Sync + 'static,
+) -> Numbers
+where
+    W: Future<Output = Result<u32, AskError>> + Send + 'static,
+{
+    let cell = Arc::<OnceLock<Numbers>>::default();
+    let first = Arc::clone(&cell);
+    let back = system.agent("back", move |n: u32, cx: CallContext| {
+        let first = first.get().unwrap().clone();
+        async move {
+            match n {
+                0 => Ok(0),
+                _ => cx.ask(&first, 0, MINUTE).await,
+            }
+        }
+    });
+    let back = back.start().unwrap();
+    let first = system.agent("first", move |n: u32, cx: CallContext| {
+        let work = (n > 0).then(|| work(back.clone(), cx));
+        async move {
+            match work {
+                Some(work) => work.await,
+                None => Ok(7),
+            }
+        }
+    });
+    let first = first.start().unwrap();
+    assert!(cell.set(first.clone()).is_ok());
+    first
+}
+
+/// Asks `first`, and calls `then` as soon as `back` waits for it and nobody else waits for anything.
+async fn meanwhile(
+    system: &AgentSystem,
+    first: &Numbers,
+    then: impl FnOnce(),
+) -> Result<u32, AskError> {
+    let seen = async {
+        while system.node().pending_waits() == 0 {
+            tokio::task::yield_now().await;
+        }
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(system.node().pending_waits(), 1, "`first` goes on by itself");
+        then();
+    };
+    let both = async { tokio::join!(first.ask(1, MINUTE * 2), seen).0 };
+    tokio::time::timeout(Duration::from_secs(10), both).await.expect("it does not end")
+}
+
+async fn once(first: &Numbers) -> Result<u32, AskError> {
+    let asked = first.ask(1, MINUTE * 2);
+    tokio::time::timeout(Duration::from_secs(10), asked).await.expect("it does not end")
+}
+
+fn is_stuck(outcome: &Result<u32, AskError>) -> bool {
+    matches!(outcome, Err(AskError::Failed(why)) if why.contains("could never end"))
+}
+
+#[tokio::test]
+async fn an_agent_that_listens_to_a_channel_beside_its_ask_is_not_stuck() {
+    let system = still();
+    let (to, from) = tokio::sync::oneshot::channel();
+    let from = Mutex::new(Some(from));
+    let first = pair(&system, move |back, cx| {
+        let from = from.lock().unwrap().take().unwrap();
+        async move {
+            tokio::select! {
+                answer = cx.ask(&back, 1, MINUTE) => answer,
+                heard = from => Ok(heard.unwrap()),
+            }
+        }
+    });
+    assert_eq!(meanwhile(&system, &first, || to.send(3).unwrap()).await, Ok(3));
+}
+
+#[tokio::test]
+async fn an_agent_that_sleeps_beside_its_ask_is_not_stuck() {
+    let clock = Arc::new(ManualClock::new());
+    let node = Node::builder().clock(Arc::<ManualClock>::clone(&clock)).open().unwrap();
+    let system = AgentSystem::start(node);
+    let first = pair(&system, |back, cx| async move {
+        tokio::select! {
+            answer = cx.ask(&back, 1, MINUTE) => answer,
+            slept = cx.sleep(MINUTE / 2) => slept.map(|()| 4),
+        }
+    });
+    assert_eq!(
+        meanwhile(&system, &first, || {
+            clock.advance(MINUTE / 2);
+        })
+        .await,
+        Ok(4)
+    );
+}
+
+#[tokio::test]
+async fn an_agent_that_wakes_itself_is_not_stuck() {
+    let system = still();
+    let spins = Arc::new(AtomicBool::new(true));
+    let until = Arc::clone(&spins);
+    let first = pair(&system, move |back, cx| {
+        let spins = Arc::clone(&spins);
+        async move {
+            let spun = std::future::poll_fn(|cx| {
+                cx.waker().wake_by_ref();
+                if spins.load(Ordering::SeqCst) { Poll::Pending } else { Poll::Ready(Ok(5)) }
+            });
+            tokio::select! {
+                answer = cx.ask(&back, 1, MINUTE) => answer,
+                spun = spun => spun,
+            }
+        }
+    });
+    assert_eq!(meanwhile(&system, &first, || until.store(false, Ordering::SeqCst)).await, Ok(5));
+}
+
+#[tokio::test]
+async fn what_an_agent_no_longer_awaits_does_not_hide_that_it_is_stuck() {
+    let system = still();
+    let first = pair(&system, |back, cx| async move {
+        let mut events = cx.subscribe(Filter::new())?;
+        let (kept, heard) = tokio::sync::oneshot::channel::<u32>();
+        tokio::select! {
+            biased;
+            _ = events.next() => panic!("no event"),
+            slept = cx.sleep(MINUTE) => panic!("no time has passed: {slept:?}"),
+            heard = heard => panic!("nobody has spoken: {heard:?}"),
+            answer = cx.ask(&back, 0, MINUTE) => assert_eq!(answer, Ok(0)),
+        }
+        drop(kept);
+        let answer = cx.ask(&back, 1, MINUTE).await;
+        drop(events);
+        answer
+    });
+    let outcome = once(&first).await;
+    assert!(is_stuck(&outcome), "{outcome:?}");
+    assert_eq!((system.node().pending_waits(), system.node().pending_timers()), (0, 0));
+}
+
+#[tokio::test]
+async fn an_agent_that_joins_two_asks_which_are_stuck_is_refused_at_once() {
+    let system = still();
+    let first = pair(&system, |back, cx| async move {
+        let (one, two) = tokio::join!(cx.ask(&back, 1, MINUTE), cx.ask(&back, 2, MINUTE));
+        one.and(two)
+    });
+    let outcome = once(&first).await;
+    assert!(is_stuck(&outcome), "{outcome:?}");
+    assert_eq!((system.node().pending_waits(), system.node().pending_timers()), (0, 0));
 }

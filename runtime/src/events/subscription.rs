@@ -35,7 +35,10 @@ impl Subscription {
     /// # Cancel safety
     /// Dropping the future loses nothing.
     pub async fn next(&mut self) -> Option<Received> {
-        poll_fn(|context| self.poll(context)).await
+        let unwatched = Unwatched(Arc::clone(&self.inbox));
+        let next = poll_fn(|context| self.poll(context)).await;
+        drop(unwatched);
+        next
     }
 
     /// Takes the next event if one waits.
@@ -53,6 +56,16 @@ impl Subscription {
                 Poll::Pending
             }
         }
+    }
+}
+
+/// Once nobody waits for the next event, nobody's waker is kept: it would look like somebody who is about to be woken.
+struct Unwatched(Arc<Mutex<Inbox>>);
+
+impl Drop for Unwatched {
+    fn drop(&mut self) {
+        let waker = self.0.lock().waker.take();
+        drop(waker);
     }
 }
 

@@ -1,6 +1,10 @@
 //! Calls: an actor that asks and serves nothing else, and the waits that could never end.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    task::{Context, Waker},
+    time::Duration,
+};
 
 use parking_lot::Mutex;
 use protocol::RunId;
@@ -16,9 +20,12 @@ use synod_runtime::{
     spawn::Spawn,
     supervisor::Supervisor,
     waits::Need,
+    work_cx::WorkCx,
 };
 
-use crate::support::{Do, HandJournal, Log, Puppet, act, handled, note, puppet, soon, tell, until};
+use crate::support::{
+    Do, HandJournal, Log, Puppet, act, ask, handled, note, puppet, soon, tell, until,
+};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -383,4 +390,50 @@ fn a_probe_calls_too() {
     assert_eq!(target.take().len(), 1);
     probe.settle();
     assert_eq!(probe.log.lines(), ["start 1", "call: Dropped", "deferred"]);
+}
+
+/// Asks `target`, on behalf of a handler, a question that is kept until somebody answers it.
+fn kept_ask(
+    work: &WorkCx,
+    target: &Addr<Do>,
+    within: Duration,
+) -> (Kept, impl Future<Output = Result<u64, AskError>> + use<>) {
+    let kept = Kept::default();
+    let hold = Arc::clone(&kept);
+    let question = move |to| act(move |_, _| drop(hold.lock().replace(to)));
+    (kept, work.ask(target, question, within))
+}
+
+#[tokio::test]
+async fn a_handler_with_an_outcome_that_it_has_not_looked_at_is_not_stuck() {
+    for late in [false, true] {
+        let clock = Arc::new(ManualClock::new());
+        let node = Node::builder().clock(Arc::<ManualClock>::clone(&clock)).open().unwrap();
+        let log = Log::default();
+        let (agent, one, two) =
+            (puppet(&node, "agent", &log), puppet(&node, "one", &log), puppet(&node, "two", &log));
+        let work = ask(&agent, |_, cx, to| cx.reply(to, cx.handler_cx(1, 0))).await.unwrap();
+        let (first, ask_one) = kept_ask(&work, &one, MINUTE / 2);
+        let (second, ask_two) = kept_ask(&work, &two, MINUTE);
+        let mut run =
+            Box::pin(work.run(futures_util::future::select(Box::pin(ask_one), Box::pin(ask_two))));
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(run.as_mut().poll(&mut cx).is_pending());
+        until("both are asked", || first.lock().is_some() && second.lock().is_some()).await;
+        assert_eq!(node.pending_waits(), 1, "it waits for either");
+        if late {
+            clock.advance(MINUTE / 2);
+            until("one is too late", || node.pending_timers() == 1).await;
+        } else {
+            first.lock().take().unwrap().send(1);
+        }
+        assert_eq!(node.pending_waits(), 0, "it has something to do");
+        // Somebody who waits for the agent gets the question that is left.
+        call(&two, &agent, "two calls", |puppet, _, to| puppet.keep(to));
+        until("a call", || node.pending_waits() == 1).await;
+        let passed = second.lock().take().unwrap().passed_to(two.id());
+        assert!(passed.is_wanted(), "it was refused");
+        assert!(run.as_mut().poll(&mut cx).is_ready());
+        drop(run);
+    }
 }
