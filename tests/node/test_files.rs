@@ -104,6 +104,30 @@ fn faults_strike_a_run_that_is_over_within_milliseconds() {
 }
 
 #[test]
+fn a_test_whose_faults_struck_nothing_says_that_it_shows_nothing_about_them() {
+    let place = Place::new(&[]);
+    place.run_file(&[("lint", "command = [\"lint\", \"{files}\"], reads = \"lines\"")], "");
+    let text = "synod = 1\n[[test]]\nname = \"x\"\nfiles = { \"a.py\" = \"x = 1\\n\" }\nmock = { lint = { says = [] } }\n\
+                faults = [\"duplicate\"]\nexpect = { outcome = \"completed\" }\n";
+    fs::write(place.path("run.test.toml"), text).unwrap();
+    let of_seed = |seed: u64, more: &[&str]| {
+        let seed = seed.to_string();
+        place.run(&[&["test", "run.test.toml", "--seed", &seed], more].concat())
+    };
+    let struck = |seed: &u64| of_seed(*seed, &["--json"]).json()["tests"][0]["faults"] != 0;
+    // Messages that may come twice are few: some seeds find one, some none.
+    let some = (1..200).find(struck).unwrap();
+    let none = (1..200).find(|seed| !struck(seed)).unwrap();
+    let missed = |seed: u64| {
+        let ended = of_seed(seed, &[]);
+        assert_eq!(ended.code, 0, "{ended:?}");
+        let words = [", no fault struck)", "it shows nothing about its `faults`"];
+        words.map(|words| ended.out.contains(words))
+    };
+    assert_eq!((missed(none), missed(some)), ([true, true], [false, false]));
+}
+
+#[test]
 fn what_must_never_be_is_told_when_it_is_so() {
     let place = example(|text| text);
     let text = "synod = 1\nruns = \"code_review.toml\"\n[[test]]\nname = \"x\"\nseeds = 2\n\

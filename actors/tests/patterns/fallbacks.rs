@@ -11,8 +11,6 @@ use std::{
 use futures_util::future::BoxFuture;
 use runtime::{
     ask::AskError,
-    backoff::{Backoff, Jitter},
-    breaker::Options as Breaker,
     budget::Limits,
     events::{EventKind, Filter, Received},
     sim::World,
@@ -27,14 +25,15 @@ use synod_actors::{
     pattern::{
         FailedPart, FailureKind, Outcome,
         map_reduce::{
-            Assignment, Branch, Collect, MapReduce, OnPartialFailure, Options, Retries, items,
-            map_reduce, sum,
+            Assignment, Branch, Collect, MapReduce, OnPartialFailure, Options, items, map_reduce,
+            sum,
         },
     },
     system::AgentSystem,
 };
 
-const SECOND: Duration = Duration::from_secs(1);
+use super::one_node::{SECOND, breaker, tries, world};
+
 const PARTS: u64 = 20;
 
 /// What an agent does with each of its calls.
@@ -84,16 +83,6 @@ impl Behaviour<u64, u64> for Worker {
     }
 }
 
-/// A world with a system of agents on its one node.
-fn world(seed: u64) -> (World, AgentSystem) {
-    let world = World::new(seed);
-    let present: Arc<Mutex<Option<AgentSystem>>> = Arc::default();
-    let boots = Arc::clone(&present);
-    world.node("one", move |node| *boots.lock().unwrap() = Some(AgentSystem::start(node.clone())));
-    let system = present.lock().unwrap().take().unwrap();
-    (world, system)
-}
-
 fn agent(system: &AgentSystem, name: &str, does: Does) -> (AgentBuilder<u64, u64>, Worker) {
     let worker = Worker(does, Arc::default());
     let of = worker.clone();
@@ -121,16 +110,6 @@ fn asked(
     world.block_on(async move { agent.ask(n, within).await }, within * 2).expect("it ends")
 }
 
-fn breaker(failures: u32, open: Duration) -> Breaker {
-    let open = Backoff::new(open, open).jitter(Jitter::None);
-    Breaker { failures, open, ..Breaker::default() }
-}
-
-fn options(attempts: u32) -> Options {
-    let backoff = Backoff::new(SECOND / 100, SECOND / 10);
-    Options { retries: Retries { attempts, backoff }, timeout: SECOND, ..Options::default() }
-}
-
 fn run(
     world: &World,
     system: &AgentSystem,
@@ -148,7 +127,7 @@ fn numbers(
     agent: &Agent<u64, u64>,
     attempts: u32,
 ) -> Outcome<Vec<u64>> {
-    let parts = map_reduce(0..PARTS, agent).options(options(attempts));
+    let parts = map_reduce(0..PARTS, agent).options(tries(attempts));
     run(world, system, parts, (SECOND * 600, Limits::default()))
 }
 
@@ -346,7 +325,7 @@ fn a_part_that_all_of_its_chain_failed_at_names_them() {
     assert!(error.starts_with("broken; tried before: first: no answer within 1s"), "{error}");
     assert_eq!(done.tally.fallbacks, 0, "none did it");
 
-    let fails = Options { on_partial_failure: OnPartialFailure::Fail, ..options(1) };
+    let fails = Options { on_partial_failure: OnPartialFailure::Fail, ..tries(1) };
     let parts = map_reduce(0..PARTS, &first).options(fails);
     let failed = run(&world, &system, parts, (SECOND * 60, Limits::default())).unwrap_err();
     assert!(matches!(failed.kind, FailureKind::Parts { failed: 1, .. }), "{}", failed.kind);
@@ -377,7 +356,7 @@ fn what_waits_for_an_agent_comes_back_to_it_when_its_breaker_lets_it_be_tried_ag
     let (world, system) = world(1);
     let (first, worker, behind) = pair(&system, Does::Recovers(3), Does::Adds(0));
     let first = first.breaker(breaker(3, SECOND)).start().unwrap();
-    let parts = map_reduce(0..1_000, &first).options(options(1));
+    let parts = map_reduce(0..1_000, &first).options(tries(1));
     let done = run(&world, &system, parts, (SECOND * 60, Limits::default())).unwrap();
     assert!((20..200).contains(&behind.calls()), "{}", behind.calls());
     assert_eq!((done.tally.fallbacks, worker.calls()), (behind.calls(), 1_003 - behind.calls()));
@@ -417,7 +396,7 @@ fn where_any_of_several_may_do_a_part_the_fallbacks_stand_behind_all_of_them() {
         [first.start().unwrap(), other.start().unwrap()].map(|agent| Branch::whole(&agent));
     let any = Assignment::AnyOf(Strategy::RoundRobin);
     let parts = MapReduce::new(items(0..PARTS), branches.into(), || Collect)
-        .options(Options { assignment: any, ..options(2) });
+        .options(Options { assignment: any, ..tries(2) });
     let done = run(&world, &system, parts, (SECOND * 600, Limits::default())).unwrap();
     assert_eq!((done.value, done.tally.fallbacks), (from(100), PARTS));
     assert_eq!((one.calls() + two.calls(), behind.calls()), (PARTS * 2, PARTS));
@@ -434,7 +413,7 @@ fn a_fallback_that_has_parts_of_its_own_gets_others_as_they_were_narrowed_for_th
         ..Branch::whole(&first)
     };
     let branches = vec![odd, Branch::whole(&second)];
-    let parts = MapReduce::new(items(0..4), branches, || Collect).options(options(1));
+    let parts = MapReduce::new(items(0..4), branches, || Collect).options(tries(1));
     let done = run(&world, &system, parts, (SECOND * 60, Limits::default())).unwrap();
     let mut value = done.value;
     value.sort_unstable();
@@ -451,14 +430,14 @@ fn first_heir(system: &AgentSystem, behind: &Worker) -> Agent<u64, u64> {
 fn the_budget_and_the_deadline_of_a_run_hold_for_the_fallbacks() {
     let (world, system) = world(19);
     let (first, worker, behind) = pair(&system, Does::Fails, Does::Adds(100));
-    let parts = map_reduce(0..PARTS, &first.start().unwrap()).options(options(1));
+    let parts = map_reduce(0..PARTS, &first.start().unwrap()).options(tries(1));
     let limits = Limits { messages: Some(PARTS + 3), ..Limits::default() };
     let failed = run(&world, &system, parts, (SECOND * 60, limits)).unwrap_err();
     assert!(matches!(failed.kind, FailureKind::OverBudget { .. }), "{}", failed.kind);
     assert_eq!(worker.calls() + behind.calls(), PARTS + 3);
 
     let (first, _, behind) = pair(&system, Does::Fails, Does::Hangs);
-    let options = Options { timeout: SECOND * 90, ..options(1) };
+    let options = Options { timeout: SECOND * 90, ..tries(1) };
     let parts = map_reduce(0..PARTS, &first.start().unwrap()).options(options);
     let began = world.now();
     let failed = run(&world, &system, parts, (SECOND * 9, Limits::default())).unwrap_err();
@@ -475,7 +454,7 @@ fn a_fallbacks_time_is_its_own() {
     let heir = heir.timeout(SECOND / 2).start().unwrap();
     let (first, _) = agent(&system, "first", Does::Fails);
     let first = first.fallback(&heir).start().unwrap();
-    let long = Options { timeout: SECOND * 30, ..options(1) };
+    let long = Options { timeout: SECOND * 30, ..tries(1) };
     let parts = map_reduce(0..1, &first).options(long);
     let done = run(&world, &system, parts, (SECOND * 60, Limits::default())).unwrap();
     assert!(done.failed[0].error.starts_with("no answer within 500ms"), "{:?}", done.failed);
@@ -492,7 +471,7 @@ fn a_sum_is_the_same_whoever_did_the_parts() {
         async move { if call.is_multiple_of(3) { Err("now and then") } else { Ok(n) } }
     });
     let first = sometimes.fallback(&heir.start().unwrap()).count(3).start().unwrap();
-    let parts = map_reduce(0..60, &first).reduce(sum()).options(options(1));
+    let parts = map_reduce(0..60, &first).reduce(sum()).options(tries(1));
     let run = system.run(parts).deadline(SECOND * 60);
     let done = world.block_on(async move { run.await }, SECOND * 90).unwrap().unwrap();
     assert_eq!((done.value, done.tally.fallbacks), (60 * 59 / 2, 20));

@@ -2,19 +2,14 @@
 
 use std::{
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
 };
 
 use futures_util::future::BoxFuture;
-use runtime::{
-    backoff::{Backoff, Jitter},
-    breaker::Options as Breaker,
-    limiter::Rate,
-    sim::World,
-};
+use runtime::{breaker::Options as Breaker, limiter::Rate, sim::World};
 use synod_actors::{
     agent::{
         AgentError, Behaviour, CallContext,
@@ -22,12 +17,12 @@ use synod_actors::{
     },
     pattern::{
         Outcome,
-        map_reduce::{Options, Retries, map_reduce, sum},
+        map_reduce::{Options, map_reduce, sum},
     },
     system::AgentSystem,
 };
 
-const SECOND: Duration = Duration::from_secs(1);
+use super::one_node::{SECOND, breaker, tries, world};
 
 /// Fails or hangs as long as it is broken, else answers after 10 ms; counts its calls.
 #[derive(Clone, Default)]
@@ -67,16 +62,6 @@ impl Behaviour<u64, u64> for Worker {
     }
 }
 
-/// A world with a system of agents on its one node.
-fn world(seed: u64) -> (World, AgentSystem) {
-    let world = World::new(seed);
-    let present: Arc<Mutex<Option<AgentSystem>>> = Arc::default();
-    let boots = Arc::clone(&present);
-    world.node("one", move |node| *boots.lock().unwrap() = Some(AgentSystem::start(node.clone())));
-    let system = present.lock().unwrap().take().unwrap();
-    (world, system)
-}
-
 /// An agent with a worker an instance.
 fn agent(system: &AgentSystem, workers: &[Worker], breaker: Option<Breaker>) -> Agent<u64, u64> {
     let of = workers.to_vec();
@@ -87,16 +72,6 @@ fn agent(system: &AgentSystem, workers: &[Worker], breaker: Option<Breaker>) -> 
     }
 }
 
-fn breaker(failures: u32, open: Duration) -> Breaker {
-    let open = Backoff::new(open, open).jitter(Jitter::None);
-    Breaker { failures, open, ..Breaker::default() }
-}
-
-fn retries(attempts: u32) -> Options {
-    let backoff = Backoff::new(SECOND / 100, SECOND / 10);
-    Options { retries: Retries { attempts, backoff }, timeout: SECOND, ..Options::default() }
-}
-
 /// Runs the numbers below `parts` through the agent.
 fn run(
     world: &World,
@@ -104,7 +79,7 @@ fn run(
     agent: &Agent<u64, u64>,
     (parts, attempts): (u64, u32),
 ) -> Outcome<u64> {
-    let run = map_reduce(0..parts, agent).reduce(sum()).options(retries(attempts));
+    let run = map_reduce(0..parts, agent).reduce(sum()).options(tries(attempts));
     let run = system.run(run).deadline(SECOND * 600);
     world.block_on(async move { run.await }, SECOND * 700).expect("it ends")
 }

@@ -29,6 +29,8 @@ mod fallbacks_sim;
 #[cfg(test)]
 mod gates;
 mod map_reduce;
+#[cfg(test)]
+mod one_node;
 mod pipeline;
 mod pipeline_ends;
 mod pipeline_resume;
