@@ -18,12 +18,12 @@ pub(super) fn check(root: &Table, run_file: &RunFile) -> Vec<Problem> {
         problems.extend(unique(table, tests.get(..index).unwrap_or(&[])));
         problems.extend(demands_nothing(test, table));
         problems.extend(variables(test, table, run_file));
-        problems.extend(pattern(table, run_file).err());
+        problems.extend(pattern(test, table, run_file).err());
         problems.extend(looks_twice(table));
         for given in table.entries_of("input") {
             problems.extend(input(given, run_file));
         }
-        let Ok(Some(pattern)) = pattern(table, run_file) else { continue };
+        let Ok(Some(pattern)) = pattern(test, table, run_file) else { continue };
         let team = Team { pattern, agents: crew(&run_file.agents, pattern) };
         problems.extend(unanswered(test, table, &team));
         for mock in table.entries_of("mock") {
@@ -98,22 +98,42 @@ fn place(test: &Node, table: &Table) -> At {
 
 /// The pattern that a test runs; `None` where another problem says why there is none.
 fn pattern<'f>(
-    test: &Table,
+    test: &Node,
+    table: &Table,
     run_file: &'f RunFile,
 ) -> Result<Option<&'f MapReduce<Template>>, Problem> {
     let patterns = &run_file.map_reduces;
-    let Some(node) = test.node("run") else {
-        return Ok(patterns.iter().find(|pattern| pattern.name == run_file.main));
+    let run = table.node("run");
+    let Some(name) = run.map_or(Some(run_file.main.as_str()), |node| node.value.text()) else {
+        return Ok(None);
     };
-    let Some(name) = node.value.text() else { return Ok(None) };
     let found = patterns.iter().find(|pattern| pattern.name.as_str() == name);
     if found.is_some() {
         return Ok(found);
     }
+    if let Some(kind) = untested(run_file, name) {
+        let at = run.map_or_else(|| place(test, table), |node| node.at);
+        let words = format!("`{name}` is a {kind}: `synod test` runs patterns of map_reduce alone");
+        return Err(Problem::new(at, words)
+            .label("runs it")
+            .help_with("test it in Rust, under `synod::sim`: see docs/TESTING.md"));
+    }
+    let Some(node) = run else { return Ok(None) };
     let names: Vec<&str> = patterns.iter().map(|pattern| pattern.name.as_str()).collect();
     Err(Problem::new(node.at, format!("there is no pattern `{name}` in the run file"))
         .label("not in the run file")
         .help_with(suggest(name, &names, "the patterns are")))
+}
+
+/// What kind of pattern `name` is, if there is one that no test file can run.
+fn untested(run_file: &RunFile, name: &str) -> Option<&'static str> {
+    let is_vote = run_file.votes.iter().any(|vote| vote.name.as_str() == name);
+    let is_pipeline = run_file.pipelines.iter().any(|pipeline| pipeline.name.as_str() == name);
+    match (is_vote, is_pipeline) {
+        (true, _) => Some("consensus"),
+        (false, true) => Some("pipeline"),
+        (false, false) => None,
+    }
 }
 
 /// Refuses a test in which nobody can answer for a program that has to take part.

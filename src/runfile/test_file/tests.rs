@@ -164,3 +164,18 @@ fn a_test_file_may_name_its_run_file() {
     assert_eq!(TestFile::runs("runs = \"a.toml\"\nx ="), Some("a.toml".to_owned()));
     assert_eq!(TestFile::runs("synod = 1"), None);
 }
+
+#[test]
+fn a_pattern_that_no_test_file_can_run_is_named_as_such() {
+    let run = "synod = 1\nmain = \"gate\"\nagents.risk = { command = [\"risk\"], reads = \"json\" }\n\
+        consensus.gate = { question = \"q\", choices = [\"a\", \"b\"], voters = { risk = 1 } }\n";
+    let run = RunFile::parse("run.toml", run, &[]).unwrap();
+    for (test, line) in [("name = \"x\"", 3), ("name = \"x\"\nrun = \"gate\"", 4)] {
+        let test = format!("synod = 1\n[[test]]\n{test}\nexpect = {{ failed = 0 }}\n");
+        let refused = TestFile::parse("run.test.toml", &test, &run).unwrap_err();
+        let found: Vec<(&str, usize)> =
+            refused.iter().map(|one| (one.message(), refused.place(one).line)).collect();
+        let words = "`gate` is a consensus: `synod test` runs patterns of map_reduce alone";
+        assert_eq!(found, [(words, line)]);
+    }
+}
