@@ -18,10 +18,10 @@ pub(crate) struct Options {
     /// Only list them
     #[arg(long)]
     list: bool,
-    /// Grow so many random trees instead of 100,000 (with `--only trees`)
+    /// Run so many seeds (with `--only trees`, or another that has them)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     seeds: Option<u64>,
-    /// Grow the random tree of this seed alone (with `--only trees`)
+    /// Run this seed alone (with `--only trees`, or another that has seeds)
     #[arg(long, value_name = "S", conflicts_with = "seeds")]
     seed: Option<u64>,
 }
@@ -146,10 +146,9 @@ impl Soak {
             SOAKS.iter().filter(|soak| soak.is_seeded()).map(|soak| soak.name).collect();
         ensure!(
             self.is_seeded(),
-            "{} takes no {given}, only {} does: leave it out or add `--only {}`",
+            "{} takes no {given}, only these do: {}; leave it out or name one of them with `--only`",
             self.name,
-            seeded.join(", "),
-            seeded.join(" ")
+            seeded.join(", ")
         );
         Ok(())
     }
@@ -236,10 +235,10 @@ mod tests {
         assert_eq!(asked(&["trees"], Some(5), None), "");
         assert_eq!(asked(&["trees"], None, Some(9)), "");
         for (only, seeds, seed, says) in [
-            (vec!["planted"], Some(5), None, "planted takes no --seeds, only trees does"),
-            (vec!["frames"], None, Some(9), "frames takes no --seed, only trees does"),
+            (vec!["planted"], Some(5), None, "planted takes no --seeds, only these do: trees"),
+            (vec!["frames"], None, Some(9), "frames takes no --seed, only these do: trees"),
             (vec!["trees", "replays"], Some(5), None, "replays takes no --seeds"),
-            (Vec::new(), None, Some(9), "add `--only trees`"),
+            (Vec::new(), None, Some(9), "name one of them with `--only`"),
         ] {
             let refused = asked(&only, seeds, seed);
             assert!(refused.contains(says), "{refused}");

@@ -142,7 +142,8 @@ fn ends_all(bench: &Bench) {
         run.canceller().cancel();
         let error = soon(run.outcome()).await.unwrap_err();
         assert!(matches!(error.kind, FailureKind::Cancelled { .. }), "{error}");
-        assert_eq!(below(), 0, "the run has waited for all of them");
+        // The outcome waits for them no longer than the bound of quiescence, which a busy machine may reach.
+        until("nobody of the run is left", || below() == 0).await;
     });
     let before = (budget.spent(), handled.load(Ordering::Relaxed));
     pipe.end();
