@@ -185,9 +185,9 @@ impl<P: Pattern> RunBuilder<P> {
     /// Limits what the run may use, its agents included while they work for it.
     ///
     /// `messages` are its attempts at parts and what its agents ask, `children` the actors that they start by their call context,
-    /// `depth` the levels of those; `wall_clock` is a second deadline; tokens and money are what agents reserve of the budget in their
-    /// call context. A run that is taken up again goes on with what its earlier lives have left. What the run's own actor says to
-    /// the roster costs nothing.
+    /// `depth` the levels of those; `wall_clock` is the time that each life of the run has, and the outcome names the budget where that is
+    /// over before the deadline; tokens and money are what agents reserve of the budget in their call context. A run that is taken up
+    /// again goes on with what its earlier lives have left of these. What the run's own actor says to the roster costs nothing.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
@@ -221,7 +221,6 @@ impl<P: Pattern> RunBuilder<P> {
     /// Dropping the future after its first poll may leave the run started; it then ends by its deadline.
     pub async fn start(self) -> Result<RunHandle<P::Output>, Box<RunError<P::Output>>> {
         let Self { system, pattern, within, limits, run, key, above: (above, origin) } = self;
-        let within = limits.wall_clock.map_or(within, |wall_clock| wall_clock.min(within));
         let node = system.node().clone();
         let run = run.unwrap_or_else(|| node.new_run());
         if let Some(why) = closed(&system) {
@@ -229,7 +228,7 @@ impl<P: Pattern> RunBuilder<P> {
         }
         let request = Request {
             id: key.unwrap_or_else(|| MessageId::from_u128(node.new_run().as_u128())),
-            time_left: Some(within),
+            time_left: Some(limits.wall_clock.map_or(within, |wall_clock| wall_clock.min(within))),
         };
         let admitted = match &origin {
             Some(_) => None,
@@ -240,8 +239,6 @@ impl<P: Pattern> RunBuilder<P> {
         };
         let patience = within + QUIESCENCE_WAIT + PARTIAL_REDUCE_WAIT + ACCEPT_WAIT;
         let (outcome, promise) = node.promise(patience);
-        // The coordinator itself keeps the time, so that a run out of time ends as that.
-        let limits = Limits { wall_clock: None, ..limits };
         let (by, name) = (node.now() + ACCEPT_WAIT, budget_name(run));
         let budget = match above {
             Some(above) => above.subtree(&name, limits, node.now()),

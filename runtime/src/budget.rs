@@ -278,10 +278,19 @@ impl Budget {
         self.account.ends
     }
 
-    fn take(&self, cost: Cost, now: Moment) -> Result<(), Exceeded> {
-        if let Some(ended) = self.account.ended.as_ref().filter(|_| now >= self.account.ends) {
-            return Err(ended.clone());
+    /// Whether there is time left, here and all the way up, at `now`.
+    ///
+    /// # Errors
+    /// [`Exceeded`] names the budget whose wall clock has run out by then.
+    pub fn has_time(&self, now: Moment) -> Result<(), Exceeded> {
+        match &self.account.ended {
+            Some(ended) if now >= self.account.ends => Err(ended.clone()),
+            _ => Ok(()),
         }
+    }
+
+    fn take(&self, cost: Cost, now: Moment) -> Result<(), Exceeded> {
+        self.has_time(now)?;
         for account in self.account.up() {
             if let Err(refused) = account.take(cost) {
                 for below in self.account.up().take_while(|below| !std::ptr::eq(*below, account)) {

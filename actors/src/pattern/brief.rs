@@ -45,6 +45,19 @@ impl Brief {
         }
     }
 
+    /// When a run that starts now is out of time: by its deadline, or by a budget, whichever ends first.
+    pub(super) fn deadline(&self, now: Moment) -> Moment {
+        (now + self.within).min(self.budget.ends())
+    }
+
+    /// Why a run ends that is out of time since `deadline`, with so many of its parts done.
+    pub(super) fn out_of_time(&self, deadline: Moment, (done, units): (u64, u64)) -> FailureKind {
+        match self.budget.has_time(deadline) {
+            Ok(()) => FailureKind::TimedOut { after: self.within, done, units },
+            Err(exceeded) => FailureKind::OverBudget { why: exceeded.to_string(), done, units },
+        }
+    }
+
     /// What the event says by which the run starts.
     pub(super) fn started(&self, pattern: PatternKind, name: &str) -> serde_json::Value {
         let mut data = json!({ "pattern": pattern, "name": name });

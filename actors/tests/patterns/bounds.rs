@@ -22,9 +22,12 @@ use synod_actors::{
     pattern::{
         FailureKind, RunError,
         map_reduce::{Options, Retries, map_reduce, sum},
+        pipeline::{pipeline, stage},
     },
     system::{AgentSystem, Drained},
 };
+
+use crate::consensus::vote;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -86,6 +89,37 @@ async fn a_run_taken_up_again_goes_on_with_what_is_left_of_its_budget() {
     assert_eq!(calls.load(Ordering::SeqCst), 12);
     assert_eq!(run(20).await.unwrap().value, 190);
     assert_eq!(calls.load(Ordering::SeqCst), 20, "no part was done twice");
+}
+
+/// How runs of the three patterns end whose agent never answers.
+async fn ends_without_answers(within: Duration, limits: Limits) -> [FailureKind; 3] {
+    let system = system();
+    let hangs = system.agent("hangs", |_: u64, _| std::future::pending::<Result<u64, String>>());
+    let hangs = hangs.concurrency(4).start().unwrap();
+    let (parts, documents) =
+        (map_reduce(0..4, &hangs), pipeline(0..4_u64, [stage("only", &hangs)]));
+    let vote = vote(&system, &[("ann", "silence")]).within(MINUTE);
+    let (parts, documents, vote) = tokio::join!(
+        system.run(parts).deadline(within).limits(limits),
+        system.run(documents).deadline(within).limits(limits),
+        system.run(vote).deadline(within).limits(limits),
+    );
+    [parts.unwrap_err().kind, documents.unwrap_err().kind, vote.unwrap_err().kind]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_out_of_time_names_the_budget_if_that_ended_before_the_deadline() {
+    let short = Duration::from_millis(20);
+    let limits = Limits { wall_clock: Some(short), ..Limits::default() };
+    for kind in ends_without_answers(MINUTE, limits).await {
+        let FailureKind::OverBudget { why, done: 0, .. } = &kind else { panic!("{kind:?}") };
+        assert!(why.starts_with("budget `run/"), "{why}");
+        assert!(why.contains("allows 20 ms of wall clock: 0 left"), "{why}");
+    }
+    let limits = Limits { wall_clock: Some(MINUTE), ..Limits::default() };
+    for kind in ends_without_answers(short, limits).await {
+        assert!(matches!(kind, FailureKind::TimedOut { done: 0, after, .. } if after == short));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -309,8 +309,8 @@ impl Actor for Coordinator {
 
     fn start(&mut self, cx: &mut Cx<Self>) {
         self.since = cx.now();
-        self.deadline = self.since + self.brief.within;
-        cx.after(self.brief.within, Msg::Deadline);
+        self.deadline = self.brief.deadline(self.since);
+        cx.after(self.since.until(self.deadline), Msg::Deadline);
         self.spending.take_up(&self.brief, self.since);
         self.enlisted = Some(self.brief.enlist(cx, Msg::Granted, Msg::Lost));
         let refused = self.open(cx);

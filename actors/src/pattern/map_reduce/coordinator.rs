@@ -280,9 +280,10 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Actor for Coordinator<P, O, R> {
     }
 
     fn start(&mut self, cx: &mut Cx<Self>) {
-        self.deadline = cx.now() + self.brief.within;
-        cx.after(self.brief.within, Msg::Deadline);
-        self.spending.take_up(&self.brief, cx.now());
+        let now = cx.now();
+        self.deadline = self.brief.deadline(now);
+        cx.after(now.until(self.deadline), Msg::Deadline);
+        self.spending.take_up(&self.brief, now);
         self.enlisted = Some(self.brief.enlist(cx, Msg::Granted, Msg::Lost));
         let refused = self.begin_run(cx);
         let data = || self.brief.started(PatternKind::MapReduce, &self.options.name);
@@ -315,8 +316,9 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Actor for Coordinator<P, O, R> {
                 self.speculate(cx);
             }
             Msg::Deadline => {
-                let (after, done, units) = (self.brief.within, self.board.done, self.board.len());
-                self.stop_early(FailureKind::TimedOut { after, done, units }, cx);
+                let why =
+                    self.brief.out_of_time(self.deadline, (self.board.done, self.board.len()));
+                self.stop_early(why, cx);
             }
             Msg::Quiesced => self.reduce(cx),
             Msg::Overdue => {

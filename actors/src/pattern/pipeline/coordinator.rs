@@ -281,9 +281,10 @@ impl Actor for Coordinator {
     }
 
     fn start(&mut self, cx: &mut In) {
-        self.deadline = cx.now() + self.brief.within;
-        cx.after(self.brief.within, Msg::Deadline);
-        self.spending.take_up(&self.brief, cx.now());
+        let now = cx.now();
+        self.deadline = self.brief.deadline(now);
+        cx.after(now.until(self.deadline), Msg::Deadline);
+        self.spending.take_up(&self.brief, now);
         let refused = self.begin_run(cx);
         let data = || self.brief.started(PatternKind::Pipeline, &self.plan.name);
         self.publish(EventKind::RunStarted, cx, data);
@@ -326,8 +327,8 @@ impl Actor for Coordinator {
                 self.stop_early(FailureKind::Cancelled { done, units }, cx);
             }
             Msg::Deadline => {
-                let (after, done, units) = (self.brief.within, self.tally.done, self.units());
-                self.stop_early(FailureKind::TimedOut { after, done, units }, cx);
+                let why = self.brief.out_of_time(self.deadline, (self.tally.done, self.units()));
+                self.stop_early(why, cx);
             }
             Msg::Quiesced => self.end(cx),
             Msg::Lost(kind) => self.stop_early(kind, cx),

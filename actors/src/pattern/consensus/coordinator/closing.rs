@@ -36,8 +36,8 @@ impl Coordinator {
         if self.vote.as_ref().is_some_and(|vote| vote.closes() <= now) {
             self.close(ClosedBy::Deadline, cx);
         }
-        let (after, done, units) = (self.brief.within, self.counted(), self.units());
-        self.fail(FailureKind::TimedOut { after, done, units }, cx);
+        let why = self.brief.out_of_time(self.deadline, (self.counted(), self.units()));
+        self.fail(why, cx);
     }
 
     /// Completes the run.
