@@ -11,15 +11,11 @@
 //!
 //! It reads no clock: the present moment is an argument. A reservation is one atomic step per level and dimension, never a lock.
 
-use std::{
-    fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+mod meter;
 
+use std::{fmt, sync::Arc, time::Duration};
+
+use self::meter::Meter;
 use crate::clock::Moment;
 
 /// What a budget allows; `None` sets no limit of its own.
@@ -163,14 +159,6 @@ struct Depth {
     refusal: Exceeded,
 }
 
-/// One dimension of one budget.
-struct Meter {
-    limit: u64,
-    /// Spent or reserved; nobody adds what would exceed the limit.
-    taken: AtomicU64,
-    reserved: AtomicU64,
-}
-
 impl Budget {
     /// A budget of its own, called `name`, whose wall clock starts now.
     pub fn root(name: impl Into<Arc<str>>, limits: Limits, now: Moment) -> Self {
@@ -269,8 +257,7 @@ impl Budget {
 
     /// What is reserved of this budget and neither settled nor returned.
     pub fn reserved(&self) -> Cost {
-        let reserved = |meter: &Meter| meter.reserved.load(Ordering::Acquire);
-        Cost::of(self.account.meters.each_ref().map(reserved))
+        Cost::of(self.account.meters.each_ref().map(Meter::reserved))
     }
 
     /// When the wall clock here and all the way up has run out; [`Moment::NEVER`] if it does not.
@@ -387,11 +374,7 @@ impl Account {
         });
         let depth_above = above.and_then(Budget::depth);
         let Limits { tokens, micro_dollars, messages, children, .. } = limits;
-        let meters = [tokens, micro_dollars, messages, children].map(|limit| Meter {
-            limit: limit.unwrap_or(u64::MAX),
-            taken: AtomicU64::new(0),
-            reserved: AtomicU64::new(0),
-        });
+        let meters = [tokens, micro_dollars, messages, children].map(Meter::new);
         Self { name, parent, meters, ends, ended, own_depth, depth_above }
     }
 
@@ -447,58 +430,6 @@ impl Account {
 
     fn exceeded(&self, dimension: Dimension, limit: u64, left: u64, asked: u64) -> Exceeded {
         Exceeded { budget: Arc::clone(&self.name), dimension, limit, left, asked }
-    }
-}
-
-impl Meter {
-    /// Adds to what is taken, or says how much is left.
-    fn take(&self, amount: u64) -> Result<(), u64> {
-        if amount == 0 {
-            return Ok(());
-        }
-        let add = |taken: u64| taken.checked_add(amount).filter(|sum| *sum <= self.limit);
-        match self.taken.fetch_update(Ordering::AcqRel, Ordering::Acquire, add) {
-            Ok(_) => Ok(()),
-            Err(taken) => Err(self.limit.saturating_sub(taken)),
-        }
-    }
-
-    fn untake(&self, amount: u64) {
-        subtract(&self.taken, amount);
-    }
-
-    /// Adds what was spent beyond the limit.
-    fn overdraw(&self, amount: u64) {
-        let add = |taken: u64| Some(taken.saturating_add(amount));
-        self.taken.fetch_update(Ordering::AcqRel, Ordering::Acquire, add).ok();
-    }
-
-    fn reserve(&self, amount: u64) {
-        self.reserved.fetch_add(amount, Ordering::AcqRel);
-    }
-
-    fn unreserve(&self, amount: u64) {
-        subtract(&self.reserved, amount);
-    }
-
-    fn left(&self) -> u64 {
-        if self.limit == u64::MAX {
-            return u64::MAX;
-        }
-        self.limit.saturating_sub(self.taken.load(Ordering::Acquire))
-    }
-
-    fn spent(&self) -> u64 {
-        // Read first: what is reserved is taken before and untaken after.
-        let reserved = self.reserved.load(Ordering::Acquire);
-        self.taken.load(Ordering::Acquire).saturating_sub(reserved)
-    }
-}
-
-/// Subtracts what was added before; the sum cannot fall below zero.
-fn subtract(from: &AtomicU64, amount: u64) {
-    if amount > 0 {
-        from.fetch_sub(amount, Ordering::AcqRel);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Budgets against a plain model, and by many threads at once.
 
-use std::{panic, thread};
+use std::{panic, sync::atomic::Ordering, thread};
 
 use proptest::prelude::*;
 
