@@ -1,8 +1,8 @@
 //! `pipeline.documents`: what it costs to send a document through three stages that do nothing.
 //!
-//! Documents of 1 KiB, 64 in flight. The floor asks three tasks over bounded channels: it checks, records and keeps nothing, and has
-//! no deadline.
-use std::time::Duration;
+//! Documents of 1 KiB, 64 in flight. The floors check, record and keep nothing, and have no deadline: `tokio` is three tasks that
+//! pass documents on over bounded channels; `tokio asks` asks three such tasks in turn and waits for each answer.
+use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ use synod::actors::{
     system::AgentSystem,
 };
 use synod::runtime::node::Node;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use crate::clock::{Watch, on_workers, per_second};
@@ -37,7 +37,11 @@ pub(crate) const FIGURES: &[Figure] = &[Figure {
     name: "pipeline.documents",
     unit: "documents/s",
     goal: Goal::at_least(0.15, "tokio").and(150_000.0),
-    contenders: &[Contender::synod(documents), Contender::floor("tokio", channels)],
+    contenders: &[
+        Contender::synod(documents),
+        Contender::floor("tokio", channels),
+        Contender::floor("tokio asks", asks),
+    ],
 }];
 
 /// Synod's own side: everything on that a user has on, journal in memory.
@@ -74,11 +78,52 @@ fn nothing(system: &AgentSystem) -> Result<Agent<Value, Value>> {
     agent.concurrency(u32::try_from(IN_FLIGHT)?).start().context("start an agent")
 }
 
-/// What a stage of the floor is asked.
+/// The floor: a task a stage, which hands each document to the next, and a place for each document in flight.
+fn channels(settings: &Settings) -> Outcome {
+    let count = settings.count(FLOOR_REPEATS) * DOCUMENTS;
+    let time = on_workers(async move {
+        let mut tasks = JoinSet::new();
+        let (first, mut documents) = mpsc::channel::<String>(IN_FLIGHT);
+        for _ in 0..STAGES {
+            let (to, next) = mpsc::channel(IN_FLIGHT);
+            let mut from = std::mem::replace(&mut documents, next);
+            tasks.spawn(async move {
+                while let Some(document) = from.recv().await {
+                    if to.send(document).await.is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+        let watch = Watch::start();
+        let places = Arc::new(Semaphore::new(IN_FLIGHT));
+        let taken = Arc::clone(&places);
+        tasks.spawn(async move {
+            for _ in 0..count {
+                let Ok(place) = taken.acquire().await else { break };
+                place.forget();
+                if first.send("x".repeat(BYTES)).await.is_err() {
+                    break;
+                }
+            }
+        });
+        let mut passed = 0;
+        while let Some(document) = documents.recv().await {
+            ensure!(document.len() == BYTES, "a document was cut");
+            places.add_permits(1);
+            passed += 1;
+        }
+        ensure!(passed == count, "a document was lost");
+        Ok(watch.time())
+    })?;
+    Ok(Ok(per_second(count, time)))
+}
+
+/// What a stage of the second floor is asked.
 type Ask = (String, oneshot::Sender<String>);
 
-/// The floor: a task a stage, which answers each question; 64 lanes, each of which takes one document through all stages.
-fn channels(settings: &Settings) -> Outcome {
+/// The second floor: a task a stage, which answers each question; 64 lanes, each of which takes one document through all stages.
+fn asks(settings: &Settings) -> Outcome {
     let count = settings.count(FLOOR_REPEATS) * DOCUMENTS;
     let time = on_workers(async move {
         let mut tasks = JoinSet::new();
