@@ -6,12 +6,12 @@
 //! `cargo test --example shop` sells under simulated faults.
 #![expect(clippy::print_stdout, reason = "an example shows its result")]
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use synod::{
     prelude::*,
     protocol::RunId,
-    runtime::{backoff::Backoff, dead_letters::Kept, node, record},
+    runtime::{backoff::Backoff, dead_letters::Kept, graph::ObservableState, node, record},
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -71,6 +71,10 @@ impl Actor for Stock {
     fn replay(&mut self, record: &[u8]) -> Result<(), String> {
         record::decode(record).map(|left| self.left = left)
     }
+
+    fn observe(&self) -> ObservableState {
+        ObservableState::of(&BTreeMap::from([("left", self.left)]))
+    }
 }
 
 /// Opens the shop; its stock stays at this address whatever is restarted.
@@ -115,7 +119,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     assert_eq!(taken, PIECES * 240, "every piece was paid for");
     println!("sold {PIECES} pieces for {taken}; the shop as it stands:");
-    print!("{}", node.graph());
+    print!("{}", node.kernel().observed_graph(MINUTE).await);
     println!("the messages that crashed a till:");
     for letter in node.kernel().dead_letters() {
         println!("- {}: {}", letter.text.unwrap_or_default(), letter.why);

@@ -129,6 +129,9 @@ pub const CASSETTE_ANSWERS_MAX: usize = 100_000;
 /// The time between two drawings of the live graph.
 pub const WATCH_EVERY: Duration = Duration::from_millis(200);
 
+/// The time that the actors on a drawing have to show their states.
+pub const LOOK_WAIT: Duration = Duration::from_millis(100);
+
 /// Lines of the live graph beside its actors: the head of the table and the summary.
 pub const WATCH_LINES_BESIDE: usize = 2;
 
@@ -154,6 +157,7 @@ const _: () = assert!(
         + KILLED_WAIT.as_millis()
         <= CANCELLED_WAIT.as_millis()
 );
+const _: () = assert!(LOOK_WAIT.as_millis() < WATCH_EVERY.as_millis());
 const _: () = assert!(SAY_WAIT.as_millis() <= SHOW_WAIT.as_millis());
 const _: () = assert!(ANSWER_BYTES_MAX < JOURNAL_RECORD_BYTES_MAX);
 const _: () = assert!(REQUEST_RECORD_BYTES < JOURNAL_RECORD_BYTES_MAX);

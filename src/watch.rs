@@ -11,6 +11,7 @@
 
 mod canvas;
 mod frame;
+mod looking;
 mod news;
 mod panics;
 mod signals;
@@ -20,6 +21,7 @@ use std::{future::Future, io, pin::pin};
 pub use self::{
     canvas::{Canvas, can_draw},
     frame::{Line, Size, Tone, frame},
+    looking::Looking,
 };
 use self::{news::News, panics::Panics, signals::Signals};
 use crate::{
@@ -79,6 +81,7 @@ enum Show {
     Drawn {
         canvas: Canvas,
         panics: Panics,
+        looking: Looking,
     },
     Plain(News),
 }
@@ -89,16 +92,19 @@ impl Show {
             return Ok(Self::Plain(News::default()));
         }
         let panics = Panics::hold();
-        Ok(Self::Drawn { canvas: Canvas::open()?, panics })
+        Ok(Self::Drawn { canvas: Canvas::open()?, panics, looking: Looking::default() })
     }
 
     fn draw(&mut self, node: &Node) -> io::Result<()> {
         match self {
-            Self::Drawn { canvas, panics } => {
+            Self::Drawn { canvas, panics, looking } => {
                 let mut foot = panics.latest(WATCH_FOOT_LINES - 1);
                 foot.push("Ctrl-C ends it".to_owned());
                 let size = canvas.size();
-                canvas.draw(&frame(&node.graph(), &[], &foot, size), size)
+                match looking.next(node.kernel(), size, foot.len()) {
+                    Some(graph) => canvas.draw(&frame(&graph, &[], &foot, size), size),
+                    None => Ok(()),
+                }
             }
             Self::Plain(news) => news.tell(&node.graph()),
         }

@@ -61,6 +61,7 @@ impl<A: Actor> Cx<A> {
         T: Send + 'static,
         F: FnOnce(Result<T, AskError>) -> A::Msg + Send + 'static,
     {
+        self.begins();
         let (target, deadline) = (target.clone(), self.now() + within);
         let (from, budget) = (self.slot.id, self.slot.budget.clone());
         let asker = (&self.slot, self.incarnation);
@@ -114,6 +115,7 @@ impl<A: Actor> Cx<A> {
         let targets: Vec<(K, Q)> = targets.into_iter().take(CALL_TARGETS_MAX + 1).collect();
         let (count, need) = (targets.len(), need.of(targets.len()));
         let time = (self.now() + within, within);
+        self.begins();
         let join = Join::open((&self.slot, self.incarnation), (need, count), time, into_message);
         self.begin_call(Arc::<Join<T, A::Msg, F>>::clone(&join));
         let begun = Arc::clone(&join);
@@ -133,6 +135,12 @@ impl<A: Actor> Cx<A> {
                 carried(kernel, from, to, move |_| ask_one(&join, number, &target, question, from))
             })));
         }
+    }
+
+    /// Counts an ask, a call or a task; each ends with a message to the actor.
+    pub(crate) fn begins(&mut self) {
+        self.begun = self.begun.wrapping_add(1);
+        self.slot.mark_begun(self.begun);
     }
 
     /// From here to its answer this actor serves nothing else.

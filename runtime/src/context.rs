@@ -47,6 +47,8 @@ pub struct Cx<A: Actor> {
     pub(crate) fault: Option<String>,
     /// Calls whose answer this actor has not handled yet; meanwhile it serves nothing else.
     pub(crate) calls: usize,
+    /// Asks, calls and tasks that the incarnation has begun; each ends with a message to it.
+    pub(crate) begun: u32,
     journaled: bool,
     /// A stash, a receive timeout: none of most actors.
     pub(crate) rare: Option<Box<Rare<A::Msg>>>,
@@ -55,7 +57,18 @@ pub struct Cx<A: Actor> {
 impl<A: Actor> Cx<A> {
     pub(crate) fn new(slot: Arc<Slot<A::Msg>>, incarnation: u32, journaled: bool) -> Self {
         let (effects, exit, fault) = (Vec::new(), None, None);
-        Self { slot, incarnation, now: None, effects, exit, fault, calls: 0, journaled, rare: None }
+        Self {
+            slot,
+            incarnation,
+            now: None,
+            effects,
+            exit,
+            fault,
+            calls: 0,
+            begun: 0,
+            journaled,
+            rare: None,
+        }
     }
 
     /// Forgets the time of the step before.
@@ -210,6 +223,7 @@ impl<A: Actor> Cx<A> {
         T: Send + 'static,
         F: FnOnce(Result<T, TaskError>) -> A::Msg + Send + 'static,
     {
+        self.begins();
         let (handle, registration) = AbortHandle::new_pair();
         let (slot, incarnation, owned) = (Arc::clone(&self.slot), self.incarnation, handle.clone());
         self.act(move |belongings| {

@@ -11,7 +11,7 @@
 mod tree;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
     time::Duration,
 };
@@ -101,8 +101,10 @@ pub struct ActorNode {
 pub enum ActorState {
     /// Its first incarnation, or the one that was ordered, has not done its first step.
     Starting,
-    /// It has nothing to do.
+    /// It has nothing to do, and nothing of what it has begun goes on.
     Idle,
+    /// A task of its own, or one that it has asked, is at work for it; meanwhile it takes whatever comes.
+    Working,
     /// It has something to do, or is in a step.
     Running,
     /// It is in a call and serves nothing but its answer.
@@ -117,9 +119,10 @@ pub enum ActorState {
 
 impl ActorState {
     /// Every state.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Starting,
         Self::Idle,
+        Self::Working,
         Self::Running,
         Self::Waiting,
         Self::Blocked,
@@ -132,6 +135,7 @@ impl ActorState {
         match self {
             Self::Starting => "starting",
             Self::Idle => "idle",
+            Self::Working => "working",
             Self::Running => "running",
             Self::Waiting => "waiting",
             Self::Blocked => "blocked",
@@ -223,12 +227,25 @@ impl Graph {
     }
 
     pub(crate) async fn observed(kernel: &Arc<Kernel>, within: Duration) -> Self {
-        let (members, left_out) = members(kernel);
         // First from outside: who is asked is no longer idle.
-        let mut graph = Self::of(kernel, &members, left_out);
+        let mut graph = Self::take(kernel);
+        let all = graph.actors.iter().map(|actor| actor.id).collect();
+        graph.observe(kernel, &all, within).await;
+        graph
+    }
+
+    /// Lets these of the actors show their state, each within this time.
+    pub(crate) async fn observe(
+        &mut self,
+        kernel: &Arc<Kernel>,
+        of: &BTreeSet<ActorId>,
+        within: Duration,
+    ) {
         // All are asked before any is waited for: one stuck actor takes no time from the others.
+        let members = kernel.registry.list();
         let asked: Vec<(ActorId, Promise<ObservableState>)> = members
             .iter()
+            .filter(|member| of.contains(&member.id()))
             .map(|member| {
                 let (to, shown) = Promise::open(kernel, within);
                 member.0.observe(to);
@@ -244,10 +261,9 @@ impl Graph {
             };
             shown.extend(observed.map(|observed| (id, observed)));
         }
-        for actor in &mut graph.actors {
+        for actor in &mut self.actors {
             actor.shows = shown.remove(&actor.id);
         }
-        graph
     }
 
     fn of(kernel: &Kernel, members: &[ChildRef], left_out: usize) -> Self {

@@ -26,7 +26,7 @@ use std::{
     panic::AssertUnwindSafe,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
     },
     task::Waker,
 };
@@ -119,6 +119,8 @@ pub(crate) struct Slot<M> {
     roused: AtomicBool,
     /// How many of the taken batch are done; written by the host alone.
     handled: AtomicUsize,
+    /// How many asks, calls and tasks the present incarnation has begun; written by the host alone.
+    begun: AtomicU32,
     /// The call that the actor waits for; made at its first.
     pub(crate) word: OnceLock<Arc<Word>>,
     lanes: Mutex<Lanes<M>>,
@@ -138,6 +140,8 @@ struct Lanes<M> {
     incarnation: u32,
     /// What the present incarnation took last; none before its first step is done.
     intake: Option<Intake>,
+    /// Asks, calls and tasks of the present incarnation that have ended.
+    done: u32,
     live: bool,
     /// No incarnation lives and none is ordered.
     resting: bool,
@@ -189,6 +193,7 @@ impl<M> Slot<M> {
             urgent: AtomicBool::new(false),
             roused: AtomicBool::new(false),
             handled: AtomicUsize::new(0),
+            begun: AtomicU32::new(0),
             word: OnceLock::new(),
             lanes: Mutex::new(Lanes {
                 data: VecDeque::new(),
@@ -201,6 +206,7 @@ impl<M> Slot<M> {
                 host: None,
                 incarnation: 0,
                 intake: None,
+                done: 0,
                 live: false,
                 resting: false,
                 ended: None,
@@ -327,6 +333,9 @@ impl<M> Slot<M> {
             self.kernel.metrics.stale(what, 1);
             drop(entry);
             return;
+        }
+        if matches!(what, Stale::Answer | Stale::Task) {
+            lanes.done = lanes.done.wrapping_add(1);
         }
         match entry {
             Control::Message(_) | Control::Own(_) | Control::Idle => {

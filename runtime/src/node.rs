@@ -6,7 +6,7 @@
 //! - Stop order: roots that count as last, then the others in the reverse order of their start, then tasks; then the journal is
 //!   flushed.
 
-use std::{fmt, path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, fmt, path::Path, sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
@@ -14,7 +14,7 @@ use protocol::{EventId, RunId, Value};
 use tokio::runtime::Handle;
 
 use crate::{
-    actor::Actor,
+    actor::{Actor, ActorId},
     address::Addr,
     ask::{AskError, Promise, Reply},
     child::ChildRef,
@@ -269,6 +269,14 @@ impl Node {
     /// Read on demand while the actors go on, each at an instant of its own; see [`graph`](crate::graph).
     pub fn graph(&self) -> Graph {
         Graph::take(&self.0.kernel)
+    }
+
+    /// Lets some actors of a `graph` of this node show their state, each within this time; what others showed is forgotten.
+    ///
+    /// # Cancel safety
+    /// Dropping the future gives the answers up.
+    pub async fn observe_in(&self, graph: &mut Graph, of: &BTreeSet<ActorId>, within: Duration) {
+        graph.observe(&self.0.kernel, of, within).await;
     }
 
     /// [`graph`](Self::graph), with the state that each actor shows within this time.

@@ -7,7 +7,7 @@ use runtime::{clock::Moment, node::Node};
 use super::{args::View, logs::Screen, output::Failure, progress::Progress};
 use crate::{
     limits::{WATCH_EVERY, WATCH_FOOT_LINES},
-    watch::{Canvas, can_draw, frame},
+    watch::{Canvas, Looking, can_draw, frame},
 };
 
 /// Begins to draw, if that is wanted and there is something to draw on; else lines tell how the run goes, restarts among them.
@@ -24,7 +24,8 @@ pub fn begin(view: &View, screen: &Screen, title: String) -> Result<Option<Watch
     }
     let canvas = Canvas::open().map_err(|error| Failure::failed(&error))?;
     screen.hold();
-    Ok(Some(Watching { canvas, held: Held(screen.clone()), title, last: None }))
+    let (held, looking) = (Held(screen.clone()), Looking::default());
+    Ok(Some(Watching { canvas, held, title, last: None, looking }))
 }
 
 /// A run that is drawn; dropping it gives the terminal back.
@@ -35,6 +36,7 @@ pub struct Watching {
     held: Held,
     title: String,
     last: Option<Moment>,
+    looking: Looking,
 }
 
 impl Watching {
@@ -51,8 +53,10 @@ impl Watching {
         let mut foot = self.held.0.held(WATCH_FOOT_LINES - 1);
         foot.push("Ctrl-C ends the run with what it has".to_owned());
         let size = self.canvas.size();
-        // A terminal that is gone ends the run by its own signal.
-        self.canvas.draw(&frame(&node.graph(), &head, &foot, size), size).ok();
+        if let Some(graph) = self.looking.next(node, size, head.len() + foot.len()) {
+            // A terminal that is gone ends the run by its own signal.
+            self.canvas.draw(&frame(&graph, &head, &foot, size), size).ok();
+        }
     }
 }
 

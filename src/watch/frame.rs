@@ -70,7 +70,7 @@ pub fn frame(graph: &Graph, head: &[String], foot: &[String], size: Size) -> Vec
 }
 
 /// The rows of the graph that fit into `space`, siblings folded as far as that takes, and how many do not.
-fn fitting(graph: &Graph, space: usize) -> (Vec<Row<'_>>, usize) {
+pub(super) fn fitting(graph: &Graph, space: usize) -> (Vec<Row<'_>>, usize) {
     let mut siblings = space;
     let mut rows = graph.rows(siblings);
     while rows.len() > space && siblings > 1 {
@@ -144,6 +144,8 @@ impl Widths {
             (tone(actor.state), pad(actor.state.as_str(), *state)),
             (queue_tone, format!("  {}  ", pad_left(&queue(row), *queue_width))),
             (if actor.restarts > 0 { Tone::Bad } else { Tone::Warn }, row.note.clone()),
+            (Tone::Faint, if row.note.is_empty() { "" } else { "  " }.to_owned()),
+            (Tone::Plain, row.shows.clone()),
         ])
     }
 }
@@ -155,7 +157,7 @@ fn queue(row: &Row<'_>) -> String {
 const fn tone(state: ActorState) -> Tone {
     match state {
         ActorState::Idle => Tone::Faint,
-        ActorState::Running => Tone::Good,
+        ActorState::Working | ActorState::Running => Tone::Good,
         ActorState::Starting | ActorState::Waiting | ActorState::Blocked => Tone::Warn,
         ActorState::Paused | ActorState::Stopping => Tone::Bad,
     }

@@ -127,6 +127,7 @@ fn a_watched_run_draws_its_actors_follows_the_terminals_size_and_leaves_it_clean
         has("2 pieces of work: 0 done, 2 running")
             && has("slow: 0 done, 2 running")
             && has("roster")
+            && lines.iter().any(|line| line.contains(" working ") && line.contains("running 1"))
             && has(" supervisor ")
             && has("restarts")
     });

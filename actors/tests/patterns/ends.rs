@@ -218,7 +218,8 @@ async fn a_cancel_while_the_results_are_put_together_loses_none_of_them() {
     let handled = async {
         let has_handled = |actor: &ActorNode| {
             let coordinator = actor.actor.contains("Coordinator");
-            !coordinator || (actor.queued == 0 && actor.state == ActorState::Idle)
+            let rests = [ActorState::Idle, ActorState::Working].contains(&actor.state);
+            !coordinator || (actor.queued == 0 && rests)
         };
         while !system.node().graph().actors.iter().all(has_handled) {
             tokio::task::yield_now().await;

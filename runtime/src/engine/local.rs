@@ -1,10 +1,12 @@
 //! The embedded engine: what one node needs without any server.
 
+mod hub;
 mod link;
 mod memory_journal;
 mod redb_journal;
 
-pub use link::{Fate, Hub, LocalLink};
+pub use hub::{Fate, Hub};
+pub use link::LocalLink;
 pub use memory_journal::MemoryJournal;
 pub use redb_journal::{OpenJournalError, RedbJournal};
 

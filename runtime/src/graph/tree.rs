@@ -9,7 +9,9 @@ use std::{
     fmt::{self, Write as _},
 };
 
-use super::{ActorNode, ActorState, Graph};
+use protocol::Value;
+
+use super::{ActorNode, ActorState, Graph, Observed};
 use crate::{
     actor::ActorId,
     limits::{GRAPH_LEVELS_SHOWN, GRAPH_REASON_CHARS_MAX},
@@ -27,6 +29,8 @@ pub struct Row<'a> {
     pub actor: Option<&'a ActorNode>,
     /// What is worth saying of it: restarts and their reason, waits, senders in line; or the states of those left out.
     pub note: String,
+    /// What the actor shows of its state, in short.
+    pub shows: String,
 }
 
 impl Row<'_> {
@@ -73,7 +77,8 @@ impl Graph {
         let own =
             parent.and_then(|parent| actor.name.strip_prefix(&*parent.name)?.strip_prefix('/'));
         let name = clean(own.unwrap_or(&actor.name));
-        Row { branch, name, actor: Some(actor), note: self.note(actor) }
+        let shows = actor.shows.as_ref().map(shown).unwrap_or_default();
+        Row { branch, name, actor: Some(actor), note: self.note(actor), shows }
     }
 
     fn note(&self, actor: &ActorNode) -> String {
@@ -106,11 +111,11 @@ impl fmt::Display for Graph {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         for row in self.rows(usize::MAX) {
             let Some(actor) = row.actor else { continue };
-            let Row { branch, name, note, .. } = &row;
+            let Row { branch, name, note, shows, .. } = &row;
             let (kind, state) = (row.kind(), actor.state.as_str());
             write!(out, "{branch}{name}  {kind}  {state}  {}/{}", actor.queued, actor.capacity)?;
-            if !note.is_empty() {
-                write!(out, "  {note}")?;
+            for more in [note, shows].into_iter().filter(|more| !more.is_empty()) {
+                write!(out, "  {more}")?;
             }
             out.write_char('\n')?;
         }
@@ -175,9 +180,10 @@ fn fold(all: Vec<&ActorNode>, most: usize) -> (Vec<&ActorNode>, Vec<&ActorNode>)
 }
 
 /// How much there is to tell of an actor: supervisors first, then who fails, is not well, or has much to do.
-fn news(actor: &ActorNode) -> (bool, u32, bool, usize) {
-    let unwell = !matches!(actor.state, ActorState::Idle | ActorState::Running);
-    (actor.kind == ChildKind::Supervisor, actor.restarts, unwell, actor.queued)
+fn news(actor: &ActorNode) -> (bool, u32, bool, usize, bool) {
+    use ActorState::{Idle, Running, Working};
+    let unwell = !matches!(actor.state, Idle | Working | Running);
+    (actor.kind == ChildKind::Supervisor, actor.restarts, unwell, actor.queued, actor.state != Idle)
 }
 
 fn left_out<'a>(rest: &[&ActorNode], branch: String) -> Row<'a> {
@@ -187,7 +193,34 @@ fn left_out<'a>(rest: &[&ActorNode], branch: String) -> Row<'a> {
     }
     let states: Vec<String> =
         states.iter().map(|(state, count)| format!("{count} {}", state.as_str())).collect();
-    Row { branch, name: format!("… {} more", rest.len()), actor: None, note: states.join(", ") }
+    let (name, shows) = (format!("… {} more", rest.len()), String::new());
+    Row { branch, name, actor: None, note: states.join(", "), shows }
+}
+
+/// What an actor shows, on one line: of an object its keys with their values, without what is null, false or empty.
+fn shown(observed: &Observed) -> String {
+    let text = match observed {
+        Observed::Unanswered(_) => "does not answer".to_owned(),
+        Observed::State(Value::Object(fields)) => {
+            let fields = fields.iter().filter_map(|(key, value)| field(key, value));
+            fields.collect::<Vec<_>>().join(", ")
+        }
+        Observed::State(Value::Null) => String::new(),
+        Observed::State(value) => value.to_string(),
+    };
+    cut(&text)
+}
+
+fn field(key: &str, value: &Value) -> Option<String> {
+    match value {
+        Value::Null | Value::Bool(false) => None,
+        Value::Bool(true) => Some(key.to_owned()),
+        Value::String(text) if text.is_empty() => None,
+        Value::String(text) => Some(format!("{key} {text}")),
+        Value::Array(all) if all.is_empty() => None,
+        Value::Object(all) if all.is_empty() => None,
+        Value::Number(_) | Value::Array(_) | Value::Object(_) => Some(format!("{key} {value}")),
+    }
 }
 
 /// The last part of a type's name, without what it is generic over.
@@ -285,6 +318,23 @@ gone/orphan  Worker  idle  0/8
         let names: Vec<&str> = rows.iter().map(|row| &*row.name).collect();
         assert_eq!(names, ["top", "51", "71", "… 98 more"]);
         assert_eq!(rows.last().unwrap().note, "97 idle, 1 running");
+    }
+
+    #[test]
+    fn what_an_actor_shows_stands_on_its_line_in_short() {
+        let mut actors = vec![actor(1, 0, "till"), actor(2, 0, "stuck"), actor(3, 0, "seven")];
+        let state = serde_json::json!({
+            "left": 3, "open": true, "shut": false, "breaker": null, "of": "x\n", "all": [], "by": {"a": 1}
+        });
+        actors[0].shows = Some(Observed::State(state));
+        actors[1].shows = Some(Observed::Unanswered("no answer".to_owned()));
+        actors[2].shows = Some(Observed::State(7.into()));
+        let expected = "\
+till  Worker  idle  0/8  by {\"a\":1}, left 3, of x\\n, open
+stuck  Worker  idle  0/8  does not answer
+seven  Worker  idle  0/8  7
+";
+        assert_eq!(graph(actors).to_string(), expected);
     }
 
     #[test]

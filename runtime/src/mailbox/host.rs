@@ -31,6 +31,8 @@ impl<M> Slot<M> {
         let mut lanes = self.lanes.lock();
         lanes.incarnation += 1;
         lanes.intake = None;
+        lanes.done = 0;
+        self.begun.store(0, Ordering::Relaxed);
         lanes.live = true;
         lanes.resting = false;
         lanes.orders.restart = false;
@@ -102,6 +104,11 @@ impl<M> Slot<M> {
         drop(lanes);
         wake_all(admitted);
         if idle { Poll::Pending } else { Poll::Ready(parked) }
+    }
+
+    /// Says how many asks, calls and tasks the incarnation has begun; each ends with a message to it.
+    pub(crate) fn mark_begun(&self, count: u32) {
+        self.begun.store(count, Ordering::Relaxed);
     }
 
     /// Whether a host that is parked ahead has to look at its lanes once more.

@@ -2,7 +2,7 @@
 //!
 //! Called by [`graph`](crate::graph) through `child`. Nothing here is done unless somebody looks.
 
-use std::any::TypeId;
+use std::{any::TypeId, sync::atomic::Ordering};
 
 use protocol::{Code, Refusal};
 
@@ -22,7 +22,8 @@ impl<M: 'static> Slot<M> {
         if lanes.ended.is_some() {
             return None;
         }
-        let (state, incarnation) = (lanes.state(), lanes.incarnation);
+        let begun = self.begun.load(Ordering::Relaxed);
+        let (state, incarnation) = (lanes.state(begun), lanes.incarnation);
         let (queued, senders) = (self.depth(&lanes), lanes.line.len());
         let (watchers, last_exit) = lanes.aside.as_deref().map(Aside::seen).unwrap_or_default();
         drop(lanes);
@@ -79,7 +80,7 @@ impl Aside {
 }
 
 impl<M> Lanes<M> {
-    fn state(&self) -> ActorState {
+    fn state(&self, begun: u32) -> ActorState {
         if self.orders.stop {
             return ActorState::Stopping;
         }
@@ -95,6 +96,7 @@ impl<M> Lanes<M> {
         match self.intake {
             None => ActorState::Starting,
             Some(_) if self.host.is_none() => ActorState::Running,
+            Some(Intake::All) if begun != self.done => ActorState::Working,
             Some(Intake::All) => ActorState::Idle,
             Some(Intake::Control) => ActorState::Blocked,
             Some(Intake::Answers) => ActorState::Waiting,

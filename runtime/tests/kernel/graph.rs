@@ -1,6 +1,9 @@
 //! The actor graph as data, and actors that show their state.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, mpsc},
+    time::Duration,
+};
 
 use protocol::Value;
 use synod_runtime::{
@@ -8,7 +11,7 @@ use synod_runtime::{
     ask::{AskError, Reply},
     clock::ManualClock,
     context::Cx,
-    graph::{ActorState, Observed},
+    graph::{ActorState, Graph, Observed},
     limits::OBSERVERS_MAX,
     mailbox::{Mailbox, Overflow},
     node::Node,
@@ -170,4 +173,34 @@ async fn showing_a_state_that_panics_leaves_the_actor_as_it_was() {
     actor.stop();
     soon(actor.stopped()).await;
     assert_eq!(node.observe(&actor, SOON).await, Err(AskError::Stopped));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_actor_works_while_its_tasks_run_or_its_asks_are_open_and_is_idle_afterwards() {
+    let (node, log) = (Node::in_memory().unwrap(), Log::default());
+    let (asker, asked) = (puppet(&node, "asker", &log), puppet(&node, "asked", &log));
+    let is = |state: ActorState| {
+        let holds = move |graph: Graph| {
+            graph.named("asker").is_some_and(|actor| actor.state == state && actor.queued == 0)
+        };
+        let node = node.clone();
+        async move { until(state.as_str(), || holds(node.graph())).await }
+    };
+    is(ActorState::Idle).await;
+    let (end, wait) = tokio::sync::oneshot::channel::<()>();
+    tell(&asker, move |_, cx| drop(cx.perform(wait, |_| act(|_, _| ()))));
+    is(ActorState::Working).await;
+    let (answer, question) = mpsc::channel::<Reply<u64>>();
+    let to = asked.clone();
+    tell(&asker, move |_, cx| {
+        cx.ask(&to, move |to| act(move |_, _| answer.send(to).unwrap()), SOON, |_| act(|_, _| ()));
+    });
+    let question = tokio::task::block_in_place(|| question.recv_timeout(SOON)).unwrap();
+    end.send(()).unwrap();
+    // The task has ended, the answer is still to come.
+    handled(&asker).await;
+    is(ActorState::Working).await;
+    question.send(7);
+    is(ActorState::Idle).await;
+    assert_eq!(node.graph().named("asked").unwrap().state, ActorState::Idle);
 }

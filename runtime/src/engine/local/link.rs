@@ -1,4 +1,4 @@
-//! `Hub`: the network of several nodes in one process, on tokio's channels; a second engine for the simulation, with weather.
+//! `LocalLink`: one node's end of a [`Hub`]: its way to each peer, and what has arrived.
 //!
 //! # Invariants
 //! - A credit is a permit that travels with its frame and is given back when the frame is taken, lost or dropped with its receiver.
@@ -7,7 +7,7 @@
 //! - Numbers are given and frames put on their way under one lock of the sender, so that the order of both is the same.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, VecDeque},
     fmt,
     future::{Future, poll_fn},
     mem,
@@ -20,149 +20,16 @@ use std::{
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use protocol::NodeId;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::sync::{Semaphore, mpsc};
 
+use super::hub::{Body, End, Fate, Hub, Mark, Weather, Wire};
 use crate::{
     ask::{AskError, Reply},
     engine::link::{Account, Arrival, Link, LinkError, Numbered, Packet, Peer, checked},
-    limits::{LINK_CREDIT, LINK_GROUPS_MAX, LINK_PEERS_MAX},
+    limits::LINK_CREDIT,
     node::Node,
     tasks::TaskKind,
 };
-
-/// What becomes of a frame on its way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
-    /// It arrives at once.
-    Pass,
-    /// It arrives after this time, and what the same peer sends later behind it.
-    Hold(Duration),
-    /// It is lost.
-    Lose,
-}
-
-/// Decides the fate of each frame from one node to another.
-type Weather = Arc<dyn Fn(NodeId, NodeId) -> Fate + Send + Sync>;
-
-/// The network: cheap to clone; nodes join it by [`link`](Self::link).
-#[derive(Clone, Default)]
-pub struct Hub(Arc<Shared>);
-
-#[derive(Default)]
-struct Shared {
-    state: Mutex<State>,
-    weather: Option<Weather>,
-}
-
-#[derive(Default)]
-struct State {
-    ends: BTreeMap<NodeId, Arc<End>>,
-    /// The latest life of every node that has ever joined.
-    lives: BTreeMap<NodeId, u64>,
-    groups: BTreeMap<String, BTreeSet<NodeId>>,
-    /// How many of the next frames are to be lost, by sender and receiver.
-    losses: BTreeMap<(NodeId, NodeId), u64>,
-    /// Replies of requests that were lost: nobody will answer them, and nobody knows.
-    limbo: Vec<Reply<Packet>>,
-}
-
-/// What others see of a node.
-struct End {
-    peer: Peer,
-    inbox: mpsc::UnboundedSender<Wire>,
-    is_gone: watch::Sender<bool>,
-}
-
-/// Something on its way.
-struct Wire {
-    from: Peer,
-    body: Body,
-}
-
-enum Body {
-    Frame { number: u64, frame: Packet, reply: Option<Reply<Packet>>, credit: OwnedSemaphorePermit },
-    Mark(Arc<Mark>),
-}
-
-/// The number that a mark tells; none once it was read.
-type Mark = Mutex<Option<u64>>;
-
-impl Hub {
-    /// A network without nodes, on which nothing is lost or held up.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// A network on which each frame has the fate that `weather` decides.
-    pub fn with_weather(weather: impl Fn(NodeId, NodeId) -> Fate + Send + Sync + 'static) -> Self {
-        Self(Arc::new(Shared { weather: Some(Arc::new(weather)), ..Shared::default() }))
-    }
-
-    /// Lets `node` join as `id`, in a new life: the link of the one before is closed.
-    ///
-    /// # Errors
-    /// [`LinkError::TooManyPeers`].
-    pub fn link(&self, node: &Node, id: NodeId) -> Result<LocalLink, LinkError> {
-        let (inbox, arrivals) = mpsc::unbounded_channel();
-        let mut state = self.0.state.lock();
-        if !state.lives.contains_key(&id) && state.lives.len() >= LINK_PEERS_MAX {
-            return Err(LinkError::TooManyPeers);
-        }
-        let life = state.lives.entry(id).or_default();
-        *life += 1;
-        let peer = Peer { node: id, incarnation: *life };
-        let end = Arc::new(End { peer, inbox, is_gone: watch::Sender::new(false) });
-        let before = state.ends.insert(id, Arc::clone(&end));
-        state.forget(id);
-        drop(state);
-        if let Some(before) = before {
-            before.is_gone.send_replace(true);
-        }
-        let reading = Reading { arrivals, accounts: BTreeMap::new(), next: VecDeque::new() };
-        Ok(LocalLink {
-            hub: self.clone(),
-            node: node.clone(),
-            end,
-            lanes: Mutex::default(),
-            reading: Mutex::new(Some(reading)),
-        })
-    }
-
-    /// Loses the next `frames` from one node to another: for tests of those who must find it out.
-    pub fn lose(&self, from: NodeId, to: NodeId, frames: u64) {
-        *self.0.state.lock().losses.entry((from, to)).or_default() += frames;
-    }
-
-    fn end(&self, node: NodeId) -> Result<Arc<End>, LinkError> {
-        self.0.state.lock().ends.get(&node).cloned().ok_or(LinkError::Unknown(node))
-    }
-
-    /// Puts `wire` before its receiver, unless it is to be lost.
-    fn arrive(&self, to: &End, wire: Wire, fate: Fate) {
-        let pair = (wire.from.node, to.peer.node);
-        let mut state = self.0.state.lock();
-        let left = state.losses.get_mut(&pair).filter(|left| **left > 0);
-        let lost = fate == Fate::Lose || left.map(|left| *left -= 1).is_some();
-        if !lost {
-            drop(state);
-            // Nobody reads: the receiver has closed, and its requests end by that.
-            drop(to.inbox.send(wire));
-        } else if let Body::Frame { reply: Some(reply), .. } = wire.body {
-            state.limbo.retain(Reply::is_wanted);
-            state.limbo.push(reply);
-        }
-    }
-}
-
-impl State {
-    /// Takes a node out of its groups.
-    fn forget(&mut self, node: NodeId) {
-        self.groups.retain(|_, members| {
-            members.remove(&node);
-            !members.is_empty()
-        });
-    }
-}
 
 /// One node's end of a [`Hub`]; dropping it closes it.
 pub struct LocalLink {
@@ -207,6 +74,17 @@ struct Reading {
 }
 
 impl LocalLink {
+    /// A node's end of `hub`, where `arrivals` come in.
+    pub(super) fn new(
+        hub: Hub,
+        node: Node,
+        end: Arc<End>,
+        arrivals: mpsc::UnboundedReceiver<Wire>,
+    ) -> Self {
+        let reading = Reading { arrivals, accounts: BTreeMap::new(), next: VecDeque::new() };
+        Self { hub, node, end, lanes: Mutex::default(), reading: Mutex::new(Some(reading)) }
+    }
+
     /// Whether this is the node's present life.
     fn checked_open(&self) -> Result<(), LinkError> {
         if *self.end.is_gone.borrow() { Err(LinkError::Closed) } else { Ok(()) }
@@ -250,7 +128,7 @@ impl LocalLink {
             sent: 0,
             mark: Weak::new(),
             credit: Arc::new(Semaphore::new(LINK_CREDIT)),
-            held: self.hub.0.weather.as_ref().map(|weather| self.hold_up(to, weather)),
+            held: self.hub.weather().map(|weather| self.hold_up(to, weather)),
         })
     }
 
@@ -314,12 +192,7 @@ impl Link for LocalLink {
     fn broadcast(&self, group: &str, frame: Packet) -> Result<(), LinkError> {
         checked(&frame)?;
         self.checked_open()?;
-        let state = self.hub.0.state.lock();
-        let members = state.groups.get(group).into_iter().flatten();
-        let others = members.filter(|node| **node != self.end.peer.node);
-        let ends: Vec<_> = others.filter_map(|node| state.ends.get(node).cloned()).collect();
-        drop(state);
-        for end in ends {
+        for end in self.hub.others(group, self.end.peer.node) {
             if let Err(error) = self.put(&end, Arc::clone(&frame), None, true) {
                 tracing::debug!(group, %error, "a node missed a broadcast");
             }
@@ -329,23 +202,11 @@ impl Link for LocalLink {
 
     fn join(&self, group: &str) -> Result<(), LinkError> {
         self.checked_open()?;
-        let (mut state, me) = (self.hub.0.state.lock(), self.end.peer.node);
-        let joined = state.groups.values().filter(|members| members.contains(&me)).count();
-        if joined >= LINK_GROUPS_MAX {
-            return Err(LinkError::TooManyGroups);
-        }
-        state.groups.entry(group.to_owned()).or_default().insert(me);
-        Ok(())
+        self.hub.join(group, self.end.peer.node)
     }
 
     fn leave(&self, group: &str) {
-        let mut state = self.hub.0.state.lock();
-        if let Some(members) = state.groups.get_mut(group) {
-            members.remove(&self.end.peer.node);
-            if members.is_empty() {
-                state.groups.remove(group);
-            }
-        }
+        self.hub.leave(group, self.end.peer.node);
     }
 
     fn credit(&self, to: NodeId) -> usize {
@@ -370,7 +231,7 @@ impl Link for LocalLink {
     }
 
     fn mark(&self) {
-        let ends: Vec<_> = self.hub.0.state.lock().ends.values().cloned().collect();
+        let ends = self.hub.ends();
         let mut lanes = self.lanes.lock();
         for end in ends {
             if let Some(mark) = lanes.get_mut(&end.peer).and_then(Lane::new_mark)
@@ -396,13 +257,7 @@ impl Link for LocalLink {
     }
 
     fn close(&self) {
-        let mut state = self.hub.0.state.lock();
-        let me = self.end.peer;
-        if state.ends.get(&me.node).is_some_and(|end| end.peer == me) {
-            state.ends.remove(&me.node);
-            state.forget(me.node);
-        }
-        drop(state);
+        self.hub.retire(self.end.peer);
         // Before what waits is dropped: who waits for an answer hears that the node is lost.
         self.end.is_gone.send_replace(true);
         let (reading, lanes) = (self.reading.lock().take(), mem::take(&mut *self.lanes.lock()));
@@ -451,12 +306,6 @@ impl Reading {
 impl Drop for LocalLink {
     fn drop(&mut self) {
         self.close();
-    }
-}
-
-impl fmt::Debug for Hub {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "Hub({} nodes)", self.0.state.lock().ends.len())
     }
 }
 
