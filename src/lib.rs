@@ -22,9 +22,12 @@ pub mod document;
 pub mod limits;
 pub mod node;
 pub mod runfile;
+pub mod serve;
+mod signals;
 pub mod watch;
 
 pub use node::Node;
+pub use serve::serve;
 pub use watch::watch;
 
 /// What most programs need: `use synod::prelude::*;`.

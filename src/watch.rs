@@ -14,7 +14,6 @@ mod frame;
 mod looking;
 mod news;
 mod panics;
-mod signals;
 
 use std::{future::Future, io, pin::pin};
 
@@ -23,10 +22,11 @@ pub use self::{
     frame::{Line, Size, Tone, frame},
     looking::Looking,
 };
-use self::{news::News, panics::Panics, signals::Signals};
+use self::{news::News, panics::Panics};
 use crate::{
     Node,
     limits::{WATCH_EVERY, WATCH_FOOT_LINES},
+    signals::{Signals, Told},
 };
 
 /// Why a node is not watched any more, though the work has not ended.
@@ -41,6 +41,15 @@ pub enum WatchError {
     /// The program was told to end by SIGTERM: the work was dropped.
     #[error("stopped watching by SIGTERM")]
     Terminated,
+}
+
+impl From<Told> for WatchError {
+    fn from(told: Told) -> Self {
+        match told {
+            Told::Interrupt => Self::Interrupted,
+            Told::Terminate => Self::Terminated,
+        }
+    }
 }
 
 /// Does `work` and meanwhile draws the graph of `node` on the terminal, several times a second; gives what `work` gave.
@@ -69,7 +78,7 @@ pub async fn watch<T>(node: &Node, work: impl Future<Output = T>) -> Result<T, W
                 show.end(node);
                 return Ok(done);
             }
-            why = signals.next() => return Err(why),
+            told = signals.next() => return Err(told.into()),
             _ = tick.tick() => show.draw(node)?,
         }
     }

@@ -92,7 +92,9 @@ impl Admission {
 
     /// Lets nothing in any more; what is active goes on. For every clone, for good.
     pub fn close(&self) {
-        self.closed.store(true, Ordering::Release);
+        if !self.closed.swap(true, Ordering::AcqRel) {
+            tracing::info!(active = self.active(), "admission closed");
+        }
     }
 
     /// Whether it was closed.

@@ -47,6 +47,7 @@ impl Household {
     pub(crate) async fn end(&self, kernel: &Kernel) {
         for (child, shutdown) in self.members().iter().rev() {
             end(kernel, child, *shutdown).await;
+            tell_ended(child);
         }
     }
 
@@ -89,6 +90,12 @@ impl Drop for Household {
             kept.close();
         }
     }
+}
+
+/// Logs how a supervisor's child ended: what is logged shows the order.
+fn tell_ended(child: &ChildRef) {
+    let reason = || child.ended().map(tracing::field::display);
+    tracing::debug!(child = child.name(), reason = reason(), "child stopped");
 }
 
 /// Cancels `children` together, waits for them and for `also`, and leaves behind whoever does not come out of a step.

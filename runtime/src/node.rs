@@ -430,7 +430,8 @@ impl Node {
         let wind_down = async {
             for root in roots.iter().rev() {
                 root.stop();
-                root.stopped().await;
+                let reason = root.stopped().await;
+                tracing::info!(root = root.name(), %reason, "root stopped");
             }
             kernel.executor.stop().await;
         };
@@ -446,7 +447,9 @@ impl Node {
             }
         };
         match first(kernel.journal.flush(), self.wait_for(FLUSH_WAIT)).await {
-            Some(flushed) => flushed.map(|()| stopped),
+            Some(flushed) => {
+                flushed.map(|()| stopped).inspect(|how| tracing::info!(?how, "journal flushed"))
+            }
             None => {
                 let cause = format!("not done within {FLUSH_WAIT:?}").into();
                 Err(JournalError::Failed { operation: "flush the journal at the stop", cause })

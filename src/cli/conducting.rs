@@ -169,7 +169,9 @@ fn known<T>(outcome: Outcome<T>, into: impl Fn(T) -> Product) -> Outcome<Product
 fn begin_draining(start: &Start, opened: &Opened) {
     opened.node.admission().close();
     let wait = humantime::format_duration(start.view.drain);
-    let words = format!("SIGTERM: the run has {wait} to end; another signal ends it now");
+    let words = format!(
+        "SIGTERM: nothing new is taken in, the run has {wait} to end; another signal ends it now"
+    );
     start.screen.tell(&words);
 }
 

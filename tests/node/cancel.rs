@@ -55,13 +55,24 @@ fn sigterm_under_load_lets_the_run_end_and_the_program_with_0() {
         files.iter().map(|(name, text)| (name.as_str(), *text)).collect();
     let place = Place::new(&files);
     let pipe = place.run_file_of_slow_agents(4);
-    let running = place.start(&["run", "run.toml", "--json", "--drain", "60s"]);
+    let mut command = place.synod(&["run", "run.toml", "--json", "--drain", "60s"]);
+    let running = Running::new(command.env("SYNOD_LOG", "info").spawn().unwrap());
+    drop(command);
     (0..4).for_each(|_| drop(pipe.line()));
     running.signal(Signal::TERM);
     fs::write(place.path("go"), "").unwrap();
     let ended = running.end();
     assert_eq!(ended.code, 0, "{ended:?}");
-    assert!(ended.err.contains("SIGTERM: the run has 1m to end"), "{ended:?}");
+    let told = "SIGTERM: nothing new is taken in, the run has 1m to end";
+    let (before, after) = ended.err.split_once(told).unwrap();
+    assert!(before.contains("admission closed active=1"), "{before}");
+    let stopped =
+        after.lines().filter_map(|line| line.split_once("root stopped root=\"")?.1.split_once('"'));
+    let roots: Vec<&str> = stopped.map(|(root, _)| root).collect();
+    let expected =
+        ["runs", "agent/slow/3", "agent/slow/2", "agent/slow/1", "agent/slow/0", "agents"];
+    assert_eq!(roots, expected, "{after}");
+    assert!(after.trim_end().ends_with("journal flushed how=Clean"), "{after}");
     let document = ended.json();
     assert_eq!(
         (&document["outcome"], &document["tally"]["done"]),

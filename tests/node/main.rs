@@ -27,6 +27,8 @@ mod place;
 #[cfg(test)]
 mod review;
 #[cfg(test)]
+mod serve;
+#[cfg(test)]
 mod test_files;
 #[cfg(test)]
 mod vote;

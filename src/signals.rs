@@ -1,7 +1,9 @@
-//! The signals that end watching, and what they do when it has ended.
+//! The signals that tell an engineer's own program to end, and what they do once nobody listens any more.
+//!
+//! [`watch`](crate::watch()) and [`serve`](crate::serve()) listen to them.
 //!
 //! # Invariants
-//! - A signal that was left to the system before the first watching is so again after each: the handler stays, for it can not be
+//! - A signal that was left to the system before the first listener is so again after the last: the handler stays, for it can not be
 //!   taken away, and does what the system would have done.
 //! - One that somebody else had caught, or that was ignored, is left to them.
 
@@ -13,19 +15,30 @@ use std::{
     },
 };
 
+use parking_lot::Mutex;
 use signal_hook::{
     consts::{SIGINT, SIGTERM},
     flag::register_conditional_default,
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::WatchError;
+/// How the program is told to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// By Ctrl-C.
+    Interrupt,
+    /// By SIGTERM.
+    Terminate,
+}
 
 /// Whether the signals do by now what the system does with them; of the process, as signals are.
 static LEFT_TO_SYSTEM: OnceLock<Arc<AtomicBool>> = OnceLock::new();
 
+/// How many listen.
+static LISTENING: Mutex<usize> = Mutex::new(0);
+
 /// Listens to the signals until dropped.
-pub(super) struct Signals {
+pub(crate) struct Signals {
     interrupt: Signal,
     terminate: Signal,
     left: Arc<AtomicBool>,
@@ -36,39 +49,44 @@ impl Signals {
     ///
     /// # Errors
     /// What the system says.
-    pub(super) fn begin() -> io::Result<Self> {
+    pub(crate) fn begin() -> io::Result<Self> {
+        let mut listening = LISTENING.lock();
         let mut first = false;
         let left = LEFT_TO_SYSTEM.get_or_init(|| {
             first = true;
             Arc::default()
         });
         let left = Arc::clone(left);
-        left.store(false, Ordering::SeqCst);
         if first {
             let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
             for of in [SIGINT, SIGTERM].into_iter().filter(|of| is_default(&status, *of)) {
                 register_conditional_default(of, Arc::clone(&left))?;
             }
         }
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            left,
-        })
+        let interrupt = signal(SignalKind::interrupt())?;
+        let terminate = signal(SignalKind::terminate())?;
+        *listening += 1;
+        left.store(false, Ordering::SeqCst);
+        Ok(Self { interrupt, terminate, left })
     }
 
     /// Waits for the next signal.
-    pub(super) async fn next(&mut self) -> WatchError {
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses no signal.
+    pub(crate) async fn next(&mut self) -> Told {
         tokio::select! {
-            _ = self.interrupt.recv() => WatchError::Interrupted,
-            _ = self.terminate.recv() => WatchError::Terminated,
+            _ = self.interrupt.recv() => Told::Interrupt,
+            _ = self.terminate.recv() => Told::Terminate,
         }
     }
 }
 
 impl Drop for Signals {
     fn drop(&mut self) {
-        self.left.store(true, Ordering::SeqCst);
+        let mut listening = LISTENING.lock();
+        *listening -= 1;
+        self.left.store(*listening == 0, Ordering::SeqCst);
     }
 }
 
@@ -85,6 +103,16 @@ fn is_default(status: &str, signal: i32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn signals_are_given_back_when_the_last_has_ceased_to_listen() {
+        let (first, second) = (Signals::begin().unwrap(), Signals::begin().unwrap());
+        let left = Arc::clone(&first.left);
+        drop(first);
+        assert!(!left.load(Ordering::SeqCst), "the second still listens");
+        drop(second);
+        assert!(left.load(Ordering::SeqCst));
+    }
 
     #[test]
     fn a_signal_that_somebody_catches_or_ignores_is_left_to_them() {
