@@ -7,6 +7,7 @@
 mod actor;
 mod deadline;
 mod join;
+mod tally;
 mod through;
 
 use std::{
@@ -21,8 +22,12 @@ use std::{
 use parking_lot::Mutex;
 use protocol::{Code, Refusal, Retry};
 
-use self::deadline::Deadline;
-pub(crate) use self::{actor::ActorAsk, join::Join};
+pub(crate) use self::{
+    actor::ActorAsk,
+    deadline::Deadline,
+    join::Join,
+    tally::{Outcomes, Tally},
+};
 use crate::{
     actor::ActorId,
     kernel::Kernel,
@@ -260,25 +265,15 @@ enum TaskState<T> {
 
 impl<T: Send + 'static> TaskAsk<T> {
     pub(crate) fn open(kernel: &Arc<Kernel>, within: Duration) -> Arc<Self> {
-        let ask = Self::new(kernel, within);
-        ask.wait_as(Arc::<Self>::clone(&ask));
-        ask
-    }
-
-    /// An ask without a deadline, until [`wait_as`](Self::wait_as) gives it one.
-    pub(crate) fn new(kernel: &Arc<Kernel>, within: Duration) -> Arc<Self> {
-        Arc::new(Self {
+        let ask = Arc::new(Self {
             kernel: Arc::clone(kernel),
             within,
             deadline: Deadline::default(),
             state: Mutex::new(TaskState::Waiting(None)),
-        })
-    }
-
-    /// Gives it its deadline, of which `due` hears; called once, before the question leaves.
-    pub(crate) fn wait_as(&self, due: Arc<dyn Due>) {
-        let Kernel { timers, .. } = &*self.kernel;
-        self.deadline.set(timers, self.kernel.now() + self.within, due);
+        });
+        let due = Arc::<Self>::clone(&ask);
+        ask.deadline.set(&kernel.timers, kernel.now() + within, due);
+        ask
     }
 
     fn finish(&self, outcome: Result<T, AskError>) -> bool {

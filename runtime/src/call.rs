@@ -9,12 +9,10 @@
 
 use std::{sync::Arc, task::Waker, time::Duration};
 
-use protocol::{Code, Refusal};
-
 use crate::{
     actor::{Actor, ActorId},
     address::{Delivery, PlaceInLine, Placed},
-    ask::{ActorAsk, Answer, AskError, Join, Reply},
+    ask::{ActorAsk, Answer, AskError, Join, Reply, Tally},
     belongings::Cancel,
     context::{AskTarget, Cx},
     lab::carried,
@@ -113,13 +111,13 @@ impl<A: Actor> Cx<A> {
         F: FnOnce(Vec<Result<T, AskError>>) -> A::Msg + Send + 'static,
     {
         let targets: Vec<(K, Q)> = targets.into_iter().take(CALL_TARGETS_MAX + 1).collect();
-        let (count, need) = (targets.len(), need.of(targets.len()));
+        let tally = Tally::new(need.of(targets.len()), targets.len());
         let time = (self.now() + within, within);
         self.begins();
-        let join = Join::open((&self.slot, self.incarnation), (need, count), time, into_message);
+        let join = Join::open((&self.slot, self.incarnation), tally, time, into_message);
         self.begin_call(Arc::<Join<T, A::Msg, F>>::clone(&join));
         let begun = Arc::clone(&join);
-        self.act(move |_| begun.begin(refused(need, count)));
+        self.act(move |_| begun.begin());
         let from = self.slot.id;
         for (number, (target, question)) in targets.into_iter().enumerate() {
             let (join, budget) = (Arc::clone(&join), self.slot.budget.clone());
@@ -210,16 +208,4 @@ impl<W: Fn() -> bool + Send> Placed for Wanted<W> {
     fn give_up(&self, why: AskError) {
         self.place.give_up(why);
     }
-}
-
-/// Why a call of `count` targets that needs `need` answers cannot even begin.
-fn refused(need: usize, count: usize) -> Option<AskError> {
-    let text = if count > CALL_TARGETS_MAX {
-        format!("a call has more than {CALL_TARGETS_MAX} targets; call fewer at a time")
-    } else if need > count {
-        format!("a call needs {need} answers of {count} targets; need fewer or call more")
-    } else {
-        return None;
-    };
-    Some(Refusal::new(Code::Invalid, text).into())
 }

@@ -180,13 +180,23 @@ impl Kernel {
 
     /// Charges a message to `budget`.
     pub(crate) fn charge(&self, budget: &Budget) -> Result<(), AskError> {
-        let spent = budget.spend(Cost::MESSAGE, self.now_for(budget));
-        spent.map_err(|refused| Refusal::new(Code::Budget, self.over_budget(&refused)).into())
+        self.spend(budget, Cost::MESSAGE)
     }
 
     /// Charges a message to the budget of its sender, if it has one.
     pub(crate) fn charge_message(&self, budget: Option<&Budget>) -> Result<(), AskError> {
         budget.map_or(Ok(()), |budget| self.charge(budget))
+    }
+
+    /// Charges `count` messages to the budget of their sender, if it has one: all of them or none.
+    pub(crate) fn charge_messages(
+        &self,
+        budget: Option<&Budget>,
+        count: usize,
+    ) -> Result<(), AskError> {
+        let messages = u64::try_from(count).unwrap_or(u64::MAX);
+        let cost = Cost { messages, ..Cost::ZERO };
+        budget.map_or(Ok(()), |budget| self.spend(budget, cost))
     }
 
     /// Charges a child to `budget`.
@@ -198,6 +208,11 @@ impl Kernel {
     /// The clock is read for budgets that end with time only.
     fn now_for(&self, budget: &Budget) -> Moment {
         if budget.ends() == Moment::NEVER { Moment::START } else { self.now() }
+    }
+
+    fn spend(&self, budget: &Budget, cost: Cost) -> Result<(), AskError> {
+        let spent = budget.spend(cost, self.now_for(budget));
+        spent.map_err(|refused| Refusal::new(Code::Budget, self.over_budget(&refused)).into())
     }
 
     fn over_budget(&self, refused: &Exceeded) -> String {

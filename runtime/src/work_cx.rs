@@ -7,26 +7,25 @@
 //! - Nobody is refused as stuck whose work anything but an answer can wake; `handler` says when it waits.
 
 mod alarm;
+mod asks;
 mod handler;
 
 use std::{
     fmt,
     future::{Future, poll_fn},
-    pin::Pin,
     sync::Arc,
-    task::Context,
     time::Duration,
 };
 
 use futures_util::future::Either;
 use protocol::{EventId, Refusal};
 
-use self::handler::{Handler, OpenAsk};
+use self::{asks::Waiting, handler::Handler};
 
 use crate::{
     actor::Actor,
-    address::{Addr, Delivery, PlaceInLine},
-    ask::{AskError, Reply, TaskAsk, Waiter},
+    address::Addr,
+    ask::{AskError, Outcomes, Reply, Tally},
     budget::Budget,
     child::Child,
     clock::Moment,
@@ -34,11 +33,12 @@ use crate::{
     emergency::Halt,
     events::{Draft, Filter, PublishError, Received, Subscription},
     kernel::Kernel,
+    limits::CALL_TARGETS_MAX,
     mailbox::Slot,
     scope::Guests,
     spawn::{self, Place, Spawn},
     timers::Sleep,
-    waits,
+    waits::{self, Need},
 };
 
 /// Time, dice and asks for async work.
@@ -124,38 +124,65 @@ impl WorkCx {
         Q: Send + 'static,
         T: Send + 'static,
     {
-        let (target, cx) = (target.clone(), self.clone());
+        let asks = self.asks(vec![(target.clone(), question)], Need::All, within);
+        async move { asks.await.pop().unwrap_or(Err(AskError::Cancelled)) }
+    }
+
+    /// Asks each target its question and waits until enough of them have answered or too few still can, at the most for `within`.
+    ///
+    /// Resolves to an outcome for each question, in the order of `targets`. One that had none when the asks ended has
+    /// [`AskError::Cancelled`], [`AskError::TimedOut`] or, at once where the need could never be met, [`AskError::Deadlock`].
+    ///
+    /// Each question costs one message, all of them before the first is asked. [`AskError::Refused`] is the outcome of every
+    /// question, and nothing is asked, where a budget (it is named) allows fewer messages, where more answers are needed than there are
+    /// targets, and with more than [`CALL_TARGETS_MAX`] targets.
+    ///
+    /// In a handler's wait the asks stand with what they need, as long as the work awaits no others beside them.
+    ///
+    /// # Cancel safety
+    /// Dropping the future gives all the asks up; questions already queued are still handled.
+    pub fn ask_many<I, K, Q, T>(
+        &self,
+        targets: I,
+        need: Need,
+        within: Duration,
+    ) -> impl Future<Output = Vec<Result<T, AskError>>> + Send + use<I, K, Q, T>
+    where
+        I: IntoIterator<Item = (K, Q)>,
+        K: AskTarget<Q, T>,
+        Q: Send + 'static,
+        T: Send + 'static,
+    {
+        // One too many is enough to be refused.
+        self.asks(targets.into_iter().take(CALL_TARGETS_MAX + 1).collect(), need, within)
+    }
+
+    fn asks<K, Q, T>(
+        &self,
+        targets: Vec<(K, Q)>,
+        need: Need,
+        within: Duration,
+    ) -> impl Future<Output = Outcomes<T>> + Send + use<K, Q, T>
+    where
+        K: AskTarget<Q, T>,
+        Q: Send + 'static,
+        T: Send + 'static,
+    {
+        let cx = self.clone();
         async move {
-            cx.kernel().charge_message(cx.budget.as_ref())?;
-            let (open, ask, reply) = if let Some(handler) = cx.handler {
-                let (open, ask, reply) = OpenAsk::open(handler, within);
-                (Some(open), ask, reply)
-            } else {
-                let ask = TaskAsk::open(cx.owner.kernel(), within);
-                (None, Arc::clone(&ask), Reply::new(ask))
-            };
-            let mut waiter = Waiter(ask);
-            let mut line = match target.deliver_question(question, reply, cx.owner.id()) {
-                Delivery::Refused(why, question) => {
-                    drop(question);
-                    return Err(why);
-                }
-                Delivery::Done(holder) => {
-                    open.iter().for_each(|open| open.delivered(holder));
-                    None
-                }
-                Delivery::InLine(PlaceInLine(place)) => {
-                    open.iter().for_each(|open| open.delivered(place.holder()));
-                    Some(place)
-                }
-            };
-            poll_fn(|cx| {
-                let waker = open.as_ref().map_or(cx.waker(), |open| open.waker(cx.waker()));
-                // A place that is settled, or given up with the future, is left.
-                line.take_if(|place| place.is_settled(waker, false));
-                Pin::new(&mut waiter).poll(&mut Context::from_waker(waker))
-            })
-            .await
+            let (count, kernel) = (targets.len(), cx.kernel());
+            let tally = Tally::new(need.of(count), count);
+            let begins = tally.refused().map_or(Ok(()), Err);
+            if let Err(why) =
+                begins.and_then(|()| kernel.charge_messages(cx.budget.as_ref(), count))
+            {
+                return tally.outcomes(&why);
+            }
+            let mut waiting = Waiting::open(kernel, cx.handler.clone(), tally, within);
+            for (number, (target, question)) in targets.into_iter().enumerate() {
+                waiting.ask(number, (&target, question), cx.owner.id());
+            }
+            waiting.await
         }
     }
 

@@ -20,6 +20,7 @@ use runtime::{
     clock::Moment,
     context::AskTarget,
     events::{Draft, Filter},
+    waits::Need,
     work_cx::{Events, WorkCx},
 };
 use serde::{Deserialize, Serialize};
@@ -107,6 +108,27 @@ impl CallContext {
         T: Send + 'static,
     {
         self.on_node()?.ask(target, question, within).await
+    }
+
+    /// Asks several agents or actors and waits until enough have answered or too few still can, at the most for `within`.
+    ///
+    /// An outcome for each question, in the order asked, as of [`WorkCx::ask_many`]; `Refused` where the call runs on no node.
+    /// Dropping the future gives all of them up; questions already queued are still handled.
+    pub async fn ask_many<K, Q, T>(
+        &self,
+        targets: impl IntoIterator<Item = (K, Q)> + Send,
+        need: Need,
+        within: Duration,
+    ) -> Vec<Result<T, AskError>>
+    where
+        K: AskTarget<Q, T>,
+        Q: Send + 'static,
+        T: Send + 'static,
+    {
+        match self.on_node() {
+            Ok(work) => work.ask_many(targets, need, within).await,
+            Err(why) => targets.into_iter().map(|_| Err(why.clone())).collect(),
+        }
     }
 
     /// Waits for `delay` by the clock of the node.

@@ -16,7 +16,9 @@ use runtime::{
     context::Cx,
     events::Filter,
     node::Node,
+    sim::{Fault, World, sim},
     spawn::Spawn,
+    waits::Need,
     work_cx::WorkCx,
 };
 use synod_actors::{
@@ -306,4 +308,148 @@ async fn an_agent_that_joins_two_asks_which_are_stuck_is_refused_at_once() {
     let outcome = once(&first).await;
     assert!(is_stuck(&outcome), "{outcome:?}");
     assert_eq!((system.node().pending_waits(), system.node().pending_timers()), (0, 0));
+}
+
+/// Agents that answer one call at a time: `stuck` asks `first` back, `free` answers 5, and `first` asks both, of whom `need` must answer.
+fn asks_both(system: &AgentSystem, need: Need) -> Agent<u32, Vec<String>> {
+    let cell = Arc::<OnceLock<Agent<u32, Vec<String>>>>::default();
+    let back = Arc::clone(&cell);
+    let stuck = system.agent("stuck", move |_: u32, cx: CallContext| {
+        let first = back.get().unwrap().clone();
+        async move { cx.ask(&first, 0, MINUTE).await.map(|told| told.len()) }
+    });
+    let stuck = stuck.start().unwrap();
+    let free = system.agent("free", |_: u32, _| async move { Ok::<_, AskError>(5) });
+    let free = free.start().unwrap();
+    let first = system.agent("first", move |n: u32, cx: CallContext| {
+        let targets = [&stuck, &free].map(|agent| (agent.clone(), 1_u32));
+        async move {
+            if n == 0 {
+                return Ok(Vec::new());
+            }
+            let outcomes = cx.ask_many(targets, need, MINUTE).await;
+            let told = outcomes.iter().map(|outcome| match outcome {
+                Ok(answer) => answer.to_string(),
+                Err(why) => why.to_string(),
+            });
+            Ok::<_, AskError>(told.collect())
+        }
+    });
+    let first = first.start().unwrap();
+    assert!(cell.set(first.clone()).is_ok());
+    first
+}
+
+async fn told(first: &Agent<u32, Vec<String>>) -> Vec<String> {
+    let asked = first.ask(1, MINUTE * 2);
+    tokio::time::timeout(Duration::from_secs(10), asked).await.expect("it does not end").unwrap()
+}
+
+/// Waits until nobody waits for anything; whoever asked back is answered once `first` is free.
+async fn ends(system: &AgentSystem) {
+    let left = || (system.node().pending_waits(), system.node().pending_timers());
+    super::until("nobody waits", || left() == (0, 0)).await;
+}
+
+#[tokio::test]
+async fn an_agent_that_joins_two_of_whom_one_asks_back_is_told_at_once_though_the_other_is_free() {
+    let system = still();
+    let told = told(&asks_both(&system, Need::All)).await;
+    assert!(told[0].contains("could never end"), "{told:?}");
+    for name in ["agent/first", "agent/stuck"] {
+        assert!(told[0].contains(name), "{name} is not in {told:?}");
+    }
+    ends(&system).await;
+}
+
+#[tokio::test]
+async fn an_agent_that_needs_one_of_two_has_the_answer_of_the_free_one_though_the_other_asks_back()
+{
+    let system = still();
+    assert_eq!(told(&asks_both(&system, Need::Any)).await[1], "5");
+    ends(&system).await;
+}
+
+#[tokio::test]
+async fn without_a_node_each_question_is_refused() {
+    let system = still();
+    let free = system.agent("free", |_: u32, _| async move { Ok::<_, AskError>(5_u32) });
+    let free = free.start().unwrap();
+    let alone = CallContext::new(protocol::TaskId::from_u128(1));
+    let targets = [(free.clone(), 1), (free, 2)];
+    let outcomes: Vec<Result<u32, _>> = alone.ask_many(targets, Need::All, MINUTE).await;
+    assert!(matches!(&outcomes[..], [Err(AskError::Refused(_)), Err(AskError::Refused(_))]));
+}
+
+/// How the asks of a client ended: answered, and refused as stuck.
+type Ends = Arc<Mutex<(u32, u32)>>;
+
+/// Four agents with three calls at a time each; each asks two others, of whom it needs one or both, a few levels deep.
+fn quorums(world: &World) -> Ends {
+    let agents: Arc<Mutex<Vec<Numbers>>> = Arc::default();
+    let boots = Arc::clone(&agents);
+    world.node("one", move |node| {
+        let (system, of) = (AgentSystem::start(node.clone()), Arc::clone(&boots));
+        boots.lock().unwrap().clear();
+        for name in ["a", "b", "c", "d"] {
+            let others = Arc::clone(&of);
+            let agent = system.agent(name, move |left: u32, cx: CallContext| {
+                let others = others.lock().unwrap().clone();
+                async move {
+                    cx.sleep(Duration::from_millis(cx.random()? % 20)).await?;
+                    if left == 0 {
+                        return Ok(1);
+                    }
+                    let dice = cx.random()?;
+                    let need = if dice % 4 == 0 { Need::Any } else { Need::All };
+                    let targets = [dice / 4, dice / 16].map(|at| {
+                        let at = usize::try_from(at % others.len() as u64).unwrap();
+                        (others[at].clone(), left - 1)
+                    });
+                    let outcomes = cx.ask_many(targets, need, Duration::from_secs(5)).await;
+                    outcomes.into_iter().find(Result::is_err).unwrap_or(Ok(1))
+                }
+            });
+            boots.lock().unwrap().push(agent.concurrency(3).start().unwrap());
+        }
+        system
+    });
+    let ends = Ends::default();
+    for client in ["first", "second", "third"] {
+        let (outside, agents, ends) = (world.clone(), Arc::clone(&agents), Arc::clone(&ends));
+        world.client(client, async move {
+            for _ in 0..8 {
+                let at = usize::try_from(outside.below(4)).unwrap();
+                let agent = agents.lock().unwrap()[at].clone();
+                let outcome = agent.ask(2, Duration::from_secs(20)).await;
+                let mut ends = ends.lock().unwrap();
+                match outcome {
+                    Ok(_) => ends.0 += 1,
+                    Err(why) if why.to_string().contains("could never end") => ends.1 += 1,
+                    Err(_) => {}
+                }
+            }
+        });
+    }
+    ends
+}
+
+#[test]
+fn agents_that_join_and_race_do_the_same_for_the_same_seed_and_leave_no_wait() {
+    let sum = Ends::default();
+    let of = Arc::clone(&sum);
+    let report = sim(quorums)
+        .seeds(20)
+        .faults([Fault::Slow, Fault::Delay])
+        .finally("nobody waits, and no deadline is left", move |world, ends| {
+            let (answered, stuck) = *ends.lock().unwrap();
+            let mut sum = of.lock().unwrap();
+            *sum = (sum.0 + answered, sum.1 + stuck);
+            let node = world.get("one").unwrap();
+            node.pending_waits() == 0
+        })
+        .run();
+    assert_eq!(report.seeds, 20);
+    let (answered, stuck) = *sum.lock().unwrap();
+    assert!(answered > 100 && stuck > 20, "{answered} answered, {stuck} refused as stuck");
 }

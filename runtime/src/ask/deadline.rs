@@ -17,16 +17,16 @@ use crate::{
 
 /// The place of an ask in the timer wheel.
 #[derive(Default)]
-pub(super) struct Deadline(OnceLock<TimerKey>);
+pub(crate) struct Deadline(OnceLock<TimerKey>);
 
 impl Deadline {
     /// Puts `ask` into the wheel; called once, before the question leaves.
-    pub(super) fn set(&self, timers: &Timers, at: Moment, ask: Arc<dyn Due>) {
+    pub(crate) fn set(&self, timers: &Timers, at: Moment, ask: Arc<dyn Due>) {
         self.0.get_or_init(|| timers.insert(at, ask));
     }
 
     /// Takes the ask out of the wheel; without effect if it has come due.
-    pub(super) fn forget(&self, timers: &Timers) {
+    pub(crate) fn forget(&self, timers: &Timers) {
         if let Some(key) = self.0.get() {
             timers.cancel(*key);
         }

@@ -4,13 +4,17 @@
 //!
 //! # Invariants
 //! - The call ends once: when enough have answered, when too few can still answer, or at its deadline.
-//! - Every question has one outcome, in the order in which they were asked.
+//! - An edge leaves the graph before anyone can see that its call has ended.
 
 use std::{sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 
-use super::{Answer, AskError, Reply, deadline::Asker};
+use super::{
+    Answer, AskError, Reply,
+    deadline::Asker,
+    tally::{Outcomes, Tally},
+};
 use crate::{
     belongings::Cancel,
     clock::Moment,
@@ -18,9 +22,6 @@ use crate::{
     timers::Due,
     waits::{Edge, Holder},
 };
-
-/// The outcome of each question.
-type Outcomes<T> = Vec<Result<T, AskError>>;
 
 /// The questions of one call.
 pub(crate) struct Join<T, M, F> {
@@ -30,34 +31,10 @@ pub(crate) struct Join<T, M, F> {
 
 struct Open<T, F> {
     into_message: F,
-    /// Answers that are still needed.
-    need: usize,
-    questions: Vec<Question<T>>,
+    tally: Tally<T>,
     /// Whether nothing of the step that asked is held back any more.
     step_is_over: bool,
     edge: Option<Edge>,
-}
-
-enum Question<T> {
-    /// Not delivered yet, unless somebody has said that they hold it.
-    Asked(Option<Holder>),
-    /// With whoever it was delivered to or passed on to.
-    Held(Holder),
-    Ended(Result<T, AskError>),
-}
-
-impl<T> Question<T> {
-    fn is_open(&self) -> bool {
-        !matches!(self, Self::Ended(_))
-    }
-
-    fn holder(&self) -> Option<Holder> {
-        match self {
-            Self::Asked(holder) => *holder,
-            Self::Held(holder) => Some(*holder),
-            Self::Ended(_) => None,
-        }
-    }
 }
 
 impl<T, M, F> Join<T, M, F>
@@ -66,35 +43,24 @@ where
     M: Send + 'static,
     F: FnOnce(Outcomes<T>) -> M + Send + 'static,
 {
-    /// Opens a call of `questions`, of which `need` must be answered by `deadline`, which is `within` from now.
+    /// Opens a call of the questions of `tally`, to end by `deadline`, which is `within` from now.
     pub(crate) fn open(
         (slot, incarnation): (&Arc<Slot<M>>, u32),
-        (need, questions): (usize, usize),
+        tally: Tally<T>,
         (deadline, within): (Moment, Duration),
         into_message: F,
     ) -> Arc<Self> {
-        let asked = (0..questions).map(|_| Question::Asked(None)).collect();
         let join = Arc::new(Self {
             asker: Asker::new(slot, incarnation, within),
-            open: Mutex::new(Some(Open {
-                into_message,
-                need,
-                questions: asked,
-                step_is_over: false,
-                edge: None,
-            })),
+            open: Mutex::new(Some(Open { into_message, tally, step_is_over: false, edge: None })),
         });
         join.asker.wait_until(deadline, Arc::<Self>::clone(&join));
         join
     }
 
-    /// Ends a call that is refused, or needs no answer, before anything is asked.
-    pub(crate) fn begin(&self, refused: Option<AskError>) {
-        self.change(|open, _| match refused {
-            Some(why) => Err(why),
-            None if open.need == 0 => Err(AskError::Cancelled),
-            None => Ok(()),
-        });
+    /// Ends a call that cannot begin, before anything is asked.
+    pub(crate) fn begin(&self) {
+        self.change(|open, _| open.tally.refused().map_or(Ok(()), Err));
     }
 
     /// The right to answer one of the questions.
@@ -104,36 +70,28 @@ where
 
     /// Whether this question still wants an answer.
     pub(crate) fn wants(&self, question: usize) -> bool {
-        let open = self.open.lock();
-        let questions = open.as_ref().map(|open| &open.questions);
-        questions.and_then(|all| all.get(question)).is_some_and(Question::is_open)
+        self.open.lock().as_ref().is_some_and(|open| open.tally.wants(question))
     }
 
     /// One question was delivered to `holder`; after the last, and when the step is over, the wait is an edge.
     pub(crate) fn delivered(&self, question: usize, holder: Holder) {
         self.change(|open, asker| {
-            if let Some(question) = open.questions.get_mut(question)
-                && let Question::Asked(said) = question
-            {
-                *question = Question::Held(said.unwrap_or(holder));
-            }
+            open.tally.delivered(question, holder);
             open.watch(asker)
         });
     }
 
     /// One question has ended without an answer, or (`Ok`) with one.
     pub(crate) fn ended(&self, question: usize, outcome: Result<T, AskError>) -> bool {
+        let met = outcome.is_ok();
         // What nobody wants is dropped after the lock is released.
         let mut outcome = Some(outcome);
         self.change(|open, asker| {
-            let of = open.questions.get_mut(question).filter(|question| question.is_open());
-            let Some(of) = of else { return Ok(()) };
-            let Some(outcome) = outcome.take() else { return Ok(()) };
-            let (holder, met) = (of.holder(), outcome.is_ok());
-            *of = Question::Ended(outcome);
-            open.need = open.need.saturating_sub(usize::from(met));
-            let left = open.questions.iter().filter(|question| question.is_open()).count();
-            if open.need == 0 || left < open.need {
+            let holder = open.tally.ended(question, &mut outcome);
+            if outcome.is_some() {
+                return Ok(());
+            }
+            if open.tally.is_over() {
                 return Err(AskError::Cancelled);
             }
             match (&open.edge, holder) {
@@ -149,19 +107,9 @@ where
 
     fn passed(&self, question: usize, holder: Holder) {
         self.change(|open, asker| {
-            let Some(of) = open.questions.get_mut(question) else { return Ok(()) };
-            match of {
-                Question::Asked(said) => *said = Some(holder),
-                Question::Held(held) => {
-                    let before = std::mem::replace(held, holder);
-                    if let Some(edge) = &open.edge {
-                        let passed = edge.passed(&asker.kernel.waits, before, holder);
-                        return passed.map_err(AskError::Deadlock);
-                    }
-                }
-                Question::Ended(_) => {}
-            }
-            Ok(())
+            let before = open.tally.passed(question, holder);
+            let (Some(edge), Some(before)) = (&open.edge, before) else { return Ok(()) };
+            edge.passed(&asker.kernel.waits, before, holder).map_err(AskError::Deadlock)
         });
     }
 
@@ -177,12 +125,8 @@ where
     }
 
     fn finish(&self, closed: Option<Open<T, F>>, rest: &AskError) {
-        let Some(Open { into_message, questions, .. }) = closed else { return };
-        let outcomes = questions.into_iter().map(|question| match question {
-            Question::Ended(outcome) => outcome,
-            Question::Asked(_) | Question::Held(_) => Err(rest.clone()),
-        });
-        let outcomes = outcomes.collect();
+        let Some(Open { into_message, tally, .. }) = closed else { return };
+        let outcomes = tally.outcomes(rest);
         let Asker { slot, incarnation, .. } = &self.asker;
         slot.deliver_answer(*incarnation, || into_message(outcomes));
     }
@@ -201,15 +145,8 @@ impl<T, F> Open<T, F> {
         if self.edge.is_some() || !self.step_is_over {
             return Ok(());
         }
-        let mut holders = Vec::new();
-        for question in &self.questions {
-            match question {
-                Question::Asked(_) => return Ok(()),
-                Question::Held(holder) => holders.push(*holder),
-                Question::Ended(_) => {}
-            }
-        }
-        let opened = asker.kernel.waits.open(|| asker.waiter(), self.need, holders);
+        let Some((need, holders)) = self.tally.wait() else { return Ok(()) };
+        let opened = asker.kernel.waits.open(|| asker.waiter(), need, holders);
         self.edge = opened.map_err(AskError::Deadlock)?;
         Ok(())
     }

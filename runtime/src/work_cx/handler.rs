@@ -1,33 +1,42 @@
 //! The handler of an agent: a piece of work that answers a question, and the answers that it awaits.
 //!
-//! Made by [`Cx::handler_cx`](crate::context::Cx::handler_cx), polled by [`WorkCx::run`](super::WorkCx::run), told by the asks.
+//! Made by [`Cx::handler_cx`](crate::context::Cx::handler_cx), polled by [`WorkCx::run`](super::WorkCx::run), told by its asks
+//! (`asks`).
 //! It is an edge of the wait-for graph while it can do nothing until an answer comes.
 //!
 //! # Invariants
 //! - It waits only after a poll that found it pending, with nobody but its asks to wake it, and not with an answer that it has not
 //!   taken. What else it awaits, be it a channel, a timer or a socket, has kept its waker, which is counted: it goes on by itself.
 //! - A waker that stays where nobody will use it, and asks that are polled by a set of futures, hide a wait; its deadline ends it.
-//! - Several answers are awaited as any of them, since nobody can see whether the work joins or selects.
-//! - The edge leaves the graph, under the lock of the wait, before the handler or anybody else can see that an ask has ended.
+//! - Asks that stand alone are awaited with their need: a join, a race or a quorum. Of several beside each other the handler awaits
+//!   any answer, since nobody can see whether the work joins or selects.
+//! - The edge leaves the graph, under the lock of the wait, before the handler or anybody else can see that an ask has ended. It is
+//!   there anew, for what is still needed, before whoever answered goes on.
+//! - The lock of asks is taken under that of their handler, never the other way round.
 
 use std::{
     collections::BTreeMap,
     fmt,
     sync::Arc,
     task::{Context, Poll, Waker},
-    time::Duration,
 };
 
 use parking_lot::Mutex;
 
 use super::alarm::Alarm;
 use crate::{
-    actor::ActorId,
-    ask::{Answer, AskError, Reply, TaskAsk},
+    ask::AskError,
     kernel::Kernel,
-    timers::Due,
     waits::{self, Edge, Holder, WaitPath},
 };
+
+/// Asks that end together: one question, or several of which some must be answered.
+pub(super) trait Awaited: Send + Sync {
+    /// How many answers they need, and of whom; none while that is not known, and once they have ended.
+    fn wait(&self) -> Option<(usize, Vec<Holder>)>;
+    /// Ends them, with `why` for every question that has no outcome.
+    fn fail(&self, why: AskError);
+}
 
 /// One handler of an actor, and what it awaits.
 pub(super) struct Handler {
@@ -40,7 +49,7 @@ pub(super) struct Handler {
 #[derive(Default)]
 struct Awaits {
     asks_ever: u64,
-    asks: BTreeMap<u64, Asked>,
+    asks: BTreeMap<u64, Arc<dyn Awaited>>,
     /// Whether its work is being run.
     runs: bool,
     /// Whether nothing but an answer can wake it.
@@ -48,12 +57,18 @@ struct Awaits {
     edge: Option<Edge>,
 }
 
-struct Asked {
-    /// Who has the question, once that is known.
-    holder: Option<Holder>,
-    /// Whether it has ended, and the handler has not looked yet.
-    ended: bool,
-    ask: Arc<dyn Fail>,
+impl Awaits {
+    /// How many answers the handler needs, and of whom; none if it has something to do.
+    fn wait(&self) -> Option<(usize, Vec<Holder>)> {
+        let mut asks = self.asks.values().filter(|_| self.rests).map(|asks| asks.wait());
+        let (mut need, mut holders) = asks.next()??;
+        for beside in asks {
+            let (_, others) = beside?;
+            need = 1;
+            holders.extend(others);
+        }
+        Some((need, holders))
+    }
 }
 
 impl Handler {
@@ -80,7 +95,7 @@ impl Handler {
         let changed = change(&mut state);
         if let Err(path) = self.watch(&mut state) {
             state.rests = false;
-            let asks: Vec<_> = state.asks.values().map(|asked| Arc::clone(&asked.ask)).collect();
+            let asks: Vec<_> = state.asks.values().map(Arc::clone).collect();
             drop(state);
             asks.iter().for_each(|ask| ask.fail(AskError::Deadlock(path.clone())));
         }
@@ -89,22 +104,36 @@ impl Handler {
 
     /// Opens the edge if it waits.
     fn watch(&self, state: &mut Awaits) -> Result<(), WaitPath> {
-        if !state.rests || state.asks.is_empty() || state.asks.values().any(|asked| asked.ended) {
-            return Ok(());
-        }
-        let holders = state.asks.values().map(|asked| asked.holder.unwrap_or(Holder::Elsewhere));
-        let holders: Vec<Holder> = holders.collect();
-        state.edge = self.kernel.waits.open(|| self.waiter.clone(), 1, holders)?;
+        let Some((need, holders)) = state.wait() else { return Ok(()) };
+        state.edge = self.kernel.waits.open(|| self.waiter.clone(), need, holders)?;
         Ok(())
     }
 
-    /// An ask has an answer, or will have none.
-    fn ended(&self, number: u64) {
+    /// Awaits `asks` too; returns their number.
+    pub(super) fn opens(&self, asks: Arc<dyn Awaited>) -> u64 {
         self.change(|state| {
-            if let Some(asked) = state.asks.get_mut(&number) {
-                asked.ended = true;
-            }
-        });
+            state.asks_ever += 1;
+            state.asks.insert(state.asks_ever, asks);
+            state.asks_ever
+        })
+    }
+
+    /// Changes some of its asks, while it is no edge.
+    pub(super) fn unseen<T>(&self, change: impl FnOnce() -> T) -> T {
+        self.change(|_| change())
+    }
+
+    /// Awaits the asks called `number` no more, and closes them.
+    pub(super) fn closes<T>(&self, number: u64, close: impl FnOnce() -> T) -> T {
+        let (closed, asks) = self.change(|state| (close(), state.asks.remove(&number)));
+        // Dropped outside of the lock: they may hold answers.
+        drop(asks);
+        closed
+    }
+
+    /// What its asks keep of the waker that they are polled with.
+    pub(super) fn waker<'a>(&'a self, given: &'a Waker) -> &'a Waker {
+        self.alarm.for_answers(given)
     }
 }
 
@@ -139,97 +168,5 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.0.change(|state| (state.runs, state.rests) = (false, false));
         self.0.alarm.forget();
-    }
-}
-
-/// An ask that can be ended from outside.
-trait Fail: Send + Sync {
-    fn fail(&self, why: AskError);
-}
-
-impl<T: Send + 'static> Fail for TaskAsk<T> {
-    fn fail(&self, why: AskError) {
-        self.answer(Err(why));
-    }
-}
-
-/// An ask of a handler, open until dropped.
-pub(super) struct OpenAsk {
-    handler: Arc<Handler>,
-    number: u64,
-}
-
-impl OpenAsk {
-    /// Opens an ask that ends `within` from now, with the right to answer it.
-    pub(super) fn open<T: Send + 'static>(
-        handler: Arc<Handler>,
-        within: Duration,
-    ) -> (Self, Arc<TaskAsk<T>>, Reply<T>) {
-        let ask = TaskAsk::new(&handler.kernel, within);
-        let number = handler.change(|state| {
-            state.asks_ever += 1;
-            let (number, ask) = (state.asks_ever, Arc::<TaskAsk<T>>::clone(&ask));
-            state.asks.insert(number, Asked { holder: None, ended: false, ask });
-            number
-        });
-        let (of, to) = (Arc::clone(&handler), Arc::clone(&ask));
-        let answer = Arc::new(HandlerAsk { ask: to, handler: of, number });
-        ask.wait_as(Arc::<HandlerAsk<T>>::clone(&answer));
-        (Self { handler, number }, ask, Reply::new(answer))
-    }
-
-    /// The question was delivered to an actor, which has it unless somebody has said so before.
-    pub(super) fn delivered(&self, to: ActorId) {
-        self.handler.change(|state| {
-            if let Some(asked) = state.asks.get_mut(&self.number) {
-                asked.holder.get_or_insert(Holder::Actor(to));
-            }
-        });
-    }
-
-    /// What the ask keeps of the waker that it is polled with.
-    pub(super) fn waker<'a>(&'a self, given: &'a Waker) -> &'a Waker {
-        self.handler.alarm.for_answers(given)
-    }
-}
-
-impl Drop for OpenAsk {
-    fn drop(&mut self) {
-        // Dropped outside of the lock: it may hold an answer.
-        let ended = self.handler.change(|state| state.asks.remove(&self.number));
-        drop(ended);
-    }
-}
-
-/// Where the answer of a handler's ask goes: first out of the graph, then to the handler.
-struct HandlerAsk<T> {
-    ask: Arc<TaskAsk<T>>,
-    handler: Arc<Handler>,
-    number: u64,
-}
-
-impl<T: Send + 'static> Answer<T> for HandlerAsk<T> {
-    fn answer(&self, outcome: Result<T, AskError>) -> bool {
-        self.handler.ended(self.number);
-        self.ask.answer(outcome)
-    }
-
-    fn is_wanted(&self) -> bool {
-        self.ask.is_wanted()
-    }
-
-    fn held_by(&self, holder: Holder) {
-        self.handler.change(|state| {
-            if let Some(asked) = state.asks.get_mut(&self.number) {
-                asked.holder = Some(holder);
-            }
-        });
-    }
-}
-
-impl<T: Send + 'static> Due for HandlerAsk<T> {
-    fn due(&self) {
-        self.handler.ended(self.number);
-        self.ask.due();
     }
 }

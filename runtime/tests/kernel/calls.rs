@@ -30,12 +30,12 @@ use crate::support::{
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// A node whose time stands still: what ends, ends at once.
-fn still() -> Node {
+pub(crate) fn still() -> Node {
     Node::builder().clock(Arc::new(ManualClock::new())).open().unwrap()
 }
 
 /// Calls `target` to do something, and logs the outcome with a name.
-fn call(
+pub(crate) fn call(
     by: &Addr<Do>,
     target: &Addr<Do>,
     name: &'static str,
@@ -62,7 +62,7 @@ fn heard<T: std::fmt::Debug>(
     }
 }
 
-type Kept = Arc<Mutex<Option<Reply<u64>>>>;
+pub(crate) type Kept = Arc<Mutex<Option<Reply<u64>>>>;
 
 #[tokio::test]
 async fn an_actor_in_a_call_serves_nothing_but_its_answer_and_orders() {

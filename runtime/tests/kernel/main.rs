@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod asks;
 #[cfg(test)]
+mod asks_of_work;
+#[cfg(test)]
 mod budgets;
 #[cfg(test)]
 mod calls;
