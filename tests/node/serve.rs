@@ -103,13 +103,9 @@ fn serving(place: &Place, myself: &str) -> (Pipe, Running, impl FnMut(&str)) {
     (pipe, Running::new(child), say)
 }
 
-/// What comes through the pipe up to a line with these words.
-fn until(pipe: &Pipe, words: &str) -> Vec<String> {
-    let mut lines = vec![pipe.line()];
-    while !lines.last().unwrap().contains(words) {
-        lines.push(pipe.line());
-    }
-    lines
+/// The first line through the pipe that is meant.
+fn until(pipe: &Pipe, is_meant: impl Fn(&str) -> bool) -> String {
+    std::iter::repeat_with(|| pipe.line()).find(|line| is_meant(line)).unwrap()
 }
 
 #[test]
@@ -122,9 +118,9 @@ fn sigterm_under_load_refuses_new_runs_ends_those_that_go_on_and_stops_in_revers
         "serve::sigterm_under_load_refuses_new_runs_ends_those_that_go_on_and_stops_in_reverse";
     let (pipe, running, mut say) = serving(&place, myself);
     running.signal(Signal::TERM);
-    until(&pipe, "admission closed active=8");
+    until(&pipe, |line| line.contains("admission closed active=8"));
     say("9");
-    let refusal = until(&pipe, "9: ").pop().unwrap();
+    let refusal = until(&pipe, |line| line.starts_with('9'));
     assert!(refusal.contains("the node is stopping and takes nothing new"), "{refusal}");
     say("go");
     assert_eq!(running.end().code, 0);
@@ -163,7 +159,7 @@ fn a_second_signal_ends_a_serving_program_at_once() {
     let (pipe, running, _say) =
         serving(&place, "serve::a_second_signal_ends_a_serving_program_at_once");
     running.signal(Signal::TERM);
-    until(&pipe, "admission closed");
+    until(&pipe, |line| line.contains("admission closed"));
     running.signal(Signal::INT);
     running.end();
     let lines = pipe.drain().join("\n");
