@@ -19,17 +19,24 @@ mod stand_in;
 use std::{
     fs, io,
     path::{Path, PathBuf},
+    pin::pin,
     sync::Arc,
+    time::Duration,
 };
 
 use actors::{
     agent::{Launcher, Part, slot},
-    pattern::{FailureKind, map_reduce::Branch},
+    dispatch::{Pattern, RunBuilder},
+    pattern::{FailureKind, Outcome, map_reduce::Branch},
     roster,
 };
+use futures_util::future::{Either, select};
 use parking_lot::Mutex;
 use protocol::RunId;
-use runtime::sim::{Sim, World, sim};
+use runtime::{
+    clock::Moment,
+    sim::{Sim, World, sim},
+};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -149,7 +156,8 @@ impl Trial {
         let (job, mocks) = (Arc::clone(&self.job), Arc::clone(&self.mocks));
         let judge = Arc::new(Judge::new(Arc::clone(&self.test)));
         let at_the_end = Arc::clone(&judge);
-        let world = move |world: &World| live(world, &job, &mocks);
+        let cancel = self.test.cancel;
+        let world = move |world: &World| live(world, &job, &mocks, cancel);
         let healing = self.job.deadline() + TRIAL_HEALING;
         // How much the run does where nothing goes wrong; of one that never ends the check says so.
         let calm = sim(world.clone()).healing(healing).with_periodic_actors().check_seed(1);
@@ -225,7 +233,7 @@ fn is_known(agent: &Agent) -> bool {
 type Present = Arc<Mutex<Option<(Node, Vec<Branch<Part, Value>>)>>>;
 
 /// One life of the world: a node with the agents' stand-ins, and the caller of the run.
-fn live(world: &World, job: &Arc<Job>, mocks: &Arc<Mocks>) -> Arc<Seen> {
+fn live(world: &World, job: &Arc<Job>, mocks: &Arc<Mocks>, cancel: Option<Duration>) -> Arc<Seen> {
     let (seen, present) = (Arc::<Seen>::default(), Present::default());
     let (boots, hears) = (Arc::clone(&present), Arc::clone(&seen));
     let (of, hired) = (Arc::clone(job), Arc::clone(mocks));
@@ -260,18 +268,28 @@ fn live(world: &World, job: &Arc<Job>, mocks: &Arc<Mocks>) -> Arc<Seen> {
         | slot::Msg::Turn
         | slot::Msg::Listen(_) => None,
     });
-    world.client("the caller", call(world.clone(), Arc::clone(job), present, Arc::clone(&seen)));
+    let caller = call(world.clone(), Arc::clone(job), present, Arc::clone(&seen), cancel);
+    world.client("the caller", caller);
     seen
 }
 
-/// Starts the run, and takes it up again after each loss.
-async fn call(world: World, job: Arc<Job>, present: Present, seen: Arc<Seen>) {
+/// Starts the run, and takes it up again after each loss; cancels it when its time has come.
+async fn call(
+    world: World,
+    job: Arc<Job>,
+    present: Present,
+    seen: Arc<Seen>,
+    cancel: Option<Duration>,
+) {
+    let cancel = cancel.map(|after| world.now() + after);
     for _ in 0..TRIAL_RESUMES_MAX {
         let here = world.get(NODE).and_then(|_| present.lock().clone());
         if let Some((node, branches)) = here {
             let run = node.run(job.pattern(branches)).id(RUN);
-            match run.deadline(job.deadline()).limits(job.limits()).await {
-                Err(error) if is_lost(&error.kind) => {}
+            let run = run.deadline(job.deadline()).limits(job.limits());
+            let (outcome, is_cancelled) = Box::pin(follow(&world, run, cancel)).await;
+            match outcome {
+                Err(error) if is_lost(&error.kind, is_cancelled) => {}
                 outcome => {
                     // What strikes from now on would strike nobody.
                     world.calm();
@@ -284,12 +302,34 @@ async fn call(world: World, job: Arc<Job>, present: Present, seen: Arc<Seen>) {
     seen.broken(format!("the run was lost {TRIAL_RESUMES_MAX} times"));
 }
 
-/// Whether a run that ended so may be taken up again, and is by whoever wants its result.
-const fn is_lost(kind: &FailureKind) -> bool {
+/// Runs to the end, and says whether the run was cancelled before.
+async fn follow<P: Pattern>(
+    world: &World,
+    run: RunBuilder<P>,
+    cancel: Option<Moment>,
+) -> (Outcome<P::Output>, bool) {
+    let handle = match run.start().await {
+        Ok(handle) => handle,
+        Err(error) => return (Err(error), false),
+    };
+    let canceller = handle.canceller();
+    let mut outcome = pin!(handle.outcome());
+    let Some(cancel) = cancel else { return (outcome.await, false) };
+    let moment = pin!(world.wait(world.now().until(cancel)));
+    match select(outcome.as_mut(), moment).await {
+        Either::Left((outcome, _)) => (outcome, false),
+        Either::Right(((), outcome)) => {
+            canceller.cancel();
+            (outcome.await, true)
+        }
+    }
+}
+
+/// Whether a run that ended so may be taken up again, and is by whoever wants its result and has not cancelled it.
+const fn is_lost(kind: &FailureKind, is_cancelled: bool) -> bool {
     match kind {
-        FailureKind::NodeLost { .. }
-        | FailureKind::Rejected { .. }
-        | FailureKind::Cancelled { .. } => true,
+        FailureKind::NodeLost { .. } | FailureKind::Rejected { .. } => true,
+        FailureKind::Cancelled { .. } => !is_cancelled,
         FailureKind::Invalid { .. }
         | FailureKind::Split { .. }
         | FailureKind::Parts { .. }

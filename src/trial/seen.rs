@@ -113,12 +113,12 @@ const fn name_of(kind: &FailureKind) -> OutcomeName {
     match kind {
         FailureKind::TimedOut { .. } => OutcomeName::TimedOut,
         FailureKind::OverBudget { .. } => OutcomeName::OverBudget,
+        FailureKind::Cancelled { .. } => OutcomeName::Cancelled,
         FailureKind::Rejected { .. }
         | FailureKind::Invalid { .. }
         | FailureKind::Split { .. }
         | FailureKind::Parts { .. }
         | FailureKind::Reduce { .. }
-        | FailureKind::Cancelled { .. }
         | FailureKind::NodeLost { .. } => OutcomeName::Failed,
     }
 }

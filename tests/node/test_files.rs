@@ -141,6 +141,22 @@ fn what_must_never_be_is_told_when_it_is_so() {
 }
 
 #[test]
+fn a_run_that_a_test_cancels_ends_as_cancelled_with_what_was_finished_whatever_strikes() {
+    let place = example(|text| text);
+    let hanging = "files = { \"a.md\" = \"recieve\\n\", \"run.sh\" = \"echo\\n\" }\nmock = { shellcheck = { hang = true } }";
+    let test = |name: &str, more: &str| format!("[[test]]\nname = {name:?}\n{hanging}\n{more}\n");
+    let kept = "cancel = \"2s\"\nexpect = { outcome = \"cancelled\", findings = 1, calls = { shellcheck = 1 } }";
+    let struck =
+        "cancel = \"2s\"\nfaults = [\"crash\", \"delay\"]\nexpect = { outcome = \"cancelled\" }";
+    let not = "expect = { outcome = \"incomplete\" }";
+    let tests = [test("kept", kept), test("struck", struck), test("not", not)].concat();
+    let text = format!("synod = 1\nruns = \"code_review.toml\"\n{tests}");
+    fs::write(place.path("other.toml"), text).unwrap();
+    let ended = place.run(&["test", "other.toml"]);
+    assert_eq!(ended.code, 0, "{ended:?}");
+}
+
+#[test]
 fn all_mistakes_of_a_test_file_are_shown_and_nothing_is_run() {
     let place = example(|text| text);
     let text = "synod = 1\n[[test]]\nname = \"x\"\nmock = { rufff = { hang = true } }\nfaults = [\"crsh\"]\nexpect = { failed = 0 }\n";

@@ -101,6 +101,12 @@ pub(crate) static TEST: Shape = Shape {
             "What goes wrong, at moments that the seed picks.",
         ),
         Key::new(
+            "cancel",
+            Form::Text(Text::Duration),
+            "\"5s\"",
+            "The run is cancelled so long after it was first asked for, in virtual time.",
+        ),
+        Key::new(
             "seeds",
             Form::Integer { min: 1, max: limits::SEEDS_MAX },
             "200",
@@ -179,7 +185,14 @@ pub(crate) static CONDITION: Shape = Shape {
         Key::new(
             "outcome",
             Form::OneOrMany(&Form::Choice {
-                known: &["completed", "incomplete", "failed", "timed_out", "over_budget"],
+                known: &[
+                    "completed",
+                    "incomplete",
+                    "failed",
+                    "timed_out",
+                    "over_budget",
+                    "cancelled",
+                ],
                 later: &[],
             }),
             "[\"completed\", \"incomplete\"]",

@@ -52,6 +52,7 @@ fn test(table: &Table, run_file: &RunFile, texts: &Texts) -> Option<Test> {
         mocks: mocks.collect::<Option<_>>()?,
         cassette: fields.text("cassette").map(PathBuf::from),
         faults: faults.iter().map(|name| fault(name)).collect::<Option<_>>()?,
+        cancel: fields.duration("cancel"),
         seeds: u64::try_from(fields.integer("seeds")?).ok()?,
         never: conditions("never")?,
         always: conditions("always")?,

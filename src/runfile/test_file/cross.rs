@@ -20,6 +20,7 @@ pub(super) fn check(root: &Table, run_file: &RunFile) -> Vec<Problem> {
         problems.extend(variables(test, table, run_file));
         problems.extend(pattern(test, table, run_file).err());
         problems.extend(looks_twice(table));
+        problems.extend(uncancelled(table));
         for given in table.entries_of("input") {
             problems.extend(input(given, run_file));
         }
@@ -168,6 +169,21 @@ fn looks_twice(test: &Table) -> Option<Problem> {
             .label("a folder of its own")
             .also(path.key_at, "and another one")
             .help_with("delete one of the two"),
+    )
+}
+
+/// Refuses an outcome that only `cancel` brings about, where there is none.
+fn uncancelled(test: &Table) -> Option<Problem> {
+    if test.node("cancel").is_some() {
+        return None;
+    }
+    let conditions = ["never", "always", "expect"].into_iter().filter_map(|key| test.node(key));
+    let outcomes = conditions.flat_map(each).filter_map(|node| node.value.table()?.node("outcome"));
+    let named = outcomes.flat_map(each).find(|node| node.value.text() == Some("cancelled"))?;
+    Some(
+        Problem::new(named.at, "nothing cancels the run of this test")
+            .label("is never so")
+            .help_with("say when it is cancelled, as in `cancel = \"5s\"`, or delete this"),
     )
 }
 

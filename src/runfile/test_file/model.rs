@@ -38,6 +38,8 @@ pub struct Test {
     pub cassette: Option<PathBuf>,
     /// What goes wrong.
     pub faults: Vec<Fault>,
+    /// How long after it was first asked for the run is cancelled; `None`: not at all.
+    pub cancel: Option<Duration>,
     /// How many seeds it runs under.
     pub seeds: u64,
     /// What must not hold at any moment.
@@ -113,16 +115,19 @@ pub enum OutcomeName {
     TimedOut,
     /// By its budget.
     OverBudget,
+    /// As the test has cancelled it.
+    Cancelled,
 }
 
 impl OutcomeName {
     /// Every outcome, with its name in test files.
-    pub const ALL: [(Self, &'static str); 5] = [
+    pub const ALL: [(Self, &'static str); 6] = [
         (Self::Completed, "completed"),
         (Self::Incomplete, "incomplete"),
         (Self::Failed, "failed"),
         (Self::TimedOut, "timed_out"),
         (Self::OverBudget, "over_budget"),
+        (Self::Cancelled, "cancelled"),
     ];
 
     /// Gives the outcome's name.

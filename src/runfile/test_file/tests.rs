@@ -45,7 +45,8 @@ expect = [{ findings = "1..", calls = { lint = 2 } }, { finding = { rule = "lint
 name = "two"
 run = "more"
 mock.other = { says = [] }
-always = { failed = 0 }
+cancel = "5s"
+always = { failed = 0, outcome = "cancelled" }
 [test.files]
 "src/a.py" = "x = {1}"
 "#,
@@ -62,6 +63,8 @@ always = { failed = 0 }
     assert_eq!(one.never[0].written, ("{ outcome = [\"failed\", \"timed_out\"] }".to_owned(), 9));
     assert_eq!(one.expect[0].findings, Some(1..=u64::MAX));
     assert_eq!((two.run.as_str(), two.seeds), ("more", 20));
+    assert_eq!((one.cancel, two.cancel), (None, Some(std::time::Duration::from_secs(5))));
+    assert_eq!(two.always[0].outcome, [OutcomeName::Cancelled]);
     assert_eq!(two.files.values().collect::<Vec<_>>(), ["x = {1}"]);
 }
 
@@ -83,6 +86,7 @@ expect = { finding = {}, calls = { other = 1 }, findings = "3..1" }
 name = "two"
 files = { "../x" = "y" }
 never = {}
+always = { outcome = ["failed", "cancelled"] }
 "#,
     );
     let expected = [
@@ -102,6 +106,7 @@ never = {}
         ("there are two tests `two`", 13),
         ("`../x` is no path below a folder", 14),
         ("`never` says nothing", 15),
+        ("nothing cancels the run of this test", 16),
     ];
     let expected: Vec<(String, usize)> =
         expected.iter().map(|(text, line)| ((*text).to_owned(), *line)).collect();
