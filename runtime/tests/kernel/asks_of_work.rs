@@ -241,20 +241,21 @@ async fn a_dropped_future_gives_them_all_up_and_leaves_no_wait_and_no_timer() {
 #[tokio::test]
 async fn asks_beside_each_other_are_awaited_as_any_of_them_and_each_alone_with_its_need() {
     let scene = Scene::new(still()).await;
+    scene.sticks(0).await;
     scene.sticks(1).await;
     let both = scene.work.ask_many(scene.questions(2), Need::All, MINUTE);
     let beside = scene.questions(3).remove(2);
     let beside = scene.work.ask(&beside.0, beside.1, MINUTE);
     let mut run: Run<_> = Box::pin(scene.work.run(futures_util::future::join(both, beside)));
     begin(&mut run);
-    until("both are asked", || scene.has(0) && scene.has(2)).await;
-    assert_eq!(scene.node.pending_waits(), 2, "nobody knows that it needs the join");
+    until("the third is asked", || scene.has(2)).await;
+    assert_eq!(scene.node.pending_waits(), 3, "nobody knows that it needs the join");
     scene.answers(2);
-    assert_eq!(scene.node.pending_waits(), 1, "it has something to do");
+    assert_eq!(scene.node.pending_waits(), 2, "it has something to do");
     begin(&mut run);
     let (outcomes, beside) = soon(run).await;
-    assert_eq!(short(&outcomes), ["agent → two → agent"; 2].join(", "));
-    assert_eq!((beside, scene.left()), (Ok(3), (1, 1)));
+    assert_eq!(short(&outcomes), ["agent → one → agent"; 2].join(", "));
+    assert_eq!((beside, scene.left()), (Ok(3), (2, 2)));
 }
 
 #[tokio::test]
