@@ -13,7 +13,7 @@ use std::{
 use actors::{
     agent::Part,
     pattern::{
-        consensus::{Record as VoteEntry, Vote, VoteRecord},
+        consensus::{Answer, Record as VoteEntry, Vote, VoteRecord},
         map_reduce::{Ended, Piece, Record},
         pipeline::{Record as DocumentEntry, Recount, Report as Passages, StageBegan},
     },
@@ -383,6 +383,13 @@ impl History {
                 if let VoteRecord::Opened { opening, .. } = &record {
                     let voters = opening.electorate.voters().iter();
                     names.parts = voters.map(|voter| voter.id.clone()).collect();
+                }
+                if let VoteRecord::Cast { ballot, answer: Some(answer), .. } = &record {
+                    let Answer { agent, attempt, slot, at, micros } = &**answer;
+                    let (voter, agent) = (ballot.voter.clone(), agent.clone());
+                    let work = names.ballot(voter, ballot.epoch, agent);
+                    let (attempt, slot, at, micros) = (*attempt, Some(*slot), *at, *micros);
+                    self.work.push(Work { attempt, slot, at, micros, ..work });
                 }
                 names.votes.push(record);
             }

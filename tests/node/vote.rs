@@ -114,6 +114,8 @@ fn a_vote_is_shown_as_text_and_as_a_page_and_not_as_findings() {
     let html = fs::read_to_string(&page).unwrap();
     assert!(html.contains("it is &lt;small&gt;") && html.contains("<svg"), "{html}");
     assert!(!html.contains("http"), "it needs nothing else");
+    let shown = place.run(&["show", "last"]).out;
+    assert!(shown.contains("4 parts, 3 pieces of work done, 1 failed"), "{shown}");
     let sarif = place.run(&["run", "run.toml", "--report", "out.sarif"]);
     assert_eq!(sarif.code, 2, "{sarif:?}");
 }

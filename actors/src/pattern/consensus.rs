@@ -41,7 +41,7 @@ pub use number::{Exact, NumberError};
 pub use opening::{Opening, OpeningError};
 pub use plan::{Consensus, consensus};
 pub use proposal::{Electorate, Proposal, Voter};
-pub use record::VoteRecord;
+pub use record::{Answer, VoteRecord};
 pub use request::{Booth, Opinion, Request};
 pub use rules::{Method, Quorum, QuorumOf, Rules, TieBreaker, TieBreakerOn, Weighting};
 pub use vote::{Closed, Vote, Weigh};

@@ -29,8 +29,9 @@ use serde_json::json;
 use telling::About;
 
 use super::{
-    Closed, ClosedBy, Consensus, Decision, Fate, Opening, Opinion, Outcome as VoteOutcome,
-    Proposal, Record, Request, Round, Vote, VoteRecord,
+    BallotError, Closed, ClosedBy, Consensus, Decision, Fate, Opening, Opinion,
+    Outcome as VoteOutcome, Proposal, Received, Record, Request, Round, Vote, VoteRecord,
+    record::{AnswerRecord, CastRecord, OpenedRecord},
     request::{Booth, Cast},
 };
 use crate::{
@@ -40,7 +41,7 @@ use crate::{
     },
     assign::{Need, SlotId, Strategy},
     dispatch::Steered,
-    limits::{HELD_RETRY_WAIT, QUIESCENCE_WAIT},
+    limits::{DATUM_BYTES_MAX, HELD_RETRY_WAIT, QUIESCENCE_WAIT},
     pattern::{
         Brief, Completed, Ended, FailedPart, FailureKind, Outcome, PatternKind, RunError, Tally,
         bounds::{check_datum, clip, clipped, fitting},
@@ -234,12 +235,13 @@ impl Coordinator {
     fn open_anew(&mut self, dice: u64, cx: &mut Cx<Self>) -> Result<(), String> {
         let opening = self.plan.opening(dice).map_err(|error| error.to_string())?;
         let within = self.plan.within.unwrap_or(self.brief.within);
-        check_datum(&opening).map_err(|_| {
-            "the proposal is too large for a record; name files in its data instead of holding them"
-                .to_owned()
-        })?;
-        let opened = VoteRecord::Opened { opening: Box::new(opening.clone()), within };
-        cx.record(&Record::Vote(opened));
+        if opening.bytes_at_most() > DATUM_BYTES_MAX {
+            check_datum(&opening).map_err(|_| {
+                "the proposal is too large for a record; name files in its data instead of holding them"
+                    .to_owned()
+            })?;
+        }
+        cx.record(&OpenedRecord::new(&opening, within));
         self.vote = Some(self.weighed(Vote::new(opening, within)));
         Ok(())
     }
@@ -339,8 +341,8 @@ impl Actor for Coordinator {
             }
             Msg::Granted(grant) => self.take_grant(grant, cx),
             Msg::Answered(voter, lease, outcome) => self.answered(voter, lease, outcome, cx),
-            Msg::Cast(Cast { voter, round, opinion }) => {
-                self.cast(voter, round, opinion, cx);
+            Msg::Cast(cast) => {
+                self.cast(cast, None, cx);
             }
             Msg::Retry(voter, round) if round == self.round() => self.demand(voter, cx),
             Msg::RoundOver(round) if round == self.round() => self.close(ClosedBy::Deadline, cx),

@@ -23,7 +23,7 @@ pub enum Record {
     },
     /// Something that the decision rests on.
     Vote(VoteRecord),
-    /// An agent has answered; its ballot follows.
+    /// An agent has answered with a ballot that is refused, and follows; one that is taken has [its answer](super::Answer) with it.
     Answered {
         /// For whom.
         voter: String,

@@ -113,6 +113,18 @@ impl Exact {
         Some(small.unwrap_or_else(|| small_or(self.big() / by.big())))
     }
 
+    /// At least as many bytes as it takes in a record, the key of an entry that it belongs to not counted.
+    pub(super) fn bytes_at_most(&self) -> usize {
+        match &self.0 {
+            Repr::Small(_) => SMALL_BYTES,
+            // A decimal digit holds more than three bits.
+            Repr::Big(big) => {
+                let bits = big.numer().bits().saturating_add(big.denom().bits());
+                usize::try_from(bits / 3).unwrap_or(usize::MAX).saturating_add(SMALL_BYTES)
+            }
+        }
+    }
+
     fn big(&self) -> BigRational {
         match &self.0 {
             Repr::Small(small) => {
@@ -137,6 +149,9 @@ impl Exact {
         small_or(big(self.big(), other.big()))
     }
 }
+
+/// What a number of two `i64` takes in a record, and what any other does besides its digits, at the most.
+const SMALL_BYTES: usize = 64;
 
 /// A fraction both sides of which fit an `i32`, so that nothing that is done to reduce it overflows.
 fn halves(parts: i64, whole: i64) -> Option<Exact> {

@@ -5,6 +5,13 @@ use serde::{Deserialize, Serialize};
 use super::{Electorate, Exact, NumberError, Proposal, Rules, TieBreaker};
 use crate::limits::{CHOICES_MAX, ROUNDS_MAX, VOTERS_MAX};
 
+/// What an opening takes in a record besides what its parts do, at the most: the names of its fields, and words that are chosen from.
+const OPENING_BYTES: usize = 512;
+/// What a voter takes besides its name and numbers, at the most.
+const VOTER_BYTES: usize = 64;
+/// What a text or a word in a list takes besides its bytes, at the most.
+const ITEM_BYTES: usize = 32;
+
 /// All that is fixed when a vote is opened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Opening {
@@ -42,6 +49,35 @@ impl Opening {
     /// The expertise of all in the topic.
     pub(super) fn whole(&self) -> Exact {
         self.electorate.expertise_on(&self.proposal.topic)
+    }
+
+    /// At least as many bytes as its record takes, from the lengths of what it holds: most need no further look.
+    pub(super) fn bytes_at_most(&self) -> usize {
+        let Self { proposal, electorate, rules, seed: _ } = self;
+        let named = proposal.safest.iter().chain(&proposal.status_quo).chain(&proposal.choices);
+        let texts: usize = named.map(|text| text.len() + ITEM_BYTES).sum();
+        let data = runtime::record::size(&proposal.data).unwrap_or(usize::MAX);
+        let chairs = rules.tie_breakers.iter().map(|breaker| match breaker {
+            TieBreaker::Chair(voter) => voter.len() + ITEM_BYTES,
+            TieBreaker::AnotherRound
+            | TieBreaker::Conservative
+            | TieBreaker::StatusQuo
+            | TieBreaker::HighestConfidence
+            | TieBreaker::Random => ITEM_BYTES,
+        });
+        let shares = rules.quorum.iter().map(|quorum| &quorum.share);
+        let shares = shares.chain(&rules.change_threshold).chain([&rules.min_participation]);
+        let voters = electorate.voters().iter().map(|voter| {
+            let topics =
+                voter.topics.iter().map(|(topic, much)| topic.len() + much.bytes_at_most());
+            voter.id.len() + voter.expertise.bytes_at_most() + VOTER_BYTES + topics.sum::<usize>()
+        });
+        [proposal.question.len(), proposal.topic.len(), texts, data, OPENING_BYTES]
+            .into_iter()
+            .chain(chairs)
+            .chain(shares.map(Exact::bytes_at_most))
+            .chain(voters)
+            .fold(0, usize::saturating_add)
     }
 
     fn validate_tie_breakers(&self) -> Result<(), OpeningError> {
@@ -169,4 +205,65 @@ pub enum OpeningError {
     /// A number that cannot be counted with.
     #[error(transparent)]
     Number(#[from] NumberError),
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::pattern::consensus::{Quorum, Voter};
+
+    fn number() -> impl Strategy<Value = Exact> {
+        // What is computed may have more digits than what is written by hand.
+        let text = "[1-9][0-9]{0,25}/[1-9][0-9]{0,25}";
+        let large = (text, text).prop_map(|(left, right)| {
+            &left.parse::<Exact>().unwrap() * &right.parse::<Exact>().unwrap()
+        });
+        let small = (0..i64::MAX, 1..i64::MAX)
+            .prop_map(|(parts, whole)| Exact::ratio(parts, whole).unwrap());
+        prop_oneof![any::<u32>().prop_map(Exact::from), small, large]
+    }
+
+    fn voter() -> impl Strategy<Value = Voter> {
+        let topics = prop::collection::btree_map(".{0,300}", number(), 0..20);
+        (".{0,300}", number(), topics, any::<bool>())
+            .prop_map(|(id, expertise, topics, veto)| Voter { id, expertise, topics, veto })
+    }
+
+    fn words() -> impl Strategy<Value = Vec<String>> {
+        prop::collection::vec(".{0,300}", 0..20)
+    }
+
+    proptest! {
+        #[test]
+        fn no_opening_takes_more_bytes_than_its_parts_say(
+            proposal in (".{0,300}", ".{0,300}", words(), prop::option::of(".{0,40}"), words()),
+            voters in prop::collection::vec(voter(), 0..20),
+            chairs in words(),
+            numbers in (number(), number(), prop::option::of(number())),
+            seed: u64,
+        ) {
+            let (question, topic, choices, safest, data) = proposal;
+            let status_quo = safest.clone();
+            let data = serde_json::json!({ "words": data });
+            let (share, min_participation, change_threshold) = numbers;
+            let tie_breakers = chairs.into_iter().map(TieBreaker::Chair);
+            let named: BTreeMap<String, Voter> =
+                voters.into_iter().map(|voter| (voter.id.clone(), voter)).collect();
+            let rules = Rules {
+                quorum: Some(Quorum { strict: true, ..Quorum::of_electorate(share) }),
+                min_participation,
+                tie_breakers: tie_breakers.chain([TieBreaker::HighestConfidence]).collect(),
+                change_threshold,
+                ..Rules::default()
+            };
+            let electorate = Electorate::new(named.into_values().chain([Voter::new("\u{10ffff}!")]));
+            let proposal = Proposal { question, topic, choices, safest, status_quo, data };
+            let opening = Opening { proposal, electorate: electorate.unwrap(), rules, seed };
+            prop_assert!(runtime::record::size(&opening).unwrap() <= opening.bytes_at_most());
+        }
+    }
 }

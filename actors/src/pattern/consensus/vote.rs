@@ -136,14 +136,16 @@ impl Vote {
         if rules.revisable || self.is_decided {
             return None;
         }
-        let outstanding: Vec<usize> = self.open.outstanding().collect();
-        if outstanding.is_empty() {
+        if self.open.outstanding().next().is_none() {
             return Some(ClosedBy::Complete);
         }
-        let is_last = self.round() >= rules.rounds;
-        let settled = rules.close_early
-            && Judged::new(&self.opening, &self.open).is_settled(&outstanding, is_last);
-        settled.then_some(ClosedBy::Settled)
+        if !rules.close_early {
+            return None;
+        }
+        let (outstanding, is_last): (Vec<usize>, _) =
+            (self.open.outstanding().collect(), self.round() >= rules.rounds);
+        let judged = Judged::new(&self.opening, &self.open);
+        judged.is_settled(&outstanding, is_last).then_some(ClosedBy::Settled)
     }
 
     /// Closes the open round.
@@ -207,6 +209,11 @@ impl Vote {
     pub fn awaits(&self, voter: &str) -> bool {
         let voter = self.opening.electorate.index(voter);
         voter.is_some_and(|voter| self.open.awaits(voter))
+    }
+
+    /// As [`awaits`](Self::awaits), by the number of the voter.
+    pub(super) fn awaits_number(&self, voter: usize) -> bool {
+        self.open.awaits(voter)
     }
 
     fn decision(

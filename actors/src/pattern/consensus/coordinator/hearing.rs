@@ -32,51 +32,61 @@ impl Coordinator {
         let took = cx.now().since(held.since);
         let Some(seat) = self.seats.get(voter) else { return };
         let (agent, fallen) = (seat.agent_name(), seat.walk.has_fallen());
-        cx.record(&Record::Answered {
-            voter: self.name_of(voter).to_owned(),
-            round: held.round,
-            agent: agent.to_string(),
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        let answer = AnswerRecord {
+            agent: &agent,
             attempt: held.attempt,
             slot: held.slot.0,
             at: millis(cx) - i64::try_from(took.as_millis()).unwrap_or(0),
-            micros: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
-        });
-        let Some(fate) = self.cast(voter, held.round, opinion, cx) else { return };
-        if let Fate::Refused(why) = fate {
-            // The agent has answered, and would answer the same again.
-            let error = AgentError::Failed { message: format!("its ballot was refused: {why}") };
-            self.brief.counters.failed(&error);
-            return self.fall_back(voter, error, cx);
+            micros,
+        };
+        let cast = Cast { voter, round: held.round, opinion };
+        match self.cast(cast, Some(&answer), cx) {
+            None => return,
+            Some(Err(why)) => {
+                // The agent has answered, and would answer the same again.
+                let message = format!("its ballot was refused: {why}");
+                let error = AgentError::Failed { message };
+                self.brief.counters.failed(&error);
+                return self.fall_back(voter, error, cx);
+            }
+            Some(Ok(())) => {}
         }
         self.brief.counters.done(took);
         self.tally.fallbacks += u64::from(fallen);
         let attempt = Some((held.slot, held.attempt));
-        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         self.publish_voter(About { kind: EventKind::TaskCompleted, voter, attempt }, cx, |data| {
             data.insert("micros".to_owned(), json!(micros));
         });
     }
 
-    /// Takes a ballot down; says what became of it, as far as it is kept.
+    /// Takes a ballot down, with the answer that it is; says whether it was taken or why not, as far as it is kept.
     pub(super) fn cast(
         &mut self,
-        voter: usize,
-        round: u32,
-        opinion: Opinion,
+        cast: Cast,
+        answer: Option<&AnswerRecord<'_>>,
         cx: &mut Cx<Self>,
-    ) -> Option<Fate> {
+    ) -> Option<Result<(), BallotError>> {
+        let Cast { voter, round, opinion } = cast;
         let at = self.elapsed(cx);
         let vote = self.vote.as_mut()?;
         let name = vote.opening().electorate.voters().get(voter)?.id.clone();
         let own = vote.received().iter().filter(|other| other.ballot.voter == name);
         let sequence = own.map(|other| other.ballot.sequence).max().unwrap_or(0) + 1;
         let received = vote.cast(opinion.into_ballot(&name, round, sequence), at);
-        cx.record(&Record::Vote(VoteRecord::cast(received)));
-        let fate = received.map(|received| received.fate.clone());
-        if let Some(Fate::Counted) = fate {
-            self.failures.remove(&voter);
+        record_cast((name, round), received, answer, cx);
+        match &received?.fate {
+            Fate::Refused(why) => return Some(Err(why.clone())),
+            Fate::Counted => {
+                self.failures.remove(&voter);
+            }
+            Fate::Replaced { .. }
+            | Fate::Final
+            | Fate::Duplicate
+            | Fate::Equivocation
+            | Fate::Late => {}
         }
-        fate
+        Some(Ok(()))
     }
 
     fn failed(&mut self, voter: usize, held: &Held, error: AgentError, cx: &mut Cx<Self>) {
@@ -172,4 +182,24 @@ impl Coordinator {
         let part = u32::try_from(voter).unwrap_or(u32::MAX);
         self.failures.insert(voter, FailedPart { part, name, agent, attempts, error });
     }
+}
+
+/// Records a ballot and the answer that it is: as one if it was taken, so that what is kept of one that was not tells no less.
+fn record_cast(
+    (voter, round): (String, u32),
+    received: Option<&Received>,
+    answer: Option<&AnswerRecord<'_>>,
+    cx: &mut Cx<Coordinator>,
+) {
+    if let Some(received) = received
+        && !matches!(received.fate, Fate::Refused(_))
+    {
+        return cx.record(&CastRecord::new(received, answer));
+    }
+    if let Some(AnswerRecord { agent, attempt, slot, at, micros }) = answer {
+        let (agent, attempt, slot, at, micros) =
+            ((*agent).to_owned(), *attempt, *slot, *at, *micros);
+        cx.record(&Record::Answered { voter, round, agent, attempt, slot, at, micros });
+    }
+    cx.record(&Record::Vote(VoteRecord::cast(received)));
 }

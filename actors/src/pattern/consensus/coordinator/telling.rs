@@ -62,8 +62,7 @@ impl Coordinator {
 
     /// Whether a voter's ballot is still to come.
     pub(super) fn awaits(&self, voter: usize) -> bool {
-        let name = self.name_of(voter);
-        self.vote.as_ref().is_some_and(|vote| vote.awaits(name))
+        self.vote.as_ref().is_some_and(|vote| vote.awaits_number(voter))
     }
 
     /// A voter's id.

@@ -94,8 +94,14 @@ impl fmt::Debug for Exact {
 }
 
 impl Serialize for Exact {
+    /// Text for people; in records a whole number is one.
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_str(self)
+        match &self.0 {
+            Repr::Small(small) if small.is_integer() && !to.is_human_readable() => {
+                to.serialize_i64(*small.numer())
+            }
+            Repr::Small(_) | Repr::Big(_) => to.collect_str(self),
+        }
     }
 }
 
