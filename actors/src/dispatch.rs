@@ -11,18 +11,18 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
 use protocol::{MessageId, RunId};
 use runtime::{
     actor::{Actor, ExitReason},
     address::{Addr, TellError},
-    admission::{Credit, Request},
+    admission::{Admitted, Credit, Request},
     ask::{AskError, Promise, Reply},
     budget::{Budget, Limits},
     child::ChildRef,
-    node::Node,
+    clock::Moment,
     spawn::Spawn,
     supervisor::{ChildError, ChildSpec, Command, Restart},
-    tasks::TaskKind,
 };
 
 use crate::{
@@ -52,6 +52,8 @@ pub struct Launch<T> {
     pub(crate) budget: Budget,
     /// The call that it is below, where it is below one.
     pub(crate) origin: Option<Origin>,
+    /// Its place among the active ones; none of its own below a call.
+    place: Option<Arc<ActivePlace>>,
     /// Told how the run ended, once.
     pub(crate) outcome: Reply<Outcome<T>>,
 }
@@ -59,6 +61,21 @@ pub struct Launch<T> {
 impl<T> fmt::Debug for Launch<T> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "Launch({}, within {:?})", self.run, self.within)
+    }
+}
+
+/// A run's place among the active ones: held by its coordinator, so that it is free when that has ended, whoever has lost interest.
+pub(crate) struct ActivePlace(Mutex<(Option<Admitted>, Option<Credit>)>);
+
+impl ActivePlace {
+    fn of(admitted: Admitted) -> Arc<Self> {
+        Arc::new(Self(Mutex::new((Some(admitted), None))))
+    }
+
+    /// The run is accepted, durably: its request is remembered.
+    fn commit(&self, now: Moment) {
+        let (admitted, credit) = &mut *self.0.lock();
+        *credit = admitted.take().map(|admitted| admitted.commit(now));
     }
 }
 
@@ -81,7 +98,6 @@ trait Steer: Send + Sync {
     fn accepted(&self, within: Duration) -> BoxFuture<'_, Result<(), AskError>>;
     fn cancel(&self);
     fn stopped(&self) -> BoxFuture<'_, ExitReason>;
-    fn has_stopped(&self) -> bool;
 }
 
 /// What any coordinator is told, whatever else it is.
@@ -101,10 +117,10 @@ impl<T: Send + 'static> Launch<T> {
         pattern: PatternKind,
         mut make: impl FnMut(Brief, Option<Reply<Outcome<T>>>) -> A + Send + 'static,
     ) -> Coordination {
-        let Self { system, run, within, budget, origin, outcome } = self;
+        let Self { system, run, within, budget, origin, place, outcome } = self;
         let mut outcome = Some(outcome);
         let counters = system.counters(pattern);
-        let brief = Brief { counters, system, run, within, budget, origin };
+        let brief = Brief { counters, system, run, within, budget, origin, _place: place };
         let birth = move || make(brief.clone(), outcome.take());
         let spawn = Spawn::named(run.to_string()).journal(run);
         let spec = ChildSpec::new(spawn, birth).restart(Restart::Temporary);
@@ -132,10 +148,6 @@ impl<M: Steered> Steer for Addr<M> {
             reason
         })
     }
-
-    fn has_stopped(&self) -> bool {
-        self.is_stopped()
-    }
 }
 
 /// A coordinator that ended before it had started.
@@ -150,10 +162,6 @@ impl Steer for Over {
 
     fn stopped(&self) -> BoxFuture<'_, ExitReason> {
         Box::pin(future::ready(self.0.clone()))
-    }
-
-    fn has_stopped(&self) -> bool {
-        true
     }
 }
 
@@ -230,21 +238,25 @@ impl<P: Pattern> RunBuilder<P> {
             id: key.unwrap_or_else(|| MessageId::from_u128(node.new_run().as_u128())),
             time_left: Some(limits.wall_clock.map_or(within, |wall_clock| wall_clock.min(within))),
         };
-        let admitted = match &origin {
+        let place = match &origin {
             Some(_) => None,
             None => {
                 let admitted = system.admission().admit(&request, node.now());
-                Some(admitted.map_err(|refusal| rejected(run, &refusal))?)
+                Some(ActivePlace::of(admitted.map_err(|refusal| rejected(run, &refusal))?))
             }
         };
         let patience = within + QUIESCENCE_WAIT + PARTIAL_REDUCE_WAIT + ACCEPT_WAIT;
         let (outcome, promise) = node.promise(patience);
+        let limits =
+            Limits { wall_clock: limits.wall_clock.filter(|time| *time < within), ..limits };
         let (by, name) = (node.now() + ACCEPT_WAIT, budget_name(run));
         let budget = match above {
             Some(above) => above.subtree(&name, limits, node.now()),
             None => Budget::root(name, limits, node.now()),
         };
-        let launch = Launch { system: system.clone(), run, within, budget, origin, outcome };
+        let held = place.clone();
+        let launch =
+            Launch { system: system.clone(), run, within, budget, origin, place: held, outcome };
         let steer = match Box::pin(begin(&system, run, pattern.launch(launch))).await {
             Ok(steer) => steer,
             Err(why) => return Err(failed(run, FailureKind::Rejected { why })),
@@ -252,9 +264,8 @@ impl<P: Pattern> RunBuilder<P> {
         match steer.accepted(node.now().until(by)).await {
             // A coordinator that has ended already has told its outcome, or was lost: the promise says which.
             Ok(()) | Err(AskError::Stopped | AskError::Dropped) => {
-                let credit = admitted.map(|admitted| admitted.commit(node.now()));
-                let active = Active { node, steer: Arc::clone(&steer), credit };
-                Ok(RunHandle { run, steer, promise, _active: active })
+                place.iter().for_each(|place| place.commit(node.now()));
+                Ok(RunHandle { run, steer, promise })
             }
             Err(error) => {
                 steer.cancel();
@@ -334,28 +345,6 @@ pub struct RunHandle<T: Send + 'static> {
     run: RunId,
     steer: Arc<dyn Steer>,
     promise: Promise<Outcome<T>>,
-    _active: Active,
-}
-
-/// The run's place among the active ones, held until its coordinator has ended, whoever has lost interest in it.
-struct Active {
-    node: Node,
-    steer: Arc<dyn Steer>,
-    credit: Option<Credit>,
-}
-
-impl Drop for Active {
-    fn drop(&mut self) {
-        if self.steer.has_stopped() {
-            return;
-        }
-        let (steer, credit) = (Arc::clone(&self.steer), self.credit.take());
-        let held = async move {
-            steer.stopped().await;
-            drop(credit);
-        };
-        self.node.run_task(TaskKind::Service, Box::pin(held));
-    }
 }
 
 impl<T: Send + 'static> RunHandle<T> {

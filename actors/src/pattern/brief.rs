@@ -18,6 +18,7 @@ use serde_json::json;
 use super::{Counters, FailureKind, PatternKind};
 use crate::{
     agent::{below::Origin, call::ProgressSink},
+    dispatch::ActivePlace,
     roster::{Enlisted, Grant},
     system::AgentSystem,
 };
@@ -33,6 +34,8 @@ pub(crate) struct Brief {
     pub(crate) counters: Arc<Counters>,
     /// The call that it is below, where it is below one.
     pub(crate) origin: Option<Origin>,
+    /// Given back when nothing of the coordinator is left.
+    pub(crate) _place: Option<Arc<ActivePlace>>,
 }
 
 impl Brief {

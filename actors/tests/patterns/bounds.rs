@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::FutureExt;
 use protocol::RunId;
 use runtime::{
     actor::Actor,
@@ -27,7 +28,7 @@ use synod_actors::{
     system::{AgentSystem, Drained},
 };
 
-use crate::consensus::vote;
+use crate::{consensus::vote, until};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -157,6 +158,32 @@ async fn a_drain_counts_the_runs_that_it_cuts_off_even_those_nobody_waits_for() 
     drop(run);
     let drained = system.drain(Duration::from_millis(10)).await.unwrap();
     assert_eq!(drained, Drained { cut_off: 1, stopped: Stopped::Clean });
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_that_has_ended_holds_up_no_drain_though_its_handle_is_kept() {
+    let system = system();
+    let kept = system.run(map_reduce(0..4, &counting(&system).0.start().unwrap()));
+    let kept = kept.deadline(MINUTE).start().await.unwrap();
+    let drained = system.drain(MINUTE).await.unwrap();
+    assert_eq!(drained, Drained { cut_off: 0, stopped: Stopped::Clean });
+    assert_eq!(kept.outcome().await.unwrap().tally.done, 4);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_whose_start_was_given_up_stays_active_until_it_has_ended() {
+    let system = system();
+    let (go, wait) = tokio::sync::watch::channel(false);
+    let agent = system.agent("waits", move |n: u64, _| {
+        let mut wait = wait.clone();
+        async move { wait.wait_for(|go| *go).await.map(|_| n).map_err(|error| error.to_string()) }
+    });
+    let run = map_reduce(0..4, &agent.start().unwrap());
+    let start = system.run(run).deadline(MINUTE).start();
+    assert!(start.now_or_never().is_none(), "it is not accepted at once");
+    assert_eq!(system.admission().active(), 1);
+    go.send(true).unwrap();
+    until("the run has ended", || system.admission().active() == 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

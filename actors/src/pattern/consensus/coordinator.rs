@@ -234,7 +234,7 @@ impl Coordinator {
 
     fn open_anew(&mut self, dice: u64, cx: &mut Cx<Self>) -> Result<(), String> {
         let opening = self.plan.opening(dice).map_err(|error| error.to_string())?;
-        let within = self.plan.within.unwrap_or(self.brief.within);
+        let within = self.plan.within.unwrap_or(self.since.until(self.deadline));
         if opening.bytes_at_most() > DATUM_BYTES_MAX {
             check_datum(&opening).map_err(|_| {
                 "the proposal is too large for a record; name files in its data instead of holding them"
