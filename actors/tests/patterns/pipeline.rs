@@ -197,7 +197,7 @@ fn moody_stage(agent: &Agent<Value, Value>) -> Stage {
             7 => panic!("no sevens"),
             _ => Ok(json!({ "n": answer["n"], "by": about.agent })),
         })
-        .timeout(Duration::from_millis(300))
+        .timeout(Duration::from_secs(1))
         .retries(quick(2))
 }
 
