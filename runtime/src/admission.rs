@@ -1,12 +1,13 @@
 //! The door: gives a request its deadline, its place among the active ones and its one acceptance, or a typed refusal.
 //!
-//! Gateways and `Node::submit` call [`Admission::admit`], make the effect durable, and only then
-//! [`commit`](Admitted::commit) it. It reads no clock, waits for nothing and calls nobody.
+//! Whoever starts runs, and later the gateways, call [`Admission::admit`], make the effect durable, and only then
+//! [`commit`](Admitted::commit) it. To admit reads no clock, waits for nothing and calls nobody.
 //!
 //! # Invariants
 //! - A message id is remembered when its effect is committed, never before: what failed may be sent again.
 //! - While one copy of a message is between the two, another is told to come back, not that it was accepted.
 //! - A credit is taken once and returned once, however its holder ends.
+//! - Whoever closes the door and then counts the active requests counts all that will ever be.
 //!
 //! Limits: [`ADMISSION_CREDITS`], [`DEDUP_IDS_MAX`], [`DEDUP_WINDOW`], [`DEADLINE_DEFAULT`], [`DEADLINE_MAX`].
 
@@ -80,26 +81,33 @@ impl Admission {
     /// A refusal that says whether to come again: the id is nil, the deadline has passed or is too far, the message was
     /// accepted before or is just being accepted, or no credit is left.
     pub fn admit(&self, request: &Request, now: Moment) -> Result<Admitted, Refusal> {
+        self.checked_open()?;
+        let deadline = deadline_of(request, now)?;
+        let reservation = self.reserve(request.id, now)?;
+        let credit = self.credits.take()?;
+        // Once more, now that this request is counted: either it sees the door closed, or who closes it sees the request.
+        self.checked_open()?;
+        Ok(Admitted { deadline, credit, reservation })
+    }
+
+    fn checked_open(&self) -> Result<(), Refusal> {
         if self.is_closed() {
             let text = "the node is stopping and takes nothing new; ask another one, or this one when it is back";
             return Err(Refusal::new(Code::Stopping, text));
         }
-        let deadline = deadline_of(request, now)?;
-        let reservation = self.reserve(request.id, now)?;
-        let credit = self.credits.take()?;
-        Ok(Admitted { deadline, credit, reservation })
+        Ok(())
     }
 
     /// Lets nothing in any more; what is active goes on. For every clone, for good.
     pub fn close(&self) {
-        if !self.closed.swap(true, Ordering::AcqRel) {
+        if !self.closed.swap(true, Ordering::SeqCst) {
             tracing::info!(active = self.active(), "admission closed");
         }
     }
 
     /// Whether it was closed.
     pub fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Acquire)
+        self.closed.load(Ordering::SeqCst)
     }
 
     /// Waits until nothing is active.
@@ -183,7 +191,7 @@ impl Credits {
     /// [`Code::Overloaded`] when all are taken.
     pub fn take(&self) -> Result<Credit, Refusal> {
         let less = |free: usize| free.checked_sub(1);
-        match self.places.free.fetch_update(Ordering::AcqRel, Ordering::Acquire, less) {
+        match self.places.free.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less) {
             Ok(_) => Ok(Credit(Arc::clone(&self.places))),
             Err(_) => {
                 let text = format!("all {} places are taken; retry when one is free", self.total);
@@ -194,7 +202,7 @@ impl Credits {
 
     /// The credits that are taken.
     pub fn taken(&self) -> usize {
-        self.total.saturating_sub(self.places.free.load(Ordering::Acquire))
+        self.total.saturating_sub(self.places.free.load(Ordering::SeqCst))
     }
 
     /// Waits until none is taken.

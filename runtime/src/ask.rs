@@ -66,7 +66,7 @@ pub enum AskError {
     /// The answer could never come: everyone on this path waits for the next. The question may still be handled.
     #[error(
         "the wait could never end: {0}; let one of them ask without holding back its other messages, \
-         or, if a task gives the answer, pass it `reply.delegated()`"
+         or, if a task gives the answer, pass it `reply.delegated()`; give an agent that is asked back more concurrency"
     )]
     Deadlock(WaitPath),
 }

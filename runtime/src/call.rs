@@ -97,7 +97,8 @@ impl<A: Actor> Cx<A> {
     ///
     /// The outcomes come back as one message, in the order of `targets`. A question that was not answered when the call ended has
     /// [`AskError::Cancelled`], [`AskError::TimedOut`] or, where the need could never be met, [`AskError::Deadlock`]. More than
-    /// [`CALL_TARGETS_MAX`] targets, and a need for more answers than targets, are refused.
+    /// [`CALL_TARGETS_MAX`] targets, and a need for more answers than targets, are refused: of too many targets there is one outcome
+    /// more than the limit, and those beyond are not even looked at. A need for no answer asks nobody.
     pub fn call_many<Q, T, F, K>(
         &mut self,
         targets: impl IntoIterator<Item = (K, Q)>,
@@ -176,7 +177,7 @@ where
 }
 
 /// The place in line of a question, which leaves the line when nobody wants its answer any more.
-fn wanted(
+pub(crate) fn wanted(
     place: Box<dyn Placed>,
     is_wanted: impl Fn() -> bool + Send + 'static,
 ) -> Box<dyn Placed> {

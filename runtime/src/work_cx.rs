@@ -135,7 +135,8 @@ impl WorkCx {
     ///
     /// Each question costs one message, all of them before the first is asked. [`AskError::Refused`] is the outcome of every
     /// question, and nothing is asked, where a budget (it is named) allows fewer messages, where more answers are needed than there are
-    /// targets, and with more than [`CALL_TARGETS_MAX`] targets.
+    /// targets, and with more than [`CALL_TARGETS_MAX`] targets: of these there is one outcome more than that, and those beyond are
+    /// not even looked at. A need for no answer asks nobody.
     ///
     /// In a handler's wait the asks stand with what they need, as long as the work awaits no others beside them.
     ///
@@ -180,7 +181,7 @@ impl WorkCx {
             }
             let mut waiting = Waiting::open(kernel, cx.handler.clone(), tally, within);
             for (number, (target, question)) in targets.into_iter().enumerate() {
-                waiting.ask(number, (&target, question), cx.owner.id());
+                waiting.ask(number, (target, question), cx.owner.id());
             }
             waiting.await
         }

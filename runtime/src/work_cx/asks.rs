@@ -22,8 +22,10 @@ use crate::{
     actor::ActorId,
     address::{Delivery, PlaceInLine, Placed},
     ask::{Answer, AskError, Deadline, Outcomes, Reply, Tally},
+    call::wanted,
     context::AskTarget,
     kernel::Kernel,
+    lab::carried,
     timers::Due,
     waits::Holder,
 };
@@ -81,25 +83,31 @@ impl<T: Send + 'static> Waiting<T> {
     pub(super) fn ask<Q>(
         &mut self,
         number: usize,
-        (target, question): (&impl AskTarget<Q, T>, Q),
+        (target, question): (impl AskTarget<Q, T>, Q),
         from: ActorId,
-    ) {
-        let asks = &self.asks;
-        if !asks.wants(number) {
+    ) where
+        Q: Send + 'static,
+    {
+        if !self.asks.wants(number) {
             return;
         }
-        let reply = Reply::new(Arc::new(Branch { asks: Arc::clone(asks), number }));
-        match target.deliver_question(question, reply, from) {
-            Delivery::Refused(why, question) => {
-                asks.ended(number, Err(why));
-                drop(question);
-            }
-            Delivery::Done(holder) => asks.delivered(number, holder),
-            Delivery::InLine(PlaceInLine(place)) => {
-                asks.delivered(number, place.holder());
-                self.lines.push(place);
-            }
-        }
+        let (asks, kernel) = (Arc::clone(&self.asks), &self.asks.kernel);
+        let to = kernel.lab.as_ref().and_then(|_| target.target_name());
+        let line = carried(kernel, from, to, move |_| {
+            let reply = Reply::new(Arc::new(Branch { asks: Arc::clone(&asks), number }));
+            let (holder, place) = match target.deliver_question(question, reply, from) {
+                Delivery::Refused(why, question) => {
+                    asks.ended(number, Err(why));
+                    drop(question);
+                    return None;
+                }
+                Delivery::Done(holder) => (holder, None),
+                Delivery::InLine(PlaceInLine(place)) => (place.holder(), Some(place)),
+            };
+            asks.delivered(number, holder);
+            place.map(|place| wanted(place, move || asks.wants(number)))
+        });
+        self.lines.extend(line);
     }
 }
 

@@ -5,6 +5,9 @@ use std::{sync::Arc, time::Duration};
 use parking_lot::Mutex;
 use synod_runtime::{
     actor::Actor,
+    address::Addr,
+    ask::Reply,
+    clock::Moment,
     context::Cx,
     dead_letters::Kept,
     keyed::{Keyed, Keys},
@@ -177,4 +180,64 @@ fn no_message_is_lost_or_handled_twice_while_keyed_actors_come_and_go() {
     )
     .run();
     assert_eq!(report.seeds, 40);
+}
+
+/// Says how long a question was on its way.
+struct Timer;
+
+impl Actor for Timer {
+    type Msg = (Moment, Reply<Duration>);
+
+    fn handle(&mut self, (sent, to): Self::Msg, cx: &mut Cx<Self>) {
+        let way = cx.now().since(sent);
+        cx.reply(to, way);
+    }
+}
+
+/// Lets async work ask for it.
+struct Asker {
+    timer: Addr<(Moment, Reply<Duration>)>,
+    ways: Arc<Mutex<Vec<Duration>>>,
+}
+
+impl Actor for Asker {
+    type Msg = ();
+
+    fn start(&mut self, cx: &mut Cx<Self>) {
+        let (work, timer, ways) = (cx.work_cx(), self.timer.clone(), Arc::clone(&self.ways));
+        let asks = async move {
+            for _ in 0..40 {
+                work.sleep(SECOND / 4).await;
+                let sent = work.now();
+                let way = work.ask(&timer, move |to| (sent, to), SECOND).await.unwrap();
+                ways.lock().push(way);
+            }
+        };
+        cx.perform(asks, |_| ());
+    }
+
+    fn handle(&mut self, (): (), _: &mut Cx<Self>) {}
+}
+
+#[test]
+fn questions_of_async_work_are_held_up_as_messages_of_actors_are() {
+    let ways: Arc<Mutex<Vec<Duration>>> = Arc::default();
+    let told = Arc::clone(&ways);
+    sim(move |world| {
+        let ways = Arc::clone(&told);
+        world.node("one", move |node| {
+            let supervisor = Supervisor::one_for_one("top").child("timer", || Timer);
+            let timer = node.supervise(supervisor).child("timer").unwrap();
+            let ways = Arc::clone(&ways);
+            let asker = move || Asker { timer: timer.clone(), ways: Arc::clone(&ways) };
+            node.supervise(Supervisor::one_for_one("work").child("asker", asker));
+        });
+    })
+    .seeds(10)
+    .faults([Fault::Delay])
+    .run();
+    let ways = ways.lock();
+    // A step takes microseconds.
+    let held_up = ways.iter().filter(|way| **way > Duration::from_millis(1)).count();
+    assert!((10..ways.len()).contains(&held_up), "{held_up} of {} were held up", ways.len());
 }
