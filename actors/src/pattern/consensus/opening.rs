@@ -228,20 +228,20 @@ mod tests {
     }
 
     fn voter() -> impl Strategy<Value = Voter> {
-        let topics = prop::collection::btree_map(".{0,300}", number(), 0..20);
-        (".{0,300}", number(), topics, any::<bool>())
+        let topics = prop::collection::btree_map(".{0,90}", number(), 0..4);
+        (".{0,90}", number(), topics, any::<bool>())
             .prop_map(|(id, expertise, topics, veto)| Voter { id, expertise, topics, veto })
     }
 
     fn words() -> impl Strategy<Value = Vec<String>> {
-        prop::collection::vec(".{0,300}", 0..20)
+        prop::collection::vec(".{0,90}", 0..6)
     }
 
     proptest! {
         #[test]
         fn no_opening_takes_more_bytes_than_its_parts_say(
             proposal in (".{0,300}", ".{0,300}", words(), prop::option::of(".{0,40}"), words()),
-            voters in prop::collection::vec(voter(), 0..20),
+            voters in prop::collection::vec(voter(), 0..6),
             chairs in words(),
             numbers in (number(), number(), prop::option::of(number())),
             seed: u64,
