@@ -140,6 +140,8 @@ impl Actor for Member {
     fn handle(&mut self, turn: Turn, cx: &mut Cx<Self>) {
         match turn {
             Turn::Next(next) => self.next = Some(next),
+            // The question of whoever was refused is still there, and goes no further.
+            Turn::Go(0, to) => cx.reply(to, ()),
             Turn::Go(members, to) => {
                 let Some(next) = &self.next else { return };
                 self.called = Some(Watch::start());

@@ -201,22 +201,25 @@ struct Asker {
 }
 
 impl Actor for Asker {
-    type Msg = ();
+    type Msg = u64;
 
     fn start(&mut self, cx: &mut Cx<Self>) {
-        let (work, timer, ways) = (cx.work_cx(), self.timer.clone(), Arc::clone(&self.ways));
-        let asks = async move {
-            for _ in 0..40 {
-                work.sleep(SECOND / 4).await;
-                let sent = work.now();
-                let way = work.ask(&timer, move |to| (sent, to), SECOND).await.unwrap();
-                ways.lock().push(way);
-            }
-        };
-        cx.perform(asks, |_| ());
+        cx.after(SECOND / 4, 40);
     }
 
-    fn handle(&mut self, (): (), _: &mut Cx<Self>) {}
+    fn handle(&mut self, left: u64, cx: &mut Cx<Self>) {
+        if left == 0 {
+            return;
+        }
+        let (work, timer, ways) = (cx.work_cx(), self.timer.clone(), Arc::clone(&self.ways));
+        let asks = async move {
+            let sent = work.now();
+            let way = work.ask(&timer, move |to| (sent, to), SECOND).await.unwrap();
+            ways.lock().push(way);
+        };
+        cx.perform(asks, |_| 0);
+        cx.after(SECOND / 4, left - 1);
+    }
 }
 
 #[test]
