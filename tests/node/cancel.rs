@@ -159,7 +159,7 @@ fn a_cancelled_run_is_shown_and_can_be_taken_up_again() {
 
 #[test]
 fn the_deadline_ends_a_run_with_what_it_has() {
-    let (_place, _pipe, running) = hanging(&["--json", "--set", "limit.deadline=2s"]);
+    let (_place, _pipe, running) = hanging(&["--json", "--set", "limit.deadline=6s"]);
     let ended = running.end();
     assert_eq!(ended.code, 4, "{ended:?}");
     let document = ended.json();

@@ -220,7 +220,7 @@ async fn what_an_agent_fails_at_fails_that_document_alone_with_the_stage_named()
     assert_eq!(numbers(&done.value), expected);
     assert_eq!((done.tally.units, done.tally.done, done.failed.len()), (30, 9, 21));
     let parts = [
-        (1, "no answer within 300ms"),
+        (1, "no answer within 1s"),
         (2, "the agent panicked: no twos"),
         (3, "the output schema of stage `moody` allows: \"three\" is not of type"),
         (4, "no fours"),
