@@ -25,7 +25,6 @@ pub mod progress;
 pub mod result;
 pub mod run;
 pub mod show;
-mod signals;
 pub mod test;
 pub mod timeline;
 pub mod watch;

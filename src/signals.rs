@@ -1,16 +1,17 @@
-//! The signals that tell an engineer's own program to end, and what they do once nobody listens any more.
+//! The signals that tell a program to end, and what they do once nobody listens any more.
 //!
-//! [`watch`](crate::watch()) and [`serve`](crate::serve()) listen to them.
+//! [`serve`](crate::serve()), [`watch`](crate::watch()) and `synod run` listen to them.
 //!
 //! # Invariants
 //! - A signal that was left to the system before the first listener is so again after the last: the handler stays, for it can not be
-//!   taken away, and does what the system would have done.
+//!   taken away, and does what the system would have done. So it is, too, when listening could not begin.
 //! - One that somebody else had caught, or that was ignored, is left to them.
+//! - While somebody decides what the signals mean, those who merely hear them hear none.
 
 use std::{
     fs, io,
     sync::{
-        Arc, OnceLock,
+        Arc, LazyLock,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -31,62 +32,101 @@ pub(crate) enum Told {
     Terminate,
 }
 
-/// Whether the signals do by now what the system does with them; of the process, as signals are.
-static LEFT_TO_SYSTEM: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+/// What a listener does with the signals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// Says how the program ends: every signal is its.
+    Decides,
+    /// Hears the signals while nobody decides.
+    Hears,
+}
 
-/// How many listen.
-static LISTENING: Mutex<usize> = Mutex::new(0);
+/// Who listens; of the process, as signals are.
+static LISTENERS: LazyLock<Arc<Listeners>> = LazyLock::new(Arc::default);
 
-/// Listens to the signals until dropped.
-pub(crate) struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
+/// Who listens, and what the signals do when nobody does.
+#[derive(Debug)]
+struct Listeners {
+    count: Mutex<Count>,
+    /// Whether the signals do by now what the system does with them.
     left: Arc<AtomicBool>,
 }
 
-impl Signals {
-    /// Begins to listen.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub(crate) fn begin() -> io::Result<Self> {
-        let mut listening = LISTENING.lock();
-        let mut first = false;
-        let left = LEFT_TO_SYSTEM.get_or_init(|| {
-            first = true;
-            Arc::default()
-        });
-        let left = Arc::clone(left);
-        if first {
-            let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-            for of in [SIGINT, SIGTERM].into_iter().filter(|of| is_default(&status, *of)) {
-                register_conditional_default(of, Arc::clone(&left))?;
-            }
+#[derive(Debug, Default)]
+struct Count {
+    all: usize,
+    deciding: usize,
+}
+
+impl Default for Listeners {
+    fn default() -> Self {
+        Self { count: Mutex::default(), left: Arc::new(AtomicBool::new(true)) }
+    }
+}
+
+impl Listeners {
+    /// Begins to listen to what `signal` makes of each kind; where that fails, all is as it was.
+    fn begin(
+        self: &Arc<Self>,
+        part: Part,
+        signal: impl Fn(SignalKind) -> io::Result<Signal>,
+    ) -> io::Result<Signals> {
+        let mut count = self.count.lock();
+        // What was registered here before is caught by now.
+        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+        for of in [SIGINT, SIGTERM].into_iter().filter(|of| is_default(&status, *of)) {
+            register_conditional_default(of, Arc::clone(&self.left))?;
         }
         let interrupt = signal(SignalKind::interrupt())?;
         let terminate = signal(SignalKind::terminate())?;
-        *listening += 1;
-        left.store(false, Ordering::SeqCst);
-        Ok(Self { interrupt, terminate, left })
+        count.all += 1;
+        count.deciding += usize::from(part == Part::Decides);
+        self.left.store(false, Ordering::SeqCst);
+        Ok(Signals { interrupt, terminate, part, listeners: Arc::clone(self) })
+    }
+}
+
+/// Listens to the signals until dropped.
+#[derive(Debug)]
+pub(crate) struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    part: Part,
+    listeners: Arc<Listeners>,
+}
+
+impl Signals {
+    /// Begins to listen: from now on no signal ends the program by itself.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(crate) fn begin(part: Part) -> io::Result<Self> {
+        LISTENERS.begin(part, signal)
     }
 
-    /// Waits for the next signal.
+    /// Waits for the next signal that is for this listener.
     ///
     /// # Cancel safety
     /// Dropping the future loses no signal.
     pub(crate) async fn next(&mut self) -> Told {
-        tokio::select! {
-            _ = self.interrupt.recv() => Told::Interrupt,
-            _ = self.terminate.recv() => Told::Terminate,
+        loop {
+            let told = tokio::select! {
+                _ = self.interrupt.recv() => Told::Interrupt,
+                _ = self.terminate.recv() => Told::Terminate,
+            };
+            if self.part == Part::Decides || self.listeners.count.lock().deciding == 0 {
+                return told;
+            }
         }
     }
 }
 
 impl Drop for Signals {
     fn drop(&mut self) {
-        let mut listening = LISTENING.lock();
-        *listening -= 1;
-        self.left.store(*listening == 0, Ordering::SeqCst);
+        let mut count = self.listeners.count.lock();
+        count.all -= 1;
+        count.deciding -= usize::from(self.part == Part::Decides);
+        self.listeners.left.store(count.all == 0, Ordering::SeqCst);
     }
 }
 
@@ -104,14 +144,37 @@ fn is_default(status: &str, signal: i32) -> bool {
 mod tests {
     use super::*;
 
+    impl Listeners {
+        fn leave_signals_to_the_system(&self) -> bool {
+            self.left.load(Ordering::SeqCst)
+        }
+    }
+
     #[tokio::test]
     async fn signals_are_given_back_when_the_last_has_ceased_to_listen() {
-        let (first, second) = (Signals::begin().unwrap(), Signals::begin().unwrap());
-        let left = Arc::clone(&first.left);
+        let all = Arc::<Listeners>::default();
+        let first = all.begin(Part::Decides, signal).unwrap();
+        let second = all.begin(Part::Hears, signal).unwrap();
         drop(first);
-        assert!(!left.load(Ordering::SeqCst), "the second still listens");
+        assert!(!all.leave_signals_to_the_system(), "the second still listens");
         drop(second);
-        assert!(left.load(Ordering::SeqCst));
+        assert!(all.leave_signals_to_the_system());
+    }
+
+    #[tokio::test]
+    async fn signals_are_left_to_the_system_when_only_one_of_them_can_be_listened_to() {
+        let all = Arc::<Listeners>::default();
+        let only_interrupt = |kind| {
+            let is_interrupt = kind == SignalKind::interrupt();
+            if is_interrupt { signal(kind) } else { Err(io::Error::other("no more")) }
+        };
+        assert!(all.begin(Part::Decides, only_interrupt).is_err());
+        assert!(all.leave_signals_to_the_system());
+        let listens = all.begin(Part::Decides, signal).unwrap();
+        assert!(all.begin(Part::Decides, only_interrupt).is_err());
+        assert!(!all.leave_signals_to_the_system(), "the first still listens");
+        drop(listens);
+        assert!(all.leave_signals_to_the_system());
     }
 
     #[test]

@@ -26,7 +26,7 @@ use self::{news::News, panics::Panics};
 use crate::{
     Node,
     limits::{WATCH_EVERY, WATCH_FOOT_LINES},
-    signals::{Signals, Told},
+    signals::{Part, Signals, Told},
 };
 
 /// Why a node is not watched any more, though the work has not ended.
@@ -59,7 +59,8 @@ impl From<Told> for WatchError {
 /// at the end. Where standard error is no terminal, or `TERM` is `dumb`, it writes the tree once and a line for each restart.
 ///
 /// Ctrl-C and SIGTERM end the watching, not the program: the caller then decides. Afterwards they do what they did before; a
-/// program that listens to them by itself begins to do so before it watches.
+/// program that listens to them by itself begins to do so before it watches. While a [`serve`](crate::serve()) goes on, within
+/// `work` or around this, they are its alone, and the end of the program is drawn like the rest.
 ///
 /// # Errors
 /// [`WatchError::Interrupted`] on Ctrl-C, [`WatchError::Terminated`] on SIGTERM.
@@ -67,7 +68,7 @@ impl From<Told> for WatchError {
 /// # Cancel safety
 /// Dropping the future drops `work` and leaves the terminal as it was.
 pub async fn watch<T>(node: &Node, work: impl Future<Output = T>) -> Result<T, WatchError> {
-    let mut signals = Signals::begin()?;
+    let mut signals = Signals::begin(Part::Hears)?;
     let mut show = Show::begin()?;
     let mut tick = tokio::time::interval(WATCH_EVERY);
     let mut work = pin!(work);

@@ -17,11 +17,12 @@ use runtime::{
 
 use super::{
     control::Order, exit::Exit, history, leaving::Leaving, opening::Opened, output::Failure,
-    progress::Progress, run::Start, signals::Signals, watch,
+    progress::Progress, run::Start, watch,
 };
 use crate::{
     job::{Job, Plan, Product},
     limits::{CANCEL_WAIT, DISPLAY_EVENTS, DRAW_EVERY},
+    signals::{Signals, Told},
 };
 
 /// How a run left the stage.
@@ -42,6 +43,70 @@ impl Ended {
         }
         progress.end();
         self
+    }
+}
+
+/// What those who want the run ended have said by now.
+#[derive(Debug, Default)]
+struct Wish {
+    signalled: bool,
+    stage: Stage,
+}
+
+/// How far the end of the run is, for those who want it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Stage {
+    /// Nobody wants it.
+    #[default]
+    Going,
+    /// The run has its time to end by itself.
+    Draining,
+    /// It was cancelled, once and for all; the program then ends with this, unless the run completes.
+    Cancelled(Exit),
+}
+
+/// What is to be done about what was said.
+#[derive(Debug, PartialEq, Eq)]
+enum Next {
+    GoOn,
+    Drain,
+    Cancel,
+    Abandon(Exit),
+}
+
+impl Wish {
+    fn told(&mut self, told: Told) -> Next {
+        if self.signalled {
+            return Next::Abandon(told.into());
+        }
+        self.signalled = true;
+        if told == Told::Terminate && self.stage == Stage::Going {
+            self.stage = Stage::Draining;
+            return Next::Drain;
+        }
+        self.cancel(told.into())
+    }
+
+    /// Cancels the run, if nobody has; the first says how the program ends, and the time that it has goes on.
+    fn cancel(&mut self, exit: Exit) -> Next {
+        if self.exit().is_some() {
+            return Next::GoOn;
+        }
+        self.stage = Stage::Cancelled(exit);
+        Next::Cancel
+    }
+
+    /// Whether the run has its time to end by itself now.
+    fn drains(&self) -> bool {
+        self.stage == Stage::Draining
+    }
+
+    /// How the program ends if the run was cancelled.
+    fn exit(&self) -> Option<Exit> {
+        match self.stage {
+            Stage::Cancelled(exit) => Some(exit),
+            Stage::Going | Stage::Draining => None,
+        }
     }
 }
 
@@ -99,30 +164,27 @@ async fn follow<P: Pattern, I: Fn(P::Output) -> Product + Copy>(
     let canceller = handle.canceller();
     let mut outcome = pin!(handle.outcome());
     let mut clients = Vec::new();
-    let (mut cancelled, mut signalled) = (None, false);
-    let (mut drain, mut draining) = (pin!(tokio::time::sleep(start.view.drain)), false);
+    let mut wish = Wish::default();
+    let mut drain = pin!(tokio::time::sleep(start.view.drain));
     let mut give_up = pin!(tokio::time::sleep(plan.deadline() + CANCEL_WAIT * 10));
     let mut draw = tokio::time::interval(DRAW_EVERY);
     let ended = loop {
-        let (exit, by_signal) = tokio::select! {
+        let next = tokio::select! {
             biased;
             outcome = &mut outcome => {
-                break Ended::Outcome(Box::new(known(outcome, into)), cancelled);
+                break Ended::Outcome(Box::new(known(outcome, into)), wish.exit());
             }
-            exit = signals.next() => (exit, true),
-            () = &mut drain, if draining => {
-                draining = false;
-                (Exit::Terminated, false)
-            }
+            told = signals.next() => wish.told(told),
+            () = &mut drain, if wish.drains() => wish.cancel(Exit::Terminated),
             Some((order, client)) = orders.recv() => {
                 clients.push(client);
                 if let Order::Emergency { by, reason } = order {
                     break Ended::Halted(opened.halt(&by, &reason).await?);
                 }
-                (Exit::Cancelled, false)
+                wish.cancel(Exit::Cancelled)
             }
             () = &mut give_up => {
-                break Ended::Abandoned(cancelled.unwrap_or(Exit::TimedOut), Vec::new());
+                break Ended::Abandoned(wish.exit().unwrap_or(Exit::TimedOut), Vec::new());
             }
             _ = draw.tick() => {
                 take_all(&mut events, &mut progress);
@@ -133,20 +195,19 @@ async fn follow<P: Pattern, I: Fn(P::Output) -> Product + Copy>(
                 continue;
             }
         };
-        if by_signal && signalled {
-            break Ended::Abandoned(exit, Vec::new());
+        match next {
+            Next::GoOn => {}
+            Next::Drain => {
+                begin_draining(start, opened);
+                drain.as_mut().reset(tokio::time::Instant::now() + start.view.drain);
+            }
+            Next::Cancel => {
+                leaving.cancelled();
+                give_up.as_mut().reset(tokio::time::Instant::now() + CANCEL_WAIT);
+                canceller.cancel();
+            }
+            Next::Abandon(exit) => break Ended::Abandoned(exit, Vec::new()),
         }
-        signalled |= by_signal;
-        if by_signal && exit == Exit::Terminated && cancelled.is_none() {
-            begin_draining(start, opened);
-            drain.as_mut().reset(tokio::time::Instant::now() + start.view.drain);
-            draining = true;
-            continue;
-        }
-        cancelled = Some(exit);
-        leaving.cancelled();
-        give_up.as_mut().reset(tokio::time::Instant::now() + CANCEL_WAIT);
-        canceller.cancel();
     };
     take_all(&mut events, &mut progress);
     Ok(ended.with(progress))
@@ -206,5 +267,38 @@ fn shares(job: &Job, kernel: &Node, run: RunId) -> BTreeMap<String, u64> {
 fn take_all(events: &mut Subscription, progress: &mut Progress) {
     while let Some(received) = events.try_next() {
         progress.take(&received);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn once_cancelled_a_run_has_no_time_to_end_by_itself_and_nobody_gives_it_more_or_another_exit()
+    {
+        let mut wish = Wish::default();
+        assert_eq!(wish.told(Told::Terminate), Next::Drain);
+        assert!(wish.drains());
+        assert_eq!(wish.cancel(Exit::Cancelled), Next::Cancel, "by `synod cancel`");
+        assert!(!wish.drains(), "what would cut it off later is gone");
+        assert_eq!(wish.cancel(Exit::Cancelled), Next::GoOn, "`synod cancel` again");
+        assert_eq!(wish.exit(), Some(Exit::Cancelled));
+        assert_eq!(wish.told(Told::Interrupt), Next::Abandon(Exit::Cancelled));
+    }
+
+    #[test]
+    fn sigterm_gives_a_run_its_time_and_ctrl_c_gives_it_none() {
+        let mut wish = Wish::default();
+        assert_eq!(wish.told(Told::Interrupt), Next::Cancel);
+        assert_eq!((wish.drains(), wish.exit()), (false, Some(Exit::Cancelled)));
+        let mut wish = Wish::default();
+        assert_eq!((wish.told(Told::Terminate), wish.exit()), (Next::Drain, None));
+        assert_eq!(wish.cancel(Exit::Terminated), Next::Cancel, "its time is over");
+        assert_eq!(wish.exit(), Some(Exit::Terminated));
+        let mut wish = Wish::default();
+        assert_eq!(wish.cancel(Exit::Cancelled), Next::Cancel);
+        assert_eq!(wish.told(Told::Terminate), Next::GoOn, "it is cancelled already");
+        assert_eq!(wish.told(Told::Terminate), Next::Abandon(Exit::Terminated), "the second");
     }
 }

@@ -4,6 +4,8 @@ use std::process::ExitCode;
 
 use actors::pattern::FailureKind;
 
+use crate::signals::Told;
+
 /// What the program's exit code says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -84,6 +86,15 @@ impl Exit {
     pub fn help() -> String {
         let line = |(exit, meaning): &(Self, &str)| format!("  {:>3}  {meaning}\n", exit.code());
         Self::TABLE.iter().map(line).collect()
+    }
+}
+
+impl From<Told> for Exit {
+    fn from(told: Told) -> Self {
+        match told {
+            Told::Interrupt => Self::Cancelled,
+            Told::Terminate => Self::Terminated,
+        }
     }
 }
 

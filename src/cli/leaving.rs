@@ -9,8 +9,11 @@ use std::time::Duration;
 use actors::{agent::Launcher, limits::PROGRAM_GRACE_DEFAULT};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::{output::tell, signals::Signals};
-use crate::limits::{CANCELLED_STOP_WAIT, CANCELLED_WAIT, KILLED_WAIT, PROGRAMS_WAIT, STOP_WAIT};
+use super::output::tell;
+use crate::{
+    limits::{CANCELLED_STOP_WAIT, CANCELLED_WAIT, KILLED_WAIT, PROGRAMS_WAIT, STOP_WAIT},
+    signals::Signals,
+};
 
 /// Knows how long the programs of agents have.
 #[derive(Debug)]

@@ -36,13 +36,13 @@ use super::{
     picture,
     progress::Waiting,
     result::{Finished, Kind},
-    signals::Signals,
 };
 use crate::{
     job::{Cast, Plan, Product, catalogue},
     limits::{DRAW_EVERY, SAY_WAIT},
     node::Node,
     runfile::{Problems, Resolved, RunRequest, limits::FILE_BYTES_MAX},
+    signals::{Part, Signals},
 };
 
 /// What a run is started from.
@@ -191,10 +191,13 @@ fn block_on(start: Start) -> Result<Exit, Failure> {
 }
 
 async fn drive(start: Start) -> Result<Exit, Failure> {
-    let mut signals = Signals::new().map_err(|error| Failure::failed(&error))?;
+    let signals = Signals::begin(Part::Decides);
+    let mut signals = signals.map_err(|error| Failure::failed(&error))?;
     let mut leaving = Leaving::new(&start.launcher);
     let exit = Box::pin(perform(&start, &mut signals, &mut leaving)).await;
     leaving.end(&mut signals).await;
+    // How the program ends is decided; until it has, no signal decides otherwise.
+    std::mem::forget(signals);
     exit
 }
 
@@ -234,7 +237,7 @@ async fn perform(
         stopped = opened.stop(leaving.stop_wait()) => stopped?,
         signalled = signals.next() => {
             leaving.at_once();
-            return exit.and(Ok(signalled));
+            return exit.and(Ok(signalled.into()));
         }
     };
     let Some(words) = stopped else { return exit };
@@ -253,8 +256,8 @@ async fn prepare(start: &Start, signals: &mut Signals) -> Result<Plan, Failure> 
     let prepared = loop {
         tokio::select! {
             prepared = &mut listing => break prepared,
-            exit = signals.next() => {
-                return Err(Failure::words(exit, "cancelled before anything was started"));
+            told = signals.next() => {
+                return Err(Failure::words(told.into(), "cancelled before anything was started"));
             }
             _ = draw.tick() => waiting.draw(),
         }
@@ -341,10 +344,10 @@ async fn show(
         biased;
         shown = shown => shown
             .map_err(|error| Failure::words(Exit::Failed, format!("showing the result {error}")))?,
-        exit = signals.next() => {
+        told = signals.next() => {
             let words = "not all of the result was read; the run is kept: synod show";
             say(format!("{words} {run}\n")).await;
-            Ok(exit)
+            Ok(told.into())
         }
     }
 }

@@ -149,7 +149,11 @@ impl Running {
     }
 
     pub(crate) fn end_within(self, patience: Duration) -> Ended {
-        let output = self.ended.recv_timeout(patience).expect("the program ends in time");
+        let output = self.ended.recv_timeout(patience);
+        let output = output.unwrap_or_else(|_| {
+            self.signal(Signal::KILL);
+            panic!("the program ends in time")
+        });
         Ended {
             code: output.status.code().unwrap_or(-1),
             out: String::from_utf8(output.stdout).unwrap(),
