@@ -40,7 +40,7 @@ pub use error::JobError;
 pub use files::Files;
 pub use merge::Merge;
 pub use pipeline::Pipeline;
-pub use plan::{Plan, Product};
+pub use plan::{Plan, Product, Ready, Runs};
 pub use reviewing::answer_of;
 pub use stand_ins::StandIns;
 use stand_ins::Themselves;
@@ -118,25 +118,7 @@ impl Job {
         before: Option<&Cast>,
     ) -> Result<Self, JobError> {
         let (_, agents) = crew(resolved)?;
-        let cast = match before {
-            Some(cast) => cast::as_before(&agents, cast)?,
-            None => cast::cast(&agents, &|_| false)?,
-        };
-        Self::with(resolved, launcher, cast)
-    }
-
-    /// As [`prepare`](Self::prepare) for a first run; the programs of agents that are `mocked` are not looked for.
-    ///
-    /// # Errors
-    /// [`JobError`], before anything was started.
-    pub fn prepare_but(
-        resolved: &Resolved,
-        launcher: &Launcher,
-        mocked: &dyn Fn(&Agent) -> bool,
-    ) -> Result<Self, JobError> {
-        let (_, agents) = crew(resolved)?;
-        let cast = cast::cast(&agents, mocked)?;
-        Self::with(resolved, launcher, cast)
+        Self::with(resolved, launcher, cast::now_or(&agents, before)?)
     }
 
     /// Lists the files for a cast that is known; its programs are not looked for.

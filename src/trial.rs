@@ -11,32 +11,32 @@
 //! - The caller of the run takes it up again after each loss, as `synod resume` does; it must end.
 
 pub mod cassette;
+mod course;
 mod judge;
 mod record;
 mod seen;
 mod stand_in;
 
 use std::{
-    fs, io,
+    fs,
+    future::pending,
+    io,
     path::{Path, PathBuf},
-    pin::pin,
     sync::Arc,
     time::Duration,
 };
 
 use actors::{
     agent::{Launcher, Part, slot},
-    dispatch::{Pattern, RunBuilder},
-    pattern::{FailureKind, Outcome, map_reduce::Branch},
+    pattern::{
+        FailureKind,
+        consensus::{Opinion, Request},
+    },
     roster,
 };
-use futures_util::future::{Either, select};
 use parking_lot::Mutex;
 use protocol::RunId;
-use runtime::{
-    clock::Moment,
-    sim::{Sim, World, sim},
-};
+use runtime::sim::{Sim, World, sim};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -49,17 +49,17 @@ use self::{
     stand_in::Mocks,
 };
 use crate::{
-    job::{Cast, Job, JobError, SkippedAgent},
+    job::{Cast, JobError, Plan, Runs, SkippedAgent},
     limits::{TRIAL_HEALING, TRIAL_RESUME_WAIT, TRIAL_RESUMES_MAX, TRIAL_STEPS},
     node::Node,
-    runfile::{Agent, AgentKind, Problems, Resolved, RunFile, Test, crew, resolve},
+    runfile::{Agent, AgentKind, Problems, Resolved, RunFile, Test, resolve},
 };
 
 /// One test, ready to run under any seed.
 #[derive(Debug)]
 pub struct Trial {
     test: Arc<Test>,
-    job: Arc<Job>,
+    plan: Arc<Plan>,
     mocks: Arc<Mocks>,
     /// The folder made for the test, as long as that lives.
     _folder: Option<TempDir>,
@@ -137,28 +137,29 @@ impl Trial {
             None => Ok(None),
         };
         let cassette = cassette.map_err(|source| TrialError::Cassette { test: name(), source })?;
-        let cast = cast(test, &resolved, cassette.as_ref())?;
         let in_job = |source| TrialError::Job { test: name(), source };
+        let agents = Plan::crew(&resolved).map_err(in_job)?;
+        let cast = cast(test, &agents, cassette.as_ref())?;
         // No program is started, so none is launched.
-        let job = Job::with(&resolved, &Launcher::at("/dev/null"), cast).map_err(in_job)?;
-        let (test, job) = (Arc::new(test.clone()), Arc::new(job));
-        let mocks = Arc::new(Mocks::new(&test, &job, cassette).map_err(in_job)?);
-        Ok(Self { test, job, mocks, _folder: folder })
+        let plan = Plan::with(&resolved, &Launcher::at("/dev/null"), cast).map_err(in_job)?;
+        let (test, plan) = (Arc::new(test.clone()), Arc::new(plan));
+        let mocks = Arc::new(Mocks::new(&test, &plan, cassette).map_err(in_job)?);
+        Ok(Self { test, plan, mocks, _folder: folder })
     }
 
     /// The agents that take no part, each with its reason.
     pub fn skipped(&self) -> &[SkippedAgent] {
-        &self.job.cast.skipped
+        &self.plan.cast().skipped
     }
 
     /// The simulation of the test; runs it once without faults, to place these where it is at work. `replay` gives the command that runs one seed of it alone.
     pub fn sim(&self, replay: impl Fn(u64) -> String + Send + Sync + 'static) -> Sim<Arc<Seen>> {
-        let (job, mocks) = (Arc::clone(&self.job), Arc::clone(&self.mocks));
+        let (plan, mocks) = (Arc::clone(&self.plan), Arc::clone(&self.mocks));
         let judge = Arc::new(Judge::new(Arc::clone(&self.test)));
         let at_the_end = Arc::clone(&judge);
         let cancel = self.test.cancel;
-        let world = move |world: &World| live(world, &job, &mocks, cancel);
-        let healing = self.job.deadline() + TRIAL_HEALING;
+        let world = move |world: &World| live(world, &plan, &mocks, cancel);
+        let healing = self.plan.deadline() + TRIAL_HEALING;
         // How much the run does where nothing goes wrong; of one that never ends the check says so.
         let calm = sim(world.clone()).healing(healing).with_periodic_actors().check_seed(1);
         let steps = calm.map_or(TRIAL_STEPS, |calm| calm.steps);
@@ -197,18 +198,20 @@ fn resolved(
         fs::create_dir_all(parent).map_err(wrong(parent))?;
         fs::write(&path, text).map_err(wrong(&path))?;
     }
+    let path = folder.path().display().to_string();
     for pattern in &mut resolved.map_reduces {
-        pattern.split.path = folder.path().display().to_string();
+        pattern.split.path.clone_from(&path);
         pattern.split.diff = None;
     }
+    resolved.votes.iter_mut().for_each(|vote| vote.path.clone_from(&path));
+    resolved.pipelines.iter_mut().for_each(|pipeline| pipeline.documents.clone_from(&path));
     Ok((resolved, Some(folder)))
 }
 
 /// Says who takes part: whoever needs no program, and programs whose answers are known.
-fn cast(test: &Test, resolved: &Resolved, cassette: Option<&Cassette>) -> Result<Cast, TrialError> {
+fn cast(test: &Test, agents: &[&Agent], cassette: Option<&Cassette>) -> Result<Cast, TrialError> {
     let mut cast = Cast::default();
-    let pattern = resolved.map_reduce(&resolved.main);
-    for agent in pattern.map(|pattern| crew(&resolved.agents, pattern)).unwrap_or_default() {
+    for agent in agents {
         let name = agent.name.to_string();
         let recorded = cassette.is_some_and(|cassette| cassette.has(&name));
         if is_known(agent) || test.mocks.contains_key(&agent.name) || recorded {
@@ -230,17 +233,22 @@ fn is_known(agent: &Agent) -> bool {
 }
 
 /// What runs on the node in its present life.
-type Present = Arc<Mutex<Option<(Node, Vec<Branch<Part, Value>>)>>>;
+type Present = Arc<Mutex<Option<(Node, Runs)>>>;
 
 /// One life of the world: a node with the agents' stand-ins, and the caller of the run.
-fn live(world: &World, job: &Arc<Job>, mocks: &Arc<Mocks>, cancel: Option<Duration>) -> Arc<Seen> {
+fn live(
+    world: &World,
+    plan: &Arc<Plan>,
+    mocks: &Arc<Mocks>,
+    cancel: Option<Duration>,
+) -> Arc<Seen> {
     let (seen, present) = (Arc::<Seen>::default(), Present::default());
     let (boots, hears) = (Arc::clone(&present), Arc::clone(&seen));
-    let (of, hired) = (Arc::clone(job), Arc::clone(mocks));
+    let (of, hired) = (Arc::clone(plan), Arc::clone(mocks));
     world.node(NODE, move |kernel| {
         let node = Node::of(kernel.clone());
         match of.hire(&node, &hired.in_world(&hears)) {
-            Ok(branches) => *boots.lock() = Some((node, branches)),
+            Ok(runs) => *boots.lock() = Some((node, runs)),
             Err(error) => hears.broken(error.to_string()),
         }
     });
@@ -258,7 +266,16 @@ fn live(world: &World, job: &Arc<Job>, mocks: &Arc<Mocks>, cancel: Option<Durati
         | roster::Msg::Health(..)
         | roster::Msg::Rested(..) => None,
     });
-    world.may_duplicate(|message: &slot::Msg<Part, Value>| match message {
+    cancels_twice::<Part, Value>(world);
+    cancels_twice::<Request, Opinion>(world);
+    let caller = call(world.clone(), Arc::clone(plan), present, Arc::clone(&seen), cancel);
+    world.client("the caller", caller);
+    seen
+}
+
+/// An agent that is told twice not to work any more stops once.
+fn cancels_twice<I: Send + 'static, O: Send + 'static>(world: &World) {
+    world.may_duplicate(|message: &slot::Msg<I, O>| match message {
         slot::Msg::Cancel(lease) => Some(slot::Msg::Cancel(*lease)),
         slot::Msg::TimedOut(lease) => Some(slot::Msg::TimedOut(*lease)),
         slot::Msg::Work(_)
@@ -268,15 +285,12 @@ fn live(world: &World, job: &Arc<Job>, mocks: &Arc<Mocks>, cancel: Option<Durati
         | slot::Msg::Turn
         | slot::Msg::Listen(_) => None,
     });
-    let caller = call(world.clone(), Arc::clone(job), present, Arc::clone(&seen), cancel);
-    world.client("the caller", caller);
-    seen
 }
 
 /// Starts the run, and takes it up again after each loss; cancels it when its time has come.
 async fn call(
     world: World,
-    job: Arc<Job>,
+    plan: Arc<Plan>,
     present: Present,
     seen: Arc<Seen>,
     cancel: Option<Duration>,
@@ -284,10 +298,15 @@ async fn call(
     let cancel = cancel.map(|after| world.now() + after);
     for _ in 0..TRIAL_RESUMES_MAX {
         let here = world.get(NODE).and_then(|_| present.lock().clone());
-        if let Some((node, branches)) = here {
-            let run = node.run(job.pattern(branches)).id(RUN);
-            let run = run.deadline(job.deadline()).limits(job.limits());
-            let (outcome, is_cancelled) = Box::pin(follow(&world, run, cancel)).await;
+        if let Some((node, runs)) = here {
+            let moment = async {
+                match cancel {
+                    Some(cancel) => world.wait(world.now().until(cancel)).await,
+                    None => pending().await,
+                }
+            };
+            let ending = course::run(&node, (&plan, RUN), runs.again(), moment);
+            let (outcome, is_cancelled) = Box::pin(ending).await;
             match outcome {
                 Err(error) if is_lost(&error.kind, is_cancelled) => {}
                 outcome => {
@@ -300,29 +319,6 @@ async fn call(
         world.wait(TRIAL_RESUME_WAIT).await;
     }
     seen.broken(format!("the run was lost {TRIAL_RESUMES_MAX} times"));
-}
-
-/// Runs to the end, and says whether the run was cancelled before.
-async fn follow<P: Pattern>(
-    world: &World,
-    run: RunBuilder<P>,
-    cancel: Option<Moment>,
-) -> (Outcome<P::Output>, bool) {
-    let handle = match run.start().await {
-        Ok(handle) => handle,
-        Err(error) => return (Err(error), false),
-    };
-    let canceller = handle.canceller();
-    let mut outcome = pin!(handle.outcome());
-    let Some(cancel) = cancel else { return (outcome.await, false) };
-    let moment = pin!(world.wait(world.now().until(cancel)));
-    match select(outcome.as_mut(), moment).await {
-        Either::Left((outcome, _)) => (outcome, false),
-        Either::Right(((), outcome)) => {
-            canceller.cancel();
-            (outcome.await, true)
-        }
-    }
 }
 
 /// Whether a run that ended so may be taken up again, and is by whoever wants its result and has not cancelled it.

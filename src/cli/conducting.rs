@@ -4,10 +4,7 @@
 
 use std::{collections::BTreeMap, pin::pin};
 
-use actors::{
-    dispatch::Pattern,
-    pattern::{Completed, Outcome, RunError, consensus::Decision},
-};
+use actors::{dispatch::Pattern, pattern::Outcome};
 use protocol::RunId;
 use runtime::{
     events::{Filter, Subscription},
@@ -20,7 +17,7 @@ use super::{
     progress::Progress, run::Start, watch,
 };
 use crate::{
-    job::{Job, Plan, Product},
+    job::{Job, Plan, Product, Ready},
     limits::{CANCEL_WAIT, DISPLAY_EVENTS, DRAW_EVERY},
     signals::{Signals, Told},
 };
@@ -118,25 +115,18 @@ pub(super) async fn conduct(
     signals: &mut Signals,
     leaving: &mut Leaving,
 ) -> Result<Ended, Failure> {
-    let failed = |error| Failure::failed(&error);
-    match plan {
-        Plan::Review(job) => {
-            let run = (job.start(&opened.node).map_err(failed)?, Product::Review);
-            Box::pin(follow((start, plan), run, opened, signals, leaving)).await
+    let of = (start, plan);
+    match plan.start(&opened.node).map_err(|error| Failure::failed(&error))? {
+        Ready::Review(run) => {
+            Box::pin(follow(of, (run, Product::Review), opened, signals, leaving)).await
         }
-        Plan::Vote(vote) => {
-            let run = (vote.start(&opened.node).map_err(failed)?, of_vote);
-            Box::pin(follow((start, plan), run, opened, signals, leaving)).await
+        Ready::Vote(run) => {
+            Box::pin(follow(of, (*run, Product::of_vote), opened, signals, leaving)).await
         }
-        Plan::Pipeline(pipeline) => {
-            let run = (pipeline.start(&opened.node).map_err(failed)?, Product::Pipeline);
-            Box::pin(follow((start, plan), run, opened, signals, leaving)).await
+        Ready::Pipeline(run) => {
+            Box::pin(follow(of, (run, Product::Pipeline), opened, signals, leaving)).await
         }
     }
-}
-
-fn of_vote(decision: Decision) -> Product {
-    Product::Vote(Box::new(decision))
 }
 
 /// Starts the run of a pattern, and follows it; `into` says what its value is.
@@ -154,9 +144,10 @@ async fn follow<P: Pattern, I: Fn(P::Output) -> Product + Copy>(
     let mut events = events.map_err(|refusal| Failure::words(Exit::Failed, refusal.text))?;
     let builder = opened.node.run(pattern).id(opened.run);
     let builder = builder.deadline(plan.deadline()).limits(plan.limits());
+    let known = |outcome| Box::new(Product::outcome(outcome, into));
     let handle = match builder.start().await {
         Ok(handle) => handle,
-        Err(rejected) => return Ok(Ended::Outcome(Box::new(known(Err(rejected), into)), None)),
+        Err(rejected) => return Ok(Ended::Outcome(known(Err(rejected)), None)),
     };
     kernel.run_task(TaskKind::Service, Box::pin(serve));
     let mut watching = watch::begin(&start.view, &start.screen, title(start, opened.run))?;
@@ -171,9 +162,7 @@ async fn follow<P: Pattern, I: Fn(P::Output) -> Product + Copy>(
     let ended = loop {
         let next = tokio::select! {
             biased;
-            outcome = &mut outcome => {
-                break Ended::Outcome(Box::new(known(outcome, into)), wish.exit());
-            }
+            outcome = &mut outcome => break Ended::Outcome(known(outcome), wish.exit()),
             told = signals.next() => wish.told(told),
             () = &mut drain, if wish.drains() => wish.cancel(Exit::Terminated),
             Some((order, client)) = orders.recv() => {
@@ -211,19 +200,6 @@ async fn follow<P: Pattern, I: Fn(P::Output) -> Product + Copy>(
     };
     take_all(&mut events, &mut progress);
     Ok(ended.with(progress))
-}
-
-/// An outcome with what its value is.
-fn known<T>(outcome: Outcome<T>, into: impl Fn(T) -> Product) -> Outcome<Product> {
-    match outcome {
-        Ok(Completed { run, value, failed, tally }) => {
-            Ok(Completed { run, value: into(value), failed, tally })
-        }
-        Err(error) => {
-            let RunError { run, kind, partial, failed, tally } = *error;
-            Err(Box::new(RunError { run, kind, partial: partial.map(into), failed, tally }))
-        }
-    }
 }
 
 /// Takes nothing new in, and says how long the run has.

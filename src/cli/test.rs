@@ -259,7 +259,15 @@ fn recorded(read: &Read, launcher: &Launcher, screen: &Screen) -> Result<Exit, F
         screen.tell(&format!("recording: {}", test.name));
         let recording = Box::pin(record(test, path, &read.run_file, launcher));
         let recorded = runtime.block_on(recording).map_err(|error| Failure::failed(&error))?;
-        let Recorded { path, cassette } = recorded;
+        let Recorded { path, cassette, cancelled } = recorded;
+        if let Some(after) = cancelled {
+            let after = humantime::format_duration(after);
+            let words = format!(
+                "{}: the test has cancelled its run after {after}; what was answered until then is kept",
+                test.name
+            );
+            screen.tell(&words);
+        }
         let whole: &mut crate::trial::cassette::Cassette = cassettes.entry(path).or_default();
         whole.add(cassette);
     }

@@ -122,7 +122,11 @@ struct Hiring<'a> {
 }
 
 /// A stand-in has as many places as its agent; where that has one a core, a number that is the same on every machine.
-fn in_place(agent: &Agent, stand_in: Arc<dyn Behaviour<Part, Value>>, node: &Node) -> Builder {
+pub(super) fn in_place<I: Send + 'static, O: Send + 'static>(
+    agent: &Agent,
+    stand_in: Arc<dyn Behaviour<I, O>>,
+    node: &Node,
+) -> AgentBuilder<I, O> {
     let usual = if matches!(agent.kind, AgentKind::Builtin(_)) { STAND_INS } else { 1 };
     let builder = node.system().agent_of(agent.name.as_str(), stand_in);
     builder.count(agent.count.map_or(usual, NonZeroUsize::get)).concurrency(concurrency(agent))

@@ -37,7 +37,15 @@ pub struct SkippedAgent {
     pub reason: String,
 }
 
-/// Says who can take part now.
+/// Says who takes part: as `before`, if this is a run that is resumed, else whoever can now.
+pub(super) fn now_or(agents: &[&Agent], before: Option<&Cast>) -> Result<Cast, JobError> {
+    match before {
+        Some(before) => as_before(agents, before),
+        None => cast(agents, &|_| false),
+    }
+}
+
+/// Says who can take part now; the programs of agents that are `mocked` are not looked for.
 pub(super) fn cast(agents: &[&Agent], mocked: &dyn Fn(&Agent) -> bool) -> Result<Cast, JobError> {
     let mut cast = Cast::default();
     for agent in agents {
@@ -57,7 +65,7 @@ pub(super) fn cast(agents: &[&Agent], mocked: &dyn Fn(&Agent) -> bool) -> Result
 }
 
 /// Takes the cast of a run that is resumed, if all of it can still take part.
-pub(super) fn as_before(agents: &[&Agent], before: &Cast) -> Result<Cast, JobError> {
+fn as_before(agents: &[&Agent], before: &Cast) -> Result<Cast, JobError> {
     for name in &before.agents {
         let changed = |reason| JobError::Changed { agent: name.clone(), reason };
         let agent = agents.iter().find(|agent| agent.name.as_str() == name);

@@ -11,7 +11,7 @@ use actors::agent::{
 };
 use serde_json::Value;
 
-use super::{JobError, agents};
+use super::{JobError, StandIns, agents};
 use crate::{
     node::Node,
     runfile::{Agent, AgentKind, Command, Name, Process},
@@ -44,6 +44,7 @@ pub(super) struct Hiring<'a, I, O> {
     /// Those that the pattern names, then their fallbacks.
     pub(super) agents: &'a [Agent],
     pub(super) node: &'a Node,
+    pub(super) stand_ins: &'a dyn StandIns,
     /// Where programs work.
     pub(super) root: &'a Path,
     pub(super) launcher: &'a Launcher,
@@ -63,11 +64,16 @@ impl<I: Clone + Send + 'static, O: Send + 'static> Hiring<'_, I, O> {
         };
         let heir = agent.fallback.as_ref().map(Name::as_str);
         let heir = heir.map(|heir| self.hire(heir)).transpose()?.flatten();
-        let mut builder = match &agent.kind {
-            AgentKind::Builtin(builtin) => self.employer.built_in(agent, builtin, self.node)?,
-            AgentKind::Command(command) => self.command(agent, command)?,
-            AgentKind::Process(process) => self.process(agent, process)?,
-            AgentKind::Actor(actor) => {
+        let mut builder = match (self.stand_ins.in_place_of(agent), &agent.kind) {
+            (Some(stand_in), _) => {
+                agents::in_place(agent, self.employer.employ(name, stand_in), self.node)
+            }
+            (None, AgentKind::Builtin(builtin)) => {
+                self.employer.built_in(agent, builtin, self.node)?
+            }
+            (None, AgentKind::Command(command)) => self.command(agent, command)?,
+            (None, AgentKind::Process(process)) => self.process(agent, process)?,
+            (None, AgentKind::Actor(actor)) => {
                 return Err(JobError::Unknown { name: actor.name.clone() });
             }
         };
@@ -80,12 +86,20 @@ impl<I: Clone + Send + 'static, O: Send + 'static> Hiring<'_, I, O> {
         Ok(Some(handle))
     }
 
+    fn employ(
+        &self,
+        agent: &Agent,
+        program: Arc<dyn Behaviour<Part, Value>>,
+    ) -> Arc<dyn Behaviour<I, O>> {
+        self.employer.employ(agent.name.as_str(), self.stand_ins.beside(agent, program))
+    }
+
     fn command(&self, agent: &Agent, command: &Command) -> Result<AgentBuilder<I, O>, JobError> {
         let program = agents::program(agents::argv(&command.argv), &command.sandbox, agent.timeout);
         let reads = agents::reads(command.reads);
         let inner = CommandAgent::new(program, reads, command.exit_ok.clone(), self.launcher);
         let inner = inner.map_err(|why| JobError::Agent { agent: agent.name.to_string(), why })?;
-        let employed = self.employer.employ(agent.name.as_str(), Arc::new(inner));
+        let employed = self.employ(agent, Arc::new(inner));
         let builder = self.node.system().agent_of(agent.name.as_str(), employed);
         Ok(builder.count(count(agent)).concurrency(agents::concurrency(agent)))
     }
@@ -98,7 +112,7 @@ impl<I: Clone + Send + 'static, O: Send + 'static> Hiring<'_, I, O> {
         let instance = || -> Result<Arc<dyn Behaviour<I, O>>, JobError> {
             let inner = ProcessAgent::new(program.clone(), self.root, self.launcher);
             let inner = Arc::new(inner.map_err(wrong)?);
-            Ok(self.employer.employ(agent.name.as_str(), inner))
+            Ok(self.employ(agent, inner))
         };
         let instances = (0..count).map(|_| instance()).collect::<Result<Vec<_>, _>>()?;
         let first = instance()?;

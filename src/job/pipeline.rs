@@ -23,7 +23,7 @@ use runtime::budget::Limits;
 use serde_json::{Value, json};
 
 use super::{
-    Cast, JobError, agents, cast,
+    Cast, JobError, StandIns, agents, cast,
     hiring::{Employer, Hiring},
 };
 use crate::{
@@ -47,28 +47,24 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// Finds out who takes part and lists the documents; `before` is the cast of the run that is resumed, if it is. Blocks on
-    /// the file system.
+    /// Lists the documents for a cast that is known, unless it knows them; its programs are not looked for. Blocks on the file
+    /// system.
     ///
     /// # Errors
     /// [`JobError`], before anything was started.
-    pub fn prepare(
+    pub fn with(
         resolved: &Resolved,
         launcher: &Launcher,
-        before: Option<&Cast>,
+        mut cast: Cast,
     ) -> Result<Self, JobError> {
         let unknown = || JobError::Unknown { name: resolved.main.to_string() };
         let pattern = resolved.pipeline(&resolved.main).ok_or_else(unknown)?.clone();
         let agents = crew_of(&resolved.agents, &pattern.names());
         let path = PathBuf::from(&pattern.documents);
-        let (root, cast) = match before {
-            Some(before) => (root_of(&path), cast::as_before(&agents, before)?),
-            None => {
-                let mut cast = cast::cast(&agents, &|_| false)?;
-                cast.documents = list(&path, &pattern)?;
-                (root_of(&path), cast)
-            }
-        };
+        if cast.documents.is_empty() {
+            cast.documents = list(&path, &pattern)?;
+        }
+        let root = root_of(&path);
         if let Some(absent) = pattern.names().iter().find(|name| !cast.has(name)) {
             let skipped = cast.skipped.iter().find(|skipped| skipped.agent == absent.as_str());
             let reason = skipped.map(|skipped| skipped.reason.clone()).unwrap_or_default();
@@ -117,20 +113,30 @@ impl Pipeline {
         shares
     }
 
-    /// Starts the agents on `node` and describes the run.
+    /// The agents that take part, their fallbacks behind.
+    pub fn agents(&self) -> &[Agent] {
+        &self.agents
+    }
+
+    /// Starts the agents on `node`, or whoever stands in for them, and gives the stages that they do.
     ///
     /// # Errors
     /// [`JobError`] when an agent cannot start.
-    pub fn start(&self, node: &Node) -> Result<Run, JobError> {
+    pub fn hire(&self, node: &Node, stand_ins: &dyn StandIns) -> Result<Vec<Stage>, JobError> {
         let (root, launcher, hired) = (&*self.root, &self.launcher, BTreeMap::new());
-        let mut hiring =
-            Hiring { employer: self, agents: &self.agents, node, root, launcher, hired };
+        let (employer, agents) = (self, &*self.agents);
+        let mut hiring = Hiring { employer, agents, node, stand_ins, root, launcher, hired };
         let mut stages = Vec::with_capacity(self.pattern.stages.len());
         for own in &self.pattern.stages {
             let unknown = || JobError::Unknown { name: own.agent.to_string() };
             let agent = hiring.hire(own.agent.as_str())?.ok_or_else(unknown)?;
             stages.push(stage(own, &agent, &self.root));
         }
+        Ok(stages)
+    }
+
+    /// Describes the run of these stages.
+    pub fn pattern(&self, stages: Vec<Stage>) -> Run {
         let documents = self.cast.documents.clone().into_iter();
         let documents =
             documents.map(|name| Document::new(name.as_str(), json!({ "path": name.as_str() })));
@@ -138,10 +144,10 @@ impl Pipeline {
         if self.pattern.ordered {
             run = run.ordered();
         }
-        Ok(match &self.pattern.output {
+        match &self.pattern.output {
             Some(output) => run.output(output),
             None => run,
-        })
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use runtime::budget::Limits;
 use serde_json::Value;
 
 use super::{
-    Cast, JobError, cast,
+    Cast, JobError, StandIns, cast,
     hiring::{Employer, Hiring},
 };
 use crate::{
@@ -40,22 +40,14 @@ pub struct Vote {
 }
 
 impl Vote {
-    /// Finds out who takes part; `before` is the cast of the run that is resumed, if it is.
+    /// Looks where the voters work, for a cast that is known; its programs are not looked for.
     ///
     /// # Errors
     /// [`JobError`], before anything was started.
-    pub fn prepare(
-        resolved: &Resolved,
-        launcher: &Launcher,
-        before: Option<&Cast>,
-    ) -> Result<Self, JobError> {
+    pub fn with(resolved: &Resolved, launcher: &Launcher, cast: Cast) -> Result<Self, JobError> {
         let unknown = || JobError::Unknown { name: resolved.main.to_string() };
         let pattern = resolved.vote(&resolved.main).ok_or_else(unknown)?.clone();
         let agents = crew_of(&resolved.agents, &pattern.names());
-        let cast = match before {
-            Some(before) => cast::as_before(&agents, before)?,
-            None => cast::cast(&agents, &|_| false)?,
-        };
         let root = PathBuf::from(&pattern.path);
         if !root.is_dir() {
             return Err(JobError::NoFolder { path: root });
@@ -92,15 +84,20 @@ impl Vote {
         &self.root
     }
 
-    /// Starts the agents on `node` and describes the run.
+    /// The agents that take part, their fallbacks behind.
+    pub fn agents(&self) -> &[Agent] {
+        &self.agents
+    }
+
+    /// Starts the agents on `node`, or whoever stands in for them, and describes the run.
     ///
     /// # Errors
     /// [`JobError`] when an agent cannot start.
-    pub fn start(&self, node: &Node) -> Result<Consensus, JobError> {
+    pub fn hire(&self, node: &Node, stand_ins: &dyn StandIns) -> Result<Consensus, JobError> {
         let Pattern { name, question, voters, rules, seed, within, retry, .. } = &self.pattern;
         let (root, launcher, hired) = (&*self.root, &self.launcher, BTreeMap::new());
-        let mut hiring =
-            Hiring { employer: self, agents: &self.agents, node, root, launcher, hired };
+        let (employer, agents) = (self, &*self.agents);
+        let mut hiring = Hiring { employer, agents, node, stand_ins, root, launcher, hired };
         let mut electorate = Vec::with_capacity(voters.len());
         for voter in voters {
             let agent = match hiring.hire(&voter.id)? {

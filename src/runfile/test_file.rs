@@ -9,6 +9,7 @@
 mod build;
 mod cross;
 mod model;
+mod team;
 
 pub use model::{
     Condition, Count, FailureMatch, FindingMatch, Mock, OutcomeName, Saying, Test, TestFile,

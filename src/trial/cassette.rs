@@ -58,6 +58,8 @@ pub enum Said {
     Answer(Value),
     /// Without an answer.
     Error(AgentError),
+    /// Not at all: the test has cancelled its run before.
+    Silent,
 }
 
 /// Why a cassette cannot be read or written.
@@ -212,6 +214,7 @@ impl Said {
     fn replaced(&self, from: &str, to: &str) -> Self {
         match self {
             Self::Answer(value) => Self::Answer(replaced(value, from, to)),
+            Self::Silent => Self::Silent,
             Self::Error(error) => {
                 // An error is texts with a name: what it is does not change.
                 let whole = serde_json::to_value(error).map(|error| replaced(&error, from, to));

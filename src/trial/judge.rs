@@ -68,11 +68,17 @@ fn say(what: &str, condition: &Condition) -> String {
 
 /// What is known of each part of a condition, with its name.
 fn verdicts(condition: &Condition, state: &State) -> Vec<(&'static str, Verdict)> {
-    let Condition { written: _, outcome, findings, finding, failed, failure, calls } = condition;
+    let Condition { written: _, outcome, choice, findings, finding, done, failed, failure, calls } =
+        condition;
     let ended = state.ended.as_ref();
     let mut verdicts = Vec::new();
     if !outcome.is_empty() {
-        verdicts.push(("outcome", ended.map(|ended| outcome.contains(&ended.outcome))));
+        verdicts.push(("outcome", ended.map(|ended| outcome.iter().any(|name| ended.is(*name)))));
+    }
+    if !choice.is_empty() {
+        let any =
+            |made: Option<&str>| made.is_some_and(|made| choice.iter().any(|one| one == made));
+        verdicts.push(("choice", ended.map(|ended| any(ended.choice()))));
     }
     if let Some(count) = findings {
         verdicts.push(("findings", ended.map(|ended| has(count, ended.findings.len()))));
@@ -80,6 +86,10 @@ fn verdicts(condition: &Condition, state: &State) -> Vec<(&'static str, Verdict)
     for matches in finding {
         let any = |found: &[Finding]| found.iter().any(|one| is_finding(matches, one));
         verdicts.push(("finding", ended.map(|ended| any(&ended.findings))));
+    }
+    if let Some(count) = done {
+        let all = |done: Option<usize>| done.is_some_and(|done| has(count, done));
+        verdicts.push(("done", ended.map(|ended| all(ended.done))));
     }
     if let Some(count) = failed {
         verdicts.push(("failed", ended.map(|ended| has(count, ended.failed.len()))));

@@ -1,22 +1,31 @@
 //! Records the answers of a test's programs: runs it once, on a real node, with the real programs.
 
-use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    future::pending,
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
-use actors::agent::{AgentError, Behaviour, CallContext, Launcher, Part};
+use actors::{
+    agent::{AgentError, Behaviour, CallContext, Launcher, Part},
+    pattern::FailureKind,
+};
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use runtime::node::OpenError;
 use serde_json::Value;
 
 use super::{
-    TrialError,
+    RUN, TrialError,
     cassette::{Cassette, Said},
-    resolved,
+    course, resolved,
     seen::Seen,
     stand_in::{InWorld, Mocks},
 };
 use crate::{
-    job::{Job, JobError, StandIns},
+    job::{JobError, Plan, StandIns},
     node::Node,
     runfile::{Agent, AgentKind, RunFile, Test},
 };
@@ -28,6 +37,8 @@ pub struct Recorded {
     pub path: PathBuf,
     /// The answers.
     pub cassette: Cassette,
+    /// When the test has cancelled its run, and there are the answers until then alone.
+    pub cancelled: Option<Duration>,
 }
 
 /// Why a test could not be recorded.
@@ -49,7 +60,7 @@ pub enum RecordError {
     },
 }
 
-/// Runs a test that has a cassette once, with its programs; mocked agents stay mocked.
+/// Runs a test that has a cassette once, with its programs; mocked agents stay mocked, and a test's `cancel` cancels the run.
 ///
 /// # Errors
 /// [`RecordError`]; then nothing is recorded.
@@ -67,37 +78,90 @@ pub async fn record(
     // The programs are real, and so are their variables; those of tests stand in for what is not set.
     let (resolved, _folder) = resolved(test, run_file, &|name| std::env::var(name).ok())?;
     let mocked = |agent: &Agent| test.mocks.contains_key(&agent.name);
-    let job = Job::prepare_but(&resolved, launcher, &mocked).map_err(in_job)?;
-    let job = Arc::new(job);
-    let mocks = Arc::new(Mocks::new(test, &job, None).map_err(in_job)?);
+    let plan = Plan::prepare_but(&resolved, launcher, &mocked).map_err(in_job)?;
+    let plan = Arc::new(plan);
+    let mocks = Arc::new(Mocks::new(test, &plan, None).map_err(in_job)?);
     let (seen, tape) = (Arc::<Seen>::default(), Arc::<Tape>::default());
     let is_recorded = |agent: &&Agent| !mocked(agent) && !is_built_in(agent);
-    job.agents()
+    plan.agents()
         .iter()
         .filter(is_recorded)
-        .for_each(|agent| tape.0.lock().enter(agent.name.as_str()));
+        .for_each(|agent| tape.0.lock().cassette.enter(agent.name.as_str()));
     let test_mocks = test.mocks.keys().map(ToString::to_string).collect();
     let recorder = Recorder { mocks: mocks.in_world(&seen), mocked: test_mocks, tape };
 
     let node = Node::in_memory()?;
-    let branches = job.hire(&node, &recorder).map_err(in_job)?;
-    let run = node.run(job.pattern(branches)).deadline(job.deadline()).limits(job.limits());
-    let outcome = run.await;
-    if let Err(error) = outcome {
-        return Err(RecordError::Run { test: name(), why: error.to_string() });
-    }
-    let mut cassette = Cassette::default();
-    cassette.add(std::mem::take(&mut *recorder.tape.0.lock()));
-    Ok(Recorded { path, cassette })
+    let ready = plan.hire(&node, &recorder).map_err(in_job)?.again();
+    let moment = async {
+        match test.cancel {
+            Some(cancel) => node.kernel().sleep(cancel).await,
+            None => pending().await,
+        }
+    };
+    let (outcome, is_cancelled) = Box::pin(course::run(&node, (&plan, RUN), ready, moment)).await;
+    let cancelled = match outcome {
+        Ok(_) => None,
+        Err(error) if is_cancelled && matches!(error.kind, FailureKind::Cancelled { .. }) => {
+            test.cancel
+        }
+        Err(error) => return Err(RecordError::Run { test: name(), why: error.to_string() }),
+    };
+    let cassette = recorder.tape.eject(cancelled.is_some());
+    Ok(Recorded { path, cassette, cancelled })
 }
 
 fn is_built_in(agent: &Agent) -> bool {
     matches!(agent.kind, AgentKind::Builtin(_))
 }
 
-/// Takes answers down as they come.
+/// Takes requests and their answers down as they come.
 #[derive(Default)]
-struct Tape(Mutex<Cassette>);
+struct Tape(Mutex<Taken>);
+
+/// What was taken down.
+#[derive(Default)]
+struct Taken {
+    cassette: Cassette,
+    /// What was asked and is not answered, by the number of the call.
+    open: BTreeMap<u64, (Arc<str>, Part)>,
+    calls: u64,
+}
+
+impl Tape {
+    /// Takes a request down; gives its number.
+    fn asked(&self, agent: &Arc<str>, part: &Part) -> u64 {
+        let mut taken = self.0.lock();
+        taken.calls += 1;
+        let call = taken.calls;
+        taken.open.insert(call, (Arc::clone(agent), part.clone()));
+        call
+    }
+
+    /// Takes an answer down; one that was not wanted any more is none.
+    fn answered(&self, call: u64, outcome: Result<Value, AgentError>) {
+        let mut taken = self.0.lock();
+        let said = match outcome {
+            Ok(answer) => Said::Answer(answer),
+            Err(AgentError::Cancelled) => return,
+            Err(error) => Said::Error(error),
+        };
+        if let Some((agent, part)) = taken.open.remove(&call) {
+            taken.cassette.record(&agent, &part, &said);
+        }
+    }
+
+    /// Gives what was taken down; of a run that was cancelled also what nobody answered.
+    fn eject(&self, is_cancelled: bool) -> Cassette {
+        let mut taken = std::mem::take(&mut *self.0.lock());
+        for (agent, part) in taken.open.values().filter(|_| is_cancelled) {
+            taken.cassette.record(agent, part, &Said::Silent);
+        }
+        // All answers are then in order.
+        let mut cassette = Cassette::default();
+        cassette.add(taken.cassette);
+        cassette
+    }
+}
 
 /// Mocks whom the test mocks, and records whom it does not.
 struct Recorder {
@@ -134,17 +198,12 @@ impl Behaviour<Part, Value> for Taped {
         part: Part,
         context: CallContext,
     ) -> BoxFuture<'static, Result<Value, AgentError>> {
-        let (name, tape) = (Arc::clone(&self.name), Arc::clone(&self.tape));
-        let work = self.program.call(part.clone(), context);
+        let tape = Arc::clone(&self.tape);
+        let call = tape.asked(&self.name, &part);
+        let work = self.program.call(part, context);
         Box::pin(async move {
             let outcome = work.await;
-            let said = match outcome.clone() {
-                Ok(answer) => Said::Answer(answer),
-                Err(error) => Said::Error(error),
-            };
-            if said != Said::Error(AgentError::Cancelled) {
-                tape.0.lock().record(&name, &part, &said);
-            }
+            tape.answered(call, outcome.clone());
             outcome
         })
     }

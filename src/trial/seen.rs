@@ -8,11 +8,15 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use actors::pattern::{FailedPart, FailureKind, Outcome};
+use actors::pattern::{
+    FailedPart, FailureKind, Outcome,
+    consensus::{ClosedBy, Decision, Outcome as VoteOutcome},
+    pipeline::PassageEnd,
+};
 use parking_lot::Mutex;
-use review::{Finding, merge::Report};
+use review::Finding;
 
-use crate::{limits::TRIAL_NAMES_SHOWN, runfile::OutcomeName};
+use crate::{job::Product, limits::TRIAL_NAMES_SHOWN, runfile::OutcomeName};
 
 /// What was seen of one run so far.
 #[derive(Debug, Default)]
@@ -42,6 +46,10 @@ pub(super) struct Ended {
     pub(super) why: Option<String>,
     pub(super) findings: Vec<Finding>,
     pub(super) failed: Vec<FailedPart>,
+    /// What its vote came to, if it was one that was closed.
+    pub(super) vote: Option<VoteOutcome>,
+    /// How many documents have passed all stages, if it had any.
+    pub(super) done: Option<usize>,
 }
 
 impl Seen {
@@ -57,7 +65,7 @@ impl Seen {
     }
 
     /// Takes how the run ended.
-    pub(super) fn ended(&self, outcome: Outcome<Report>) {
+    pub(super) fn ended(&self, outcome: Outcome<Product>) {
         let ended = Ended::of(outcome);
         self.change(|state| state.ended = Some(ended));
     }
@@ -90,23 +98,55 @@ fn count(count: &mut u64) -> u64 {
 }
 
 impl Ended {
-    fn of(outcome: Outcome<Report>) -> Self {
-        let findings = |report: Option<Report>| report.unwrap_or_default().findings;
+    fn of(outcome: Outcome<Product>) -> Self {
         match outcome {
             Ok(completed) => {
-                let whole = completed.failed.is_empty();
-                let outcome = if whole { OutcomeName::Completed } else { OutcomeName::Incomplete };
-                let findings = findings(Some(completed.value));
-                Self { outcome, why: None, findings, failed: completed.failed }
+                let is_whole = match &completed.value {
+                    Product::Review(_) | Product::Pipeline(_) => completed.failed.is_empty(),
+                    Product::Vote(decision) => decision.outcome.choice().is_some(),
+                };
+                let outcome =
+                    if is_whole { OutcomeName::Completed } else { OutcomeName::Incomplete };
+                Self::with(outcome, completed.failed, Some(completed.value))
             }
-            Err(error) => Self {
-                outcome: name_of(&error.kind),
-                why: Some(error.kind.to_string()),
-                findings: findings(error.partial),
-                failed: error.failed,
-            },
+            Err(error) => {
+                let why = Some(error.kind.to_string());
+                Self { why, ..Self::with(name_of(&error.kind), error.failed, error.partial) }
+            }
         }
     }
+
+    fn with(outcome: OutcomeName, failed: Vec<FailedPart>, product: Option<Product>) -> Self {
+        let mut ended =
+            Self { outcome, why: None, findings: Vec::new(), failed, vote: None, done: None };
+        match product {
+            Some(Product::Review(report)) => ended.findings = report.findings,
+            Some(Product::Vote(decision)) => ended.vote = closed(*decision),
+            Some(Product::Pipeline(passages)) => {
+                let documents = passages.documents.iter();
+                let done = documents.filter(|own| own.end == PassageEnd::Done).count();
+                ended.done = Some(done);
+            }
+            None => {}
+        }
+        ended
+    }
+
+    /// Whether it is right to say that the run ended so.
+    pub(super) fn is(&self, name: OutcomeName) -> bool {
+        let vote = self.vote.as_ref().map(VoteOutcome::name);
+        self.outcome == name || vote == Some(name.name())
+    }
+
+    /// The choice that the vote made.
+    pub(super) fn choice(&self) -> Option<&str> {
+        self.vote.as_ref().and_then(VoteOutcome::choice)
+    }
+}
+
+/// What a vote came to; one that was cut off came to nothing.
+fn closed(decision: Decision) -> Option<VoteOutcome> {
+    (decision.closed != ClosedBy::CutOff).then_some(decision.outcome)
 }
 
 const fn name_of(kind: &FailureKind) -> OutcomeName {
@@ -145,12 +185,16 @@ impl Ended {
         let finding = |one: &Finding| format!("{} at {}:{}", one.rule, one.file, one.line);
         let failure = |one: &FailedPart| format!("{} at {}: {}", one.agent, one.name, one.error);
         let why = self.why.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
-        format!(
-            "the run ended as {}{why}, findings: {}, failed: {}",
-            self.outcome.name(),
-            some(&self.findings, finding),
-            some(&self.failed, failure)
-        )
+        let product = match (&self.vote, self.done) {
+            (Some(vote), _) => match vote.choice() {
+                Some(choice) => format!("{}: {choice}", vote.name()),
+                None => vote.name().to_owned(),
+            },
+            (None, Some(done)) => format!("done: {done}"),
+            (None, None) => format!("findings: {}", some(&self.findings, finding)),
+        };
+        let failed = some(&self.failed, failure);
+        format!("the run ended as {}{why}, {product}, failed: {failed}", self.outcome.name())
     }
 }
 

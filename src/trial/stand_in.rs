@@ -20,13 +20,13 @@ use super::{
     seen::Seen,
 };
 use crate::{
-    job::{BuiltIn, Job, JobError, StandIns, built_in},
+    job::{BuiltIn, JobError, Plan, StandIns, built_in, built_in_of},
     runfile::{Agent, AgentKind, Mock, Saying, Test},
 };
 
 /// The stand-ins of one test, and what they know.
 pub(super) struct Mocks {
-    job: Arc<Job>,
+    plan: Arc<Plan>,
     roles: BTreeMap<String, Arc<Role>>,
     /// What reviewers said, by agent and files.
     kept: Mutex<BTreeMap<Reviewed, Result<Value, String>>>,
@@ -45,10 +45,13 @@ struct Role {
 
 /// An agent's own work, in a simulation.
 enum Own {
+    /// What a reviewer says of the same files is the same, and is kept.
     Review(BuiltIn),
+    /// What is made of a document depends on what was made of it before.
+    Document(BuiltIn),
     Recorded(Arc<Cassette>),
-    /// That of a program that is mocked and was not recorded.
-    FindsNothing,
+    /// That of a program that is mocked and was not recorded: it finds nothing, abstains, or gives on what it was given.
+    Nothing,
 }
 
 impl Mocks {
@@ -58,24 +61,49 @@ impl Mocks {
     /// [`JobError::Unknown`] for a built-in agent that there is not.
     pub(super) fn new(
         test: &Test,
-        job: &Arc<Job>,
+        plan: &Arc<Plan>,
         cassette: Option<Cassette>,
     ) -> Result<Self, JobError> {
         let cassette = cassette.map(Arc::new);
         let mut roles = BTreeMap::new();
-        for agent in job.agents() {
+        for agent in plan.agents() {
             let name = agent.name.to_string();
             let recorded = cassette.as_ref().filter(|cassette| cassette.has(&name));
             let own = match (&agent.kind, recorded) {
-                (AgentKind::Builtin(of), _) => Own::Review(built_in(agent, of, &job.files)?),
+                (AgentKind::Builtin(of), _) => built_in_own(agent, of, plan)?,
                 (_, Some(cassette)) => Own::Recorded(Arc::clone(cassette)),
-                (_, None) => Own::FindsNothing,
+                (_, None) => Own::Nothing,
             };
             let mocks = test.mocks.get(&agent.name).cloned().unwrap_or_default();
             let heartbeat = agent.heartbeat();
             roles.insert(name.clone(), Arc::new(Role { name, mocks, own, heartbeat }));
         }
-        Ok(Self { job: Arc::clone(job), roles, kept: Mutex::default() })
+        Ok(Self { plan: Arc::clone(plan), roles, kept: Mutex::default() })
+    }
+
+    /// What an agent has said, as its pattern reads it; ballots and documents are read by whoever asked.
+    fn read(&self, agent: &str, said: Value, part: &Part) -> Result<Value, AgentError> {
+        match &*self.plan {
+            Plan::Review(job) => job.read(agent, &said, part),
+            Plan::Vote(_) | Plan::Pipeline(_) => Ok(said),
+        }
+    }
+
+    /// What an agent says that has nothing to say.
+    fn nothing(&self, part: &Part) -> Value {
+        match &*self.plan {
+            Plan::Review(_) => json!({ "findings": [] }),
+            Plan::Vote(_) => json!({ "choice": null }),
+            Plan::Pipeline(_) => part.data.clone(),
+        }
+    }
+
+    /// What a mock says in a text is read by the line where reviews are, as what a program prints is.
+    fn said(&self, said: &Value) -> Value {
+        match (&*self.plan, said.as_str()) {
+            (Plan::Review(_), Some(text)) => text.lines().collect(),
+            (Plan::Review(_) | Plan::Vote(_) | Plan::Pipeline(_), _) => said.clone(),
+        }
     }
 
     /// The stand-ins in one world.
@@ -126,14 +154,17 @@ impl Behaviour<Part, Value> for StandIn {
 impl StandIn {
     async fn answer(&self, part: &Part, context: &CallContext) -> Result<Value, AgentError> {
         let number = self.seen.called(&self.role.name);
-        let Some(mock) = self.role.mock(number, part) else { return self.own(part, context) };
+        let Some(mock) = self.role.mock(number, part) else {
+            return self.own(part, context).await;
+        };
         if let Some(slow) = mock.slow {
             let lingered = self.linger(slow, context).await;
             lingered.map_err(|error| AgentError::Refused { reason: error.to_string() })?;
         }
         match &mock.saying {
-            Saying::Own => self.own(part, context),
-            Saying::Says(said) => self.mocks.job.read(&self.role.name, &lines(said), part),
+            Saying::Own => self.own(part, context).await,
+            Saying::Says(said) => self.mocks.read(&self.role.name, self.mocks.said(said), part),
+            Saying::Passes => Ok(part.data.clone()),
             Saying::Fails(words) => Err(AgentError::Failed { message: words.clone() }),
             Saying::Busy(after) => {
                 Err(AgentError::Busy { reason: "its mock says so".to_owned(), after: *after })
@@ -156,7 +187,7 @@ impl StandIn {
         Ok(())
     }
 
-    fn own(&self, part: &Part, context: &CallContext) -> Result<Value, AgentError> {
+    async fn own(&self, part: &Part, context: &CallContext) -> Result<Value, AgentError> {
         let name = &self.role.name;
         match &self.role.own {
             Own::Review(review) => {
@@ -169,16 +200,20 @@ impl StandIn {
                 });
                 answer.map_err(|message| AgentError::Failed { message })
             }
+            Own::Document(work) => {
+                work(part, context).map_err(|message| AgentError::Failed { message })
+            }
             Own::Recorded(cassette) => {
                 let request = request(part);
                 let before = self.seen.requested(name, &request);
                 match cassette.answer(name, &request, before, &part.root) {
-                    Some(Said::Answer(said)) => self.mocks.job.read(name, &said, part),
+                    Some(Said::Silent) => pending().await,
+                    Some(Said::Answer(said)) => self.mocks.read(name, said, part),
                     Some(Said::Error(error)) => Err(error),
                     None => Err(self.unknown(part, &request)),
                 }
             }
-            Own::FindsNothing => self.mocks.job.read(name, &json!({ "findings": [] }), part),
+            Own::Nothing => self.mocks.read(name, self.mocks.nothing(part), part),
         }
     }
 
@@ -199,14 +234,20 @@ impl Role {
     fn mock(&self, number: u64, part: &Part) -> Option<&Mock> {
         let last = self.mocks.len().checked_sub(1)?;
         let mock = self.mocks.get(usize::try_from(number).unwrap_or(last).min(last))?;
-        part.files.iter().any(|file| mock.on.matches(file)).then_some(mock)
+        // A voter is given no files.
+        let has_file = part.files.is_empty() || part.files.iter().any(|file| mock.on.matches(file));
+        let is_stage = mock.stage.as_ref().is_none_or(|stage| stage.as_str() == part.kind);
+        (has_file && is_stage).then_some(mock)
     }
 }
 
-/// What a mock says in a text is read by the line, as what a program prints is.
-fn lines(said: &Value) -> Value {
-    match said.as_str() {
-        Some(text) => text.lines().collect(),
-        None => said.clone(),
+/// The own work of an agent that comes with Synod, on the thread of whoever calls it.
+fn built_in_own(agent: &Agent, name: &str, plan: &Plan) -> Result<Own, JobError> {
+    let unknown = || JobError::Unknown { name: name.to_owned() };
+    match plan {
+        Plan::Review(job) => Ok(Own::Review(built_in(agent, name, &job.files)?)),
+        Plan::Vote(_) | Plan::Pipeline(_) => {
+            Ok(Own::Document(built_in_of(name).ok_or_else(unknown)?))
+        }
     }
 }

@@ -156,6 +156,193 @@ fn a_run_that_a_test_cancels_ends_as_cancelled_with_what_was_finished_whatever_s
     assert_eq!(ended.code, 0, "{ended:?}");
 }
 
+/// A place with a vote of two, and these tests of it.
+fn gate(tests: &str) -> Place {
+    let place = Place::new(&[]);
+    let run = "synod = 1\nmain = \"gate\"\n\
+               agents.risk = { command = [\"no-such-program\"], reads = \"json\", timeout = \"20s\" }\n\
+               agents.tests = { command = [\"no-such-program\"], reads = \"json\" }\n\
+               [consensus.gate]\nquestion = \"Does it go out?\"\nchoices = [\"ship\", \"hold\"]\n\
+               voters = { risk = 1, tests = 1 }\nretry = { attempts = 1 }\n\
+               quorum = { share = \"1/2\", of = \"electorate\", strict = true }\n";
+    fs::write(place.path("run.toml"), run).unwrap();
+    fs::write(place.path("run.test.toml"), format!("synod = 1\n{tests}")).unwrap();
+    place
+}
+
+/// That one voter never answers, and the other wants to ship.
+const SILENT: &str = "[[test]]\nname = \"a silent voter\"\n\
+                      mock = { risk = { hang = true }, tests = { says = \"ship\", confidence = 0.9 } }\n";
+
+#[test]
+fn what_a_vote_chose_is_held_against_its_test() {
+    // The same voter, awake: the choice is made, so the test fails.
+    let awake = SILENT.replace("{ hang = true }", "{ says = \"ship\" }");
+    let place = gate(&format!("{awake}never = {{ choice = \"ship\" }}\n"));
+    let ended = place.run(&["test", "run.test.toml"]);
+    assert_eq!(ended.code, 1, "{ended:?}");
+    let says = "happened though it must never: { choice = \"ship\" }";
+    assert!(ended.out.contains(says), "{}", ended.out);
+    assert!(ended.out.contains("ended as completed, consensus: ship, failed: 0"), "{}", ended.out);
+    let replay = "replay it: synod test run.test.toml --test 'a silent voter' --seed 1\n";
+    assert!(ended.out.contains(replay), "{}", ended.out);
+
+    // A vote without a decision has chosen nothing, and whoever is silent is named.
+    let place = gate(&format!("{SILENT}expect = {{ choice = [\"ship\", \"hold\"] }}\n"));
+    let ended = place.run(&["test", "run.test.toml"]);
+    assert_eq!(ended.code, 1, "{ended:?}");
+    assert!(ended.out.contains("(choice)"), "{}", ended.out);
+    let says = "ended as incomplete, no_decision, failed: 1 (risk at risk: no answer within 20s";
+    assert!(ended.out.contains(says), "{}", ended.out);
+}
+
+#[test]
+fn voters_are_silent_abstain_and_are_cancelled_as_their_test_says() {
+    let silent = "expect = { outcome = [\"no_decision\"], failed = 1, failure = { agent = \"risk\", error = \"no answer\" }, calls = { risk = 1, tests = 1 } }\n";
+    let mild = SILENT.replace("silent", "mild").replace("hang", "abstains");
+    let abstains = "expect = { outcome = \"no_decision\", failed = 0 }\n";
+    let cut = SILENT.replace("silent", "cancelled");
+    let cancelled = "cancel = \"10s\"\nnever = { outcome = [\"consensus\", \"no_decision\"] }\nexpect = { outcome = \"cancelled\" }\n";
+    let place = gate(&[SILENT, silent, &mild, abstains, &cut, cancelled].concat());
+    let ended = place.run(&["test", "run.test.toml"]);
+    assert_eq!(ended.code, 0, "{ended:?}");
+}
+
+#[test]
+fn the_vote_and_the_pipeline_of_the_examples_pass_and_a_planted_mistake_is_found() {
+    for (name, from, to, broken) in [
+        (
+            "deployment_consensus",
+            "participation = 0.75",
+            "participation = 0.25",
+            "two silent voters keep a version back",
+        ),
+        (
+            "document_pipeline",
+            "required = [\"path\", \"document\", \"analysis\"] }",
+            "required = [\"path\"] }",
+            "what is not analysed is not summarised",
+        ),
+    ] {
+        let file = fs::canonicalize(format!("examples/{name}.test.toml")).unwrap();
+        let place = Place::new(&[]);
+        let ended = place.run(&["test", file.to_str().unwrap(), "--json"]);
+        assert_eq!(ended.code, 0, "{ended:?}");
+        assert_eq!(ended.json()["passed"], 4);
+
+        let text = fs::read_to_string(format!("examples/{name}.toml")).unwrap();
+        assert!(text.contains(from), "{from}");
+        fs::write(place.path(&format!("{name}.toml")), text.replace(from, to)).unwrap();
+        fs::copy(file, place.path(&format!("{name}.test.toml"))).unwrap();
+        let ended = place.run(&["test", &format!("{name}.test.toml"), "--json"]);
+        assert_eq!((ended.code, failed(&ended.json())), (1, vec![broken]), "{ended:?}");
+    }
+}
+
+/// A place with two stages, done by programs of which there are none, and these tests of it.
+fn texts(tests: &str) -> Place {
+    let place = Place::new(&[]);
+    let run = "synod = 1\nmain = \"texts\"\n\
+               agents.read = { command = [\"no-such-program\"], reads = \"json\" }\n\
+               agents.count = { command = [\"no-such-program\"], reads = \"json\" }\n\
+               [pipeline.texts]\ndocuments = \".\"\naccepts = [\"*.txt\"]\n\
+               [[pipeline.texts.stages]]\nname = \"reading\"\nagent = \"read\"\n\
+               [[pipeline.texts.stages]]\nname = \"counting\"\nagent = \"count\"\n\
+               input = { type = \"object\", required = [\"path\"] }\n\
+               output = { type = \"object\", required = [\"words\"] }\n";
+    fs::write(place.path("run.toml"), run).unwrap();
+    let files = "files = { \"a.txt\" = \"a\", \"b.txt\" = \"b\" }";
+    let tests = tests.replace("FILES", files);
+    fs::write(place.path("run.test.toml"), format!("synod = 1\n{tests}")).unwrap();
+    place
+}
+
+#[test]
+fn stages_give_what_their_mocks_say_and_a_failed_document_is_seen() {
+    let counted = "mock = { read = { passes = true }, count = { says = { words = 1 } } }";
+    let tests = [
+        format!("[[test]]\nname = \"done\"\nFILES\n{counted}\nfaults = [\"crash\", \"delay\"]\nexpect = {{ outcome = \"completed\", done = 2 }}\n"),
+        "[[test]]\nname = \"hangs\"\nFILES\nmock = { read = { says = { path = \"p\", words = 1 } }, count = { hang = true, on = \"b.txt\" } }\n\
+         expect = { outcome = \"incomplete\", done = 1, failure = { part = \"b.txt\", error = \"no answer\" } }\n".to_owned(),
+        "[[test]]\nname = \"fails\"\nFILES\nmock = { read = { fails = \"torn\" }, count = { hang = true } }\n\
+         expect = { outcome = \"incomplete\", done = 0, failed = 2, failure = { agent = \"read\", error = \"torn\" } }\n".to_owned(),
+    ];
+    let ended = texts(&tests.concat()).run(&["test", "run.test.toml"]);
+    assert_eq!(ended.code, 0, "{ended:?}");
+
+    // What is broken is seen: a document that fails, one that is missing.
+    for (mock, says) in [
+        ("{ says = { letters = 1 } }", "done: 0, failed: 2 ("),
+        ("{ hang = true, on = \"b.txt\" }", "stage `counting`: "),
+    ] {
+        let broken = counted.replace("{ says = { words = 1 } }", mock);
+        let test = format!(
+            "[[test]]\nname = \"x\"\nFILES\n{broken}\nexpect = {{ done = 2, failed = 0 }}\n"
+        );
+        let ended = texts(&test).run(&["test", "run.test.toml"]);
+        assert_eq!(ended.code, 1, "{ended:?}");
+        assert!(ended.out.contains("(done)") && ended.out.contains(says), "{}", ended.out);
+    }
+}
+
+#[test]
+fn the_answers_of_voters_and_stages_are_recorded_and_played_back() {
+    for (run, expect) in [
+        (
+            "agents.risk = { command = [\"sh\", \"-c\", \"echo '\\\"hold\\\"'\"], reads = \"json\" }\n\
+             consensus.x = { question = \"q\", choices = [\"ship\", \"hold\"], voters = { risk = 1 } }\n",
+            "outcome = \"consensus\", choice = \"hold\", failed = 0",
+        ),
+        (
+            "agents.risk = { command = [\"sh\", \"-c\", \"echo 1\"], reads = \"json\" }\n\
+             pipeline.x = { documents = \"tree\", accepts = [\"*.txt\"], stages = [{ name = \"one\", agent = \"risk\" }] }\n",
+            "outcome = \"completed\", done = 1",
+        ),
+    ] {
+        let place = Place::new(&[("a.txt", "a")]);
+        let file = |run: &str| format!("synod = 1\nmain = \"x\"\n{run}");
+        fs::write(place.path("run.toml"), file(run)).unwrap();
+        let test = format!(
+            "synod = 1\n[[test]]\nname = \"x\"\ncassette = \"c.json\"\nfaults = [\"crash\", \"delay\"]\nexpect = {{ {expect} }}\n"
+        );
+        fs::write(place.path("run.test.toml"), test).unwrap();
+        let recorded = place.run(&["test", "run.test.toml", "--record"]);
+        assert_eq!(
+            (recorded.code, recorded.out.as_str()),
+            (0, "c.json: 1 answer\n"),
+            "{recorded:?}"
+        );
+        fs::write(place.path("run.toml"), file(&run.replace("\"sh\"", "\"no-such-program\"")))
+            .unwrap();
+        let played = place.run(&["test", "run.test.toml"]);
+        assert_eq!(played.code, 0, "{played:?}");
+    }
+}
+
+#[test]
+fn a_recording_is_cancelled_as_its_test_is_and_what_was_not_answered_hangs_when_it_is_played_back()
+{
+    let place = Place::new(&[("a.py", "x = 1\n")]);
+    let lint =
+        "command = [\"sh\", \"-c\", \"sleep 600\", \"lint\", \"{files}\"], reads = \"lines\"";
+    place.run_file(&[("lint", lint)], "");
+    let text = "synod = 1\n[[test]]\nname = \"x\"\ncassette = \"lint.json\"\ncancel = \"2s\"\n\
+                expect = { outcome = \"cancelled\", findings = 0, calls = { lint = 1 } }\n";
+    fs::write(place.path("run.test.toml"), text).unwrap();
+    let recorded = place.run(&["test", "run.test.toml", "--record"]);
+    assert_eq!(
+        (recorded.code, recorded.out.as_str()),
+        (0, "lint.json: 1 answer\n"),
+        "{recorded:?}"
+    );
+    let says = "x: the test has cancelled its run after 2s; what was answered until then is kept";
+    assert!(recorded.err.contains(says), "{}", recorded.err);
+    let cassette = fs::read_to_string(place.path("lint.json")).unwrap();
+    assert!(cassette.contains("\"said\": \"silent\""), "{cassette}");
+    let played = place.run(&["test", "run.test.toml"]);
+    assert_eq!(played.code, 0, "{played:?}");
+}
+
 #[test]
 fn all_mistakes_of_a_test_file_are_shown_and_nothing_is_run() {
     let place = example(|text| text);
@@ -220,7 +407,10 @@ fn blocks(language: &str) -> Vec<String> {
 fn the_page_on_tests_shows_what_the_program_says() {
     let place = Place::new(&[]);
     let files = blocks("toml");
-    assert_eq!(files.len(), 2);
+    assert_eq!(files.len(), 3);
+    let ended = gate(&files[2]).run(&["test", "run.test.toml"]);
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert!(ended.out.contains("(200 seeds, ") && ended.out.contains(" faults)"), "{}", ended.out);
     fs::write(place.path("review.toml"), &files[0]).unwrap();
     fs::write(place.path("review.test.toml"), &files[1]).unwrap();
     let ended = place.run(&["test", "review.test.toml"]);

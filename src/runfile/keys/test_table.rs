@@ -9,7 +9,8 @@ pub(crate) static TEST_SHAPES: &[&Shape] =
     &[&TEST_FILE, &TEST, &MOCK, &CONDITION, &FINDING, &FAILURE];
 
 /// What a mock may do in place of its agent; it does one of them at the most.
-pub(crate) const MOCK_DEEDS: &[&str] = &["says", "fails", "busy", "hang", "panic", "crash"];
+pub(crate) const MOCK_DEEDS: &[&str] =
+    &["says", "abstains", "passes", "fails", "busy", "hang", "panic", "crash"];
 
 pub(crate) static TEST_FILE: Shape = Shape {
     title: "test file",
@@ -74,7 +75,7 @@ pub(crate) static TEST: Shape = Shape {
             "mock",
             Form::Map { keys: Text::Name, each: &Form::OneOrMany(&Form::Table(&MOCK)) },
             "{ ruff = { hang = true } }",
-            "What an agent does in place of its work; a list is for its calls one after the other, the last for all further ones.",
+            "What an agent does in place of its work, a voter's of its vote; a list is for its calls one after the other, the last for all further ones.",
         ),
         Key::new(
             "cassette",
@@ -137,15 +138,37 @@ pub(crate) static TEST: Shape = Shape {
 
 pub(crate) static MOCK: Shape = Shape {
     title: "test.mock.AGENT",
-    about: "What an agent does in place of its work, one of `says`, `fails`, `busy`, `hang`, `panic` and `crash` at the most; \
-            with none of them it does its own work, and a program without a cassette finds nothing.",
+    about: "What an agent does in place of its work, one of `says`, `abstains`, `passes`, `fails`, `busy`, `hang`, `panic` and \
+            `crash` at the most; with none of them it does its own work, and a program without a cassette finds nothing, \
+            abstains, or gives on what it was given.",
     keys: &[
         Key::new(
             "says",
             Form::Any,
             "[{ file = \"a.py\", line = 1, rule = \"E1\", message = \"no\" }]",
-            "It answers with this, read as the answers of programs are.",
+            "It answers with this, read as the answers of programs are: findings, a choice or a document.",
         ),
+        Key::new(
+            "confidence",
+            Form::Share,
+            "0.9",
+            "Of a voter: how sure it is of the choice that it says; when not written 1.",
+        ),
+        Key::new(
+            "reasoning",
+            Form::Text(Text::Plain),
+            "\"a test fails\"",
+            "Of a voter: why it says so.",
+        ),
+        Key::new("abstains", Form::Boolean, "true", "Of a voter: it votes for no choice.")
+            .default("false"),
+        Key::new(
+            "passes",
+            Form::Boolean,
+            "true",
+            "Of an agent of a stage: it gives on what it was given, unchanged.",
+        )
+        .default("false"),
         Key::new(
             "fails",
             Form::Text(Text::Plain),
@@ -171,9 +194,15 @@ pub(crate) static MOCK: Shape = Shape {
             "on",
             Form::OneOrMany(&Form::Text(Text::Glob)),
             "\"bad.py\"",
-            "Only where the part has such a file; elsewhere it does its own work.",
+            "Only where the part has such a file, or is such a document; elsewhere it does its own work.",
         )
         .default("\"*\""),
+        Key::new(
+            "stage",
+            Form::Text(Text::Name),
+            "\"analysis\"",
+            "Of an agent of a pipeline: only at this stage; at others it does its own work.",
+        ),
     ],
     later: &[],
 };
@@ -192,11 +221,23 @@ pub(crate) static CONDITION: Shape = Shape {
                     "timed_out",
                     "over_budget",
                     "cancelled",
+                    "consensus",
+                    "tie_broken",
+                    "no_decision",
+                    "insufficient_participation",
+                    "vetoed",
                 ],
                 later: &[],
             }),
             "[\"completed\", \"incomplete\"]",
-            "How the run ended; `incomplete` is completed with failed parts.",
+            "How the run ended: `incomplete` is completed with failed parts, or, for a vote, without a choice; or what its vote \
+             came to, from `consensus` to `vetoed`.",
+        ),
+        Key::new(
+            "choice",
+            Form::OneOrMany(&Form::Text(Text::Plain)),
+            "\"ship\"",
+            "What the vote chose, by consensus or a tie-breaker, one of these; a vote without a decision has chosen nothing.",
         ),
         Key::new("findings", Form::Count, "\"1..3\"", "How many findings its report has."),
         Key::new(
@@ -205,7 +246,13 @@ pub(crate) static CONDITION: Shape = Shape {
             "{ rule = \"secrets.*\", file = \"a.py\" }",
             "A finding that the report has; of a list, each.",
         ),
-        Key::new("failed", Form::Count, "0", "How many pieces of work failed for good."),
+        Key::new("done", Form::Count, "3", "How many documents have passed all stages."),
+        Key::new(
+            "failed",
+            Form::Count,
+            "0",
+            "How many pieces of work failed for good: parts, voters, documents.",
+        ),
         Key::new(
             "failure",
             Form::OneOrMany(&Form::Table(&FAILURE)),
@@ -246,7 +293,12 @@ pub(crate) static FAILURE: Shape = Shape {
     about: "A piece of work that failed for good; all that is written must be so.",
     keys: &[
         Key::new("agent", Form::Text(Text::Name), "\"ruff\"", "Who should have done it."),
-        Key::new("part", Form::Text(Text::Plain), "\"bad.py\"", "A part of its name."),
+        Key::new(
+            "part",
+            Form::Text(Text::Plain),
+            "\"bad.py\"",
+            "A part of its name; it is that of the files, the voter or the document.",
+        ),
         Key::new("error", Form::Text(Text::Plain), "\"no answer\"", "A part of its error."),
     ],
     later: &[],

@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 
 use runtime::sim::Fault;
+use serde_json::{Map, Value as Json};
 
 use super::super::build::Fields;
 use super::super::cross::input_value;
@@ -84,8 +85,10 @@ fn fault(name: &str) -> Option<Fault> {
 
 fn mock(table: &Table) -> Option<Mock> {
     let fields = Fields { table, shape: &MOCK };
-    let saying = if let Some(says) = table.node("says") {
-        Saying::Says(json(&says.value)?)
+    let saying = if table.node("says").is_some() || fields.boolean("abstains") {
+        Saying::Says(said(table)?)
+    } else if fields.boolean("passes") {
+        Saying::Passes
     } else if let Some(words) = fields.text("fails") {
         Saying::Fails(words)
     } else if let Some(after) = fields.duration("busy") {
@@ -99,7 +102,24 @@ fn mock(table: &Table) -> Option<Mock> {
     } else {
         Saying::Own
     };
-    Some(Mock { on: Accepts::new(fields.strings("on"))?, slow: fields.duration("slow"), saying })
+    let stage = fields.text("stage").and_then(|name| Name::new(&name));
+    let on = Accepts::new(fields.strings("on"))?;
+    Some(Mock { on, stage, slow: fields.duration("slow"), saying })
+}
+
+/// What a mock says: as it is written, or, where it says how sure it is or why, a ballot for that; of none one that abstains.
+fn said(table: &Table) -> Option<Json> {
+    let says = table.node("says").map(|node| json(&node.value));
+    let more = ["confidence", "reasoning"].into_iter().filter_map(|key| table.entry(key));
+    let more = more.map(|entry| Some((entry.key.clone(), json(&entry.node.value)?)));
+    let mut ballot = more.collect::<Option<Map<_, _>>>()?;
+    match says {
+        Some(says) if ballot.is_empty() => says,
+        says => {
+            ballot.insert("choice".to_owned(), says.unwrap_or(Some(Json::Null))?);
+            Some(Json::Object(ballot))
+        }
+    }
 }
 
 fn condition(node: &Node, texts: &Texts) -> Option<Condition> {
@@ -118,8 +138,10 @@ fn condition(node: &Node, texts: &Texts) -> Option<Condition> {
     Some(Condition {
         written: (written, texts.line(node.at) + 1),
         outcome: outcomes.iter().map(outcome).collect::<Option<_>>()?,
+        choice: fields.strings("choice"),
         findings: optional(fields.table.node("findings"), count)?,
         finding: findings.iter().map(finding).collect::<Option<_>>()?,
+        done: optional(fields.table.node("done"), count)?,
         failed: optional(fields.table.node("failed"), count)?,
         failure: failures.iter().map(failure).collect::<Option<_>>()?,
         calls: calls.collect::<Option<_>>()?,

@@ -2,12 +2,14 @@
 
 use super::super::cross::{input_example, input_value};
 use super::super::keys::MOCK_DEEDS;
-use super::super::model::{Agent, AgentKind, MapReduce, RunFile, crew};
+use super::super::model::{Agent, AgentKind, RunFile};
 use super::super::problem::{At, Problem};
+use super::super::scalar;
 use super::super::suggest::{list, suggest};
 use super::super::template::Template;
 use super::super::tree::{Entry, Node, Table, Value};
 use super::build::each;
+use super::team::Team;
 
 /// Finds every problem between the keys of a test file, and with what it says of the run file.
 pub(super) fn check(root: &Table, run_file: &RunFile) -> Vec<Problem> {
@@ -18,31 +20,34 @@ pub(super) fn check(root: &Table, run_file: &RunFile) -> Vec<Problem> {
         problems.extend(unique(table, tests.get(..index).unwrap_or(&[])));
         problems.extend(demands_nothing(test, table));
         problems.extend(variables(test, table, run_file));
-        problems.extend(pattern(test, table, run_file).err());
         problems.extend(looks_twice(table));
         problems.extend(uncancelled(table));
+        problems.extend(too_late(table, run_file));
         for given in table.entries_of("input") {
             problems.extend(input(given, run_file));
         }
-        let Ok(Some(pattern)) = pattern(test, table, run_file) else { continue };
-        let team = Team { pattern, agents: crew(&run_file.agents, pattern) };
+        let team = match team(table, run_file) {
+            Ok(Some(team)) => team,
+            Ok(None) => continue,
+            Err(problem) => {
+                problems.push(problem);
+                continue;
+            }
+        };
         problems.extend(unanswered(test, table, &team));
+        problems.extend(team.unrepeatable(table));
         for mock in table.entries_of("mock") {
             problems.extend(agent(mock.key_at, &mock.key, &team));
             problems.extend(each(&mock.node).iter().filter_map(deeds));
+            problems.extend(each(&mock.node).iter().flat_map(|mock| team.mock(mock)));
         }
         for key in ["never", "always", "expect"] {
             let conditions = table.node(key).map_or(&[][..], each);
             conditions.iter().for_each(|node| condition(node, key, &team, &mut problems));
+            problems.extend(conditions.iter().flat_map(|node| team.condition(node)));
         }
     }
     problems
-}
-
-/// A pattern with all who may do its work.
-struct Team<'f> {
-    pattern: &'f MapReduce<Template>,
-    agents: Vec<&'f Agent<Template>>,
 }
 
 fn unique(test: &Table, earlier: &[Node]) -> Option<Problem> {
@@ -97,44 +102,18 @@ fn place(test: &Node, table: &Table) -> At {
     table.node("name").map_or(test.at, |name| name.at)
 }
 
-/// The pattern that a test runs; `None` where another problem says why there is none.
-fn pattern<'f>(
-    test: &Node,
-    table: &Table,
-    run_file: &'f RunFile,
-) -> Result<Option<&'f MapReduce<Template>>, Problem> {
-    let patterns = &run_file.map_reduces;
+/// The pattern that a test runs, with all who may do its work; `None` where another problem says why there is none.
+fn team<'f>(table: &Table, run_file: &'f RunFile) -> Result<Option<Team<'f>>, Problem> {
     let run = table.node("run");
     let Some(name) = run.map_or(Some(run_file.main.as_str()), |node| node.value.text()) else {
         return Ok(None);
     };
-    let found = patterns.iter().find(|pattern| pattern.name.as_str() == name);
-    if found.is_some() {
-        return Ok(found);
-    }
-    if let Some(kind) = untested(run_file, name) {
-        let at = run.map_or_else(|| place(test, table), |node| node.at);
-        let words = format!("`{name}` is a {kind}: `synod test` runs patterns of map_reduce alone");
-        return Err(Problem::new(at, words)
-            .label("runs it")
-            .help_with("test it in Rust, under `synod::sim`: see docs/TESTING.md"));
-    }
-    let Some(node) = run else { return Ok(None) };
-    let names: Vec<&str> = patterns.iter().map(|pattern| pattern.name.as_str()).collect();
+    let found = Team::of(run_file, name);
+    let Some(node) = run.filter(|_| found.is_none()) else { return Ok(found) };
+    let names = Team::names(run_file);
     Err(Problem::new(node.at, format!("there is no pattern `{name}` in the run file"))
         .label("not in the run file")
         .help_with(suggest(name, &names, "the patterns are")))
-}
-
-/// What kind of pattern `name` is, if there is one that no test file can run.
-fn untested(run_file: &RunFile, name: &str) -> Option<&'static str> {
-    let is_vote = run_file.votes.iter().any(|vote| vote.name.as_str() == name);
-    let is_pipeline = run_file.pipelines.iter().any(|pipeline| pipeline.name.as_str() == name);
-    match (is_vote, is_pipeline) {
-        (true, _) => Some("consensus"),
-        (false, true) => Some("pipeline"),
-        (false, false) => None,
-    }
 }
 
 /// Refuses a test in which nobody can answer for a program that has to take part.
@@ -155,7 +134,8 @@ fn unanswered(test: &Node, table: &Table, team: &Team<'_>) -> Option<Problem> {
         Problem::new(place(test, table), format!("nobody answers for {}, which no test starts", list(&unknown)))
             .label("this test")
             .help_with(format!(
-                "write `mock = {{ {first} = {{ says = [] }} }}`, or `cassette = \"FILE\"` and record it by `synod test --record`"
+                "write `mock = {{ {first} = {{ {} }} }}`, or `cassette = \"FILE\"` and record it by `synod test --record`",
+                team.example()
             )),
     )
 }
@@ -187,6 +167,20 @@ fn uncancelled(test: &Table) -> Option<Problem> {
     )
 }
 
+/// Refuses to cancel a run that has ended by its own deadline.
+fn too_late(test: &Table, run_file: &RunFile) -> Option<Problem> {
+    let node = test.node("cancel")?;
+    let cancel = scalar::duration(node.value.text()?).ok()?;
+    let deadline = humantime::format_duration(run_file.deadline);
+    (cancel >= run_file.deadline).then(|| {
+        Problem::new(node.at, format!("the run has ended by then: its deadline is {deadline}"))
+            .label("cancels nothing")
+            .help_with(format!(
+                "cancel it before {deadline}, or give the run file a later `limit.deadline`"
+            ))
+    })
+}
+
 fn input(given: &Entry, run_file: &RunFile) -> Option<Problem> {
     let name = &given.key;
     let Some(input) = run_file.inputs.iter().find(|input| input.name.as_str() == name) else {
@@ -209,7 +203,7 @@ fn input(given: &Entry, run_file: &RunFile) -> Option<Problem> {
 fn agent(at: At, name: &str, team: &Team<'_>) -> Option<Problem> {
     let names: Vec<&str> = team.agents.iter().map(|agent| agent.name.as_str()).collect();
     (!names.contains(&name)).then(|| {
-        Problem::new(at, format!("`{}` has no agent `{name}`", team.pattern.name))
+        Problem::new(at, format!("`{}` has no agent `{name}`", team.name))
             .label("does no work there")
             .help_with(suggest(name, &names, "its agents are"))
     })

@@ -55,6 +55,8 @@ pub struct Test {
 pub struct Mock {
     /// The parts that it is for: those with such a file.
     pub on: Accepts,
+    /// The stage that it is for; `None`: every one.
+    pub stage: Option<Name>,
     /// How long it takes first.
     pub slow: Option<Duration>,
     /// What it does then.
@@ -68,6 +70,8 @@ pub enum Saying {
     Own,
     /// With this answer.
     Says(Value),
+    /// With what it was given.
+    Passes,
     /// As failed, with these words.
     Fails(String),
     /// As busy, for so long.
@@ -90,10 +94,14 @@ pub struct Condition {
     pub written: (String, usize),
     /// How the run ended, one of these; empty: in any way.
     pub outcome: Vec<OutcomeName>,
+    /// What a vote chose, one of these; empty: anything or nothing.
+    pub choice: Vec<String>,
     /// How many findings there are.
     pub findings: Option<Count>,
     /// Findings that there are.
     pub finding: Vec<FindingMatch>,
+    /// How many documents have passed all stages.
+    pub done: Option<Count>,
     /// How many pieces of work failed.
     pub failed: Option<Count>,
     /// Pieces of work that failed.
@@ -102,12 +110,12 @@ pub struct Condition {
     pub calls: Vec<(Name, Count)>,
 }
 
-/// How a run may end.
+/// How a run, or the vote of one, may end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OutcomeName {
-    /// With all of its parts.
+    /// With all of its parts, or a choice.
     Completed,
-    /// With failed parts.
+    /// With failed parts, or without a choice.
     Incomplete,
     /// Not split, not reduced, or ended by a part that failed.
     Failed,
@@ -117,17 +125,32 @@ pub enum OutcomeName {
     OverBudget,
     /// As the test has cancelled it.
     Cancelled,
+    /// Its ballots agree on a choice.
+    Consensus,
+    /// They do not, and a tie-breaker chose.
+    TieBroken,
+    /// They do not, and none chose.
+    NoDecision,
+    /// Too few voted.
+    InsufficientParticipation,
+    /// A veto blocks the choice.
+    Vetoed,
 }
 
 impl OutcomeName {
     /// Every outcome, with its name in test files.
-    pub const ALL: [(Self, &'static str); 6] = [
+    pub const ALL: [(Self, &'static str); 11] = [
         (Self::Completed, "completed"),
         (Self::Incomplete, "incomplete"),
         (Self::Failed, "failed"),
         (Self::TimedOut, "timed_out"),
         (Self::OverBudget, "over_budget"),
         (Self::Cancelled, "cancelled"),
+        (Self::Consensus, "consensus"),
+        (Self::TieBroken, "tie_broken"),
+        (Self::NoDecision, "no_decision"),
+        (Self::InsufficientParticipation, "insufficient_participation"),
+        (Self::Vetoed, "vetoed"),
     ];
 
     /// Gives the outcome's name.

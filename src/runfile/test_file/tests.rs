@@ -170,17 +170,164 @@ fn a_test_file_may_name_its_run_file() {
     assert_eq!(TestFile::runs("synod = 1"), None);
 }
 
+const OTHERS: &str = r#"
+synod = 1
+main = "gate"
+limit = { deadline = "1m" }
+agents.risk = { command = ["risk"], reads = "json" }
+agents.tests = { command = ["tests"], reads = "json" }
+agents.read = { command = ["read"], reads = "json" }
+consensus.gate = { question = "q", choices = ["ship", "hold"], voters = { risk = 1, tests = 1 } }
+pipeline.texts = { documents = ".", stages = [{ name = "extraction", agent = "read" }, { name = "analysis", agent = "read" }] }
+"#;
+
 #[test]
-fn a_pattern_that_no_test_file_can_run_is_named_as_such() {
-    let run = "synod = 1\nmain = \"gate\"\nagents.risk = { command = [\"risk\"], reads = \"json\" }\n\
-        consensus.gate = { question = \"q\", choices = [\"a\", \"b\"], voters = { risk = 1 } }\n";
-    let run = RunFile::parse("run.toml", run, &[]).unwrap();
-    for (test, line) in [("name = \"x\"", 3), ("name = \"x\"\nrun = \"gate\"", 4)] {
-        let test = format!("synod = 1\n[[test]]\n{test}\nexpect = {{ failed = 0 }}\n");
-        let refused = TestFile::parse("run.test.toml", &test, &run).unwrap_err();
-        let found: Vec<(&str, usize)> =
-            refused.iter().map(|one| (one.message(), refused.place(one).line)).collect();
-        let words = "`gate` is a consensus: `synod test` runs patterns of map_reduce alone";
-        assert_eq!(found, [(words, line)]);
+fn votes_and_pipelines_are_tested_by_what_is_so_of_them() {
+    let run = RunFile::parse("run.toml", OTHERS, &[]).unwrap();
+    let file = TestFile::parse(
+        "run.test.toml",
+        r#"
+synod = 1
+[[test]]
+name = "a silent voter cannot ship"
+run = "gate"
+mock = { risk = { hang = true }, tests = { says = "ship", confidence = 0.9, reasoning = "all pass" } }
+never = { choice = "ship" }
+expect = { outcome = ["no_decision", "vetoed"], failure = { agent = "risk", part = "risk" } }
+[[test]]
+name = "an abstention counts"
+mock = { risk = [{ says = "hold" }, { abstains = true, reasoning = "?" }], tests = { says = { choice = "hold", veto = ["ship"] } } }
+expect = { choice = ["hold", "ship"] }
+[[test]]
+name = "documents"
+run = "texts"
+mock = { read = [{ passes = true, stage = "analysis" }, { fails = "no", on = "*.md" }] }
+expect = { done = 2, failed = "1.." }
+"#,
+        &run,
+    )
+    .unwrap();
+    let [silent, abstains, texts] = file.tests.as_slice() else { panic!("{file:?}") };
+    let mock = |test: &Test, agent: &str, at: usize| {
+        test.mocks[&super::super::model::Name::new(agent).unwrap()][at].clone()
+    };
+    let ballot =
+        serde_json::json!({ "choice": "ship", "confidence": 0.9, "reasoning": "all pass" });
+    assert_eq!(mock(silent, "tests", 0).saying, Saying::Says(ballot));
+    assert_eq!(silent.never[0].choice, ["ship"]);
+    assert_eq!(silent.expect[0].outcome, [OutcomeName::NoDecision, OutcomeName::Vetoed]);
+    assert_eq!(mock(abstains, "risk", 0).saying, Saying::Says("hold".into()));
+    let none = serde_json::json!({ "choice": null, "reasoning": "?" });
+    assert_eq!(mock(abstains, "risk", 1).saying, Saying::Says(none));
+    assert_eq!(mock(texts, "read", 0).saying, Saying::Passes);
+    assert_eq!(mock(texts, "read", 0).stage.unwrap().as_str(), "analysis");
+    assert_eq!(texts.expect[0].done, Some(2..=2));
+}
+
+/// What is wrong with a test of a vote or a pipeline whose agents are mocked; each with its help.
+fn wrong(test: &str) -> Vec<(String, String)> {
+    let run = RunFile::parse("run.toml", OTHERS, &[]).unwrap();
+    let text = format!("synod = 1\n[[test]]\nname = \"x\"\n{test}\n");
+    let problems = TestFile::parse("run.test.toml", &text, &run).unwrap_err();
+    let found = problems.iter();
+    found.map(|one| (one.message().to_owned(), one.help().unwrap_or("").to_owned())).collect()
+}
+
+#[test]
+fn what_there_is_not_in_a_vote_or_a_pipeline_is_named_with_what_is_near() {
+    let hold = "mock = { risk = { says = \"hold\" }, tests = { says = \"hold\" } }\n";
+    let pass = "run = \"texts\"\nmock = { read = { passes = true } }\n";
+    let near = |word: &str| format!("did you mean `{word}`?");
+    for (test, message, help) in [
+        (format!("{hold}never = {{ choice = \"shp\" }}"), "`gate` has no choice `shp`", near("ship")),
+        (
+            hold.replacen("hold", "hol", 1) + "never = { choice = \"ship\" }",
+            "`gate` has no choice `hol`",
+            near("hold"),
+        ),
+        (
+            "mock = { risk = { says = { choice = [\"shipp\"] } }, tests = { hang = true } }\nexpect = { failed = 1 }"
+                .to_owned(),
+            "`gate` has no choice `shipp`",
+            near("ship"),
+        ),
+        (
+            hold.replace("tests", "test") + "cassette = \"c\"\nexpect = { choice = \"hold\" }",
+            "`gate` has no agent `test`",
+            near("tests"),
+        ),
+        (format!("{hold}expect = {{ calls = {{ riks = 1 }} }}"), "`gate` has no agent `riks`", near("risk")),
+        (
+            pass.replace("true", "true, stage = \"analyses\"") + "expect = { done = 1 }",
+            "`texts` has no stage `analyses`",
+            near("analysis"),
+        ),
+        (
+            format!("{pass}expect = {{ choice = \"ship\" }}"),
+            "`choice` says nothing of a pipeline",
+            "delete it: `texts` is a pipeline".to_owned(),
+        ),
+        (
+            format!("{hold}expect = {{ findings = 1 }}"),
+            "`findings` says nothing of a consensus",
+            "delete it: `gate` is a consensus".to_owned(),
+        ),
+        (
+            format!("{pass}expect = {{ outcome = \"vetoed\" }}"),
+            "`texts` is no vote",
+            "delete it, or name a consensus in `run`".to_owned(),
+        ),
+        (
+            hold.replacen("says", "on = \"a\", says", 1) + "expect = { choice = \"hold\" }",
+            "`on` says nothing of a consensus",
+            "delete it; a list of mocks is for the voter's calls one after the other".to_owned(),
+        ),
+        (
+            "mock = { risk = { hang = true, confidence = 1 }, tests = { hang = true } }\nexpect = { failed = 2 }"
+                .to_owned(),
+            "`confidence` is that of no choice",
+            "write the choice beside it, as in `says = \"ship\"`".to_owned(),
+        ),
+    ] {
+        assert_eq!(wrong(&test), [(message.to_owned(), help)], "{test}");
     }
+    let nobody = wrong("expect = { choice = \"hold\" }");
+    assert_eq!(nobody[0].0, "nobody answers for `risk` and `tests`, which no test starts");
+    assert!(nobody[0].1.starts_with("write `mock = { risk = { says = \"ship\" } }`"), "{nobody:?}");
+}
+
+#[test]
+fn a_cancel_that_comes_after_the_deadline_is_refused_with_its_line() {
+    let test = |cancel: &str| {
+        let text = format!(
+            "synod = 1\n[[test]]\nname = \"x\"\ncancel = \"{cancel}\"\nexpect = {{ outcome = \"cancelled\" }}\n\
+             mock = {{ risk = {{ hang = true }}, tests = {{ hang = true }} }}\n"
+        );
+        TestFile::parse("run.test.toml", &text, &RunFile::parse("run.toml", OTHERS, &[]).unwrap())
+    };
+    assert!(test("59s").is_ok());
+    for late in ["1m", "2h"] {
+        let problems = test(late).unwrap_err();
+        let problem = problems.iter().next().unwrap();
+        assert_eq!(problem.message(), "the run has ended by then: its deadline is 1m");
+        assert_eq!(problems.place(problem).line, 4);
+    }
+}
+
+#[test]
+fn a_program_that_is_given_the_time_is_not_recorded() {
+    let run =
+        OTHERS.replace("agent = \"read\" }, {", "agent = \"read\", transform = \"metadata\" }, {");
+    let run = RunFile::parse("run.toml", &run, &[]).unwrap();
+    let parse = |mock: &str| {
+        let text = format!(
+            "synod = 1\n[[test]]\nname = \"x\"\nrun = \"texts\"\ncassette = \"c.json\"\nexpect = {{ done = 1 }}\n{mock}"
+        );
+        TestFile::parse("run.test.toml", &text, &run)
+    };
+    let refused = parse("").unwrap_err();
+    let problem = refused.iter().next().unwrap();
+    assert!(problem.message().contains("stage `analysis`"), "{problem:?}");
+    assert_eq!(refused.place(problem).line, 5);
+    assert!(parse("mock = { read = { passes = true } }").is_ok());
 }

@@ -1,0 +1,209 @@
+//! The pattern that a test runs: who does its work, and what can be said of a run of its kind.
+//!
+//! [`cross`](super::cross) calls it, and refuses by it what would never count.
+
+use super::super::model::{Agent, AgentKind, Consensus, Name, Pipeline, RunFile, crew_of};
+use super::super::problem::Problem;
+use super::super::suggest::suggest;
+use super::super::template::Template;
+use super::super::tree::{Node, Table};
+use super::build::each;
+
+/// A pattern with all who may do its work.
+pub(super) struct Team<'f> {
+    pub(super) name: &'f str,
+    pub(super) agents: Vec<&'f Agent<Template>>,
+    kind: Kind<'f>,
+}
+
+/// What kind of pattern it is.
+#[derive(Clone, Copy)]
+enum Kind<'f> {
+    MapReduce,
+    Consensus(&'f Consensus<Template>),
+    Pipeline(&'f Pipeline<Template>),
+}
+
+/// What is said of a run of one kind of pattern alone: the kind, as `[KIND.NAME]` names it, and the keys.
+const OF_ONE_KIND: [(&str, &[&str]); 3] = [
+    ("map_reduce", &["findings", "finding"]),
+    ("consensus", &["choice", "confidence", "reasoning", "abstains"]),
+    ("pipeline", &["done", "passes", "stage"]),
+];
+
+/// What only a vote comes to.
+const OF_VOTES: [&str; 5] =
+    ["consensus", "tie_broken", "no_decision", "insufficient_participation", "vetoed"];
+
+impl<'f> Team<'f> {
+    /// The team of the pattern of this name.
+    pub(super) fn of(run_file: &'f RunFile, name: &str) -> Option<Self> {
+        let is = |own: &Name| own.as_str() == name;
+        let reviews = run_file.map_reduces.iter().filter(|own| is(&own.name));
+        let reviews = reviews.map(|own| (&own.name, own.workers.names().to_vec(), Kind::MapReduce));
+        let votes = run_file.votes.iter().filter(|own| is(&own.name));
+        let votes = votes.map(|own| (&own.name, own.names(), Kind::Consensus(own)));
+        let pipelines = run_file.pipelines.iter().filter(|own| is(&own.name));
+        let pipelines = pipelines.map(|own| (&own.name, own.names(), Kind::Pipeline(own)));
+        let (name, names, kind) = reviews.chain(votes).chain(pipelines).next()?;
+        Some(Self { name: name.as_str(), agents: crew_of(&run_file.agents, &names), kind })
+    }
+
+    /// The names of all patterns.
+    pub(super) fn names(run_file: &RunFile) -> Vec<&str> {
+        let reviews = run_file.map_reduces.iter().map(|own| own.name.as_str());
+        let votes = run_file.votes.iter().map(|own| own.name.as_str());
+        let pipelines = run_file.pipelines.iter().map(|own| own.name.as_str());
+        reviews.chain(votes).chain(pipelines).collect()
+    }
+
+    /// What a mock of this team could do.
+    pub(super) fn example(&self) -> String {
+        match self.kind {
+            Kind::MapReduce => "says = []".to_owned(),
+            Kind::Consensus(vote) => {
+                format!("says = {:?}", vote.choices.first().map_or("", String::as_str))
+            }
+            Kind::Pipeline(_) => "passes = true".to_owned(),
+        }
+    }
+
+    /// Refuses a cassette of a program that is given what differs from run to run.
+    pub(super) fn unrepeatable(&self, test: &Table) -> Option<Problem> {
+        let (Kind::Pipeline(pipeline), Some(cassette)) = (self.kind, test.entry("cassette")) else {
+            return None;
+        };
+        let stages = pipeline.stages.iter().skip_while(|stage| stage.transform.is_none()).skip(1);
+        let of_program = |name: &Name| {
+            let agent = self.agents.iter().find(|agent| agent.name == *name);
+            agent.is_some_and(|agent| !matches!(agent.kind, AgentKind::Builtin(_)))
+        };
+        let is_mocked =
+            |name: &Name| test.entries_of("mock").iter().any(|mock| mock.key == name.as_str());
+        let stage = stages
+            .into_iter()
+            .find(|stage| of_program(&stage.agent) && !is_mocked(&stage.agent))?;
+        let words = format!(
+            "what stage `{}` is given says by `metadata` when it was made, so no recorded answer fits it",
+            stage.name
+        );
+        let help = format!("mock `{}`, or delete the `transform` before it", stage.agent);
+        Some(Problem::new(cassette.key_at, words).label("cannot be played back").help_with(help))
+    }
+
+    /// Finds what a mock says that an agent of this team never does.
+    pub(super) fn mock(&self, node: &Node) -> Vec<Problem> {
+        let Some(mock) = node.value.table() else { return Vec::new() };
+        let mut problems = self.foreign(mock);
+        match self.kind {
+            Kind::MapReduce => {}
+            Kind::Consensus(vote) => {
+                problems.extend(mock.node("says").into_iter().flat_map(|says| chosen(says, vote)));
+                problems.extend(no_files(mock));
+                problems.extend(unsaid(mock));
+            }
+            Kind::Pipeline(pipeline) => {
+                problems.extend(mock.node("stage").and_then(|node| stage(node, pipeline)));
+            }
+        }
+        problems
+    }
+
+    /// Finds what a condition says that is never so of a run of this team.
+    pub(super) fn condition(&self, node: &Node) -> Vec<Problem> {
+        let Some(condition) = node.value.table() else { return Vec::new() };
+        let mut problems = self.foreign(condition);
+        let outcomes = condition.node("outcome").map_or(&[][..], each);
+        if let Kind::Consensus(vote) = self.kind {
+            let choices = condition.node("choice").map_or(&[][..], each);
+            problems.extend(choices.iter().filter_map(|node| choice(node, vote)));
+            return problems;
+        }
+        let of_votes =
+            |node: &&Node| node.value.text().is_some_and(|text| OF_VOTES.contains(&text));
+        if let Some(named) = outcomes.iter().find(of_votes) {
+            let words = format!("`{}` is no vote", self.name);
+            let problem = Problem::new(named.at, words)
+                .label("only a vote comes to this")
+                .help_with("delete it, or name a consensus in `run`");
+            problems.push(problem);
+        }
+        problems
+    }
+
+    fn kind(&self) -> &'static str {
+        match self.kind {
+            Kind::MapReduce => "map_reduce",
+            Kind::Consensus(_) => "consensus",
+            Kind::Pipeline(_) => "pipeline",
+        }
+    }
+
+    /// Refuses keys that say something of another kind of pattern.
+    fn foreign(&self, table: &Table) -> Vec<Problem> {
+        let others = OF_ONE_KIND.into_iter().filter(|(kind, _)| *kind != self.kind());
+        let of = others.flat_map(|(kind, keys)| keys.iter().map(move |key| (kind, *key)));
+        let wrong = of.filter_map(|(kind, key)| {
+            let entry = table.entry(key)?;
+            let words = format!("`{key}` says nothing of a {}", self.kind());
+            let problem = Problem::new(entry.key_at, words)
+                .label(format!("of a {kind} alone"))
+                .help_with(format!("delete it: `{}` is a {}", self.name, self.kind()));
+            Some(problem)
+        });
+        wrong.collect()
+    }
+}
+
+/// Checks the choices that a voter says: one, a list, or those of a ballot.
+fn chosen(says: &Node, vote: &Consensus<Template>) -> Vec<Problem> {
+    let ballot = says.value.table().and_then(|table| table.node("choice"));
+    each(ballot.unwrap_or(says)).iter().filter_map(|node| choice(node, vote)).collect()
+}
+
+/// Refuses a choice that there is not.
+fn choice(node: &Node, vote: &Consensus<Template>) -> Option<Problem> {
+    let name = node.value.text()?;
+    let known: Vec<&str> = vote.choices.iter().map(String::as_str).collect();
+    (!known.contains(&name)).then(|| {
+        Problem::new(node.at, format!("`{}` has no choice `{name}`", vote.name))
+            .label("not among the choices")
+            .help_with(suggest(name, &known, "the choices are"))
+    })
+}
+
+/// Refuses a stage that there is not.
+fn stage(node: &Node, pipeline: &Pipeline<Template>) -> Option<Problem> {
+    let name = node.value.text()?;
+    let known: Vec<&str> = pipeline.stages.iter().map(|stage| stage.name.as_str()).collect();
+    (!known.contains(&name)).then(|| {
+        Problem::new(node.at, format!("`{}` has no stage `{name}`", pipeline.name))
+            .label("not in the pipeline")
+            .help_with(suggest(name, &known, "the stages are"))
+    })
+}
+
+/// Refuses `on` where nobody is given files.
+fn no_files(mock: &Table) -> Option<Problem> {
+    let on = mock.entry("on")?;
+    Some(
+        Problem::new(on.key_at, "`on` says nothing of a consensus")
+            .label("a voter is given no files")
+            .help_with("delete it; a list of mocks is for the voter's calls one after the other"),
+    )
+}
+
+/// Refuses how sure a voter is, and why, where it says nothing or says it itself.
+fn unsaid(mock: &Table) -> Option<Problem> {
+    let more = ["confidence", "reasoning"].into_iter().find_map(|key| mock.entry(key))?;
+    let says = mock.node("says");
+    if says.is_some_and(|says| says.value.table().is_none()) {
+        return None;
+    }
+    let (words, help) = match says {
+        Some(_) => ("is said twice", "write it in `says`, with the choice"),
+        None if mock.entry("abstains").is_some() && more.key == "reasoning" => return None,
+        None => ("is that of no choice", "write the choice beside it, as in `says = \"ship\"`"),
+    };
+    Some(Problem::new(more.key_at, format!("`{}` {words}", more.key)).label("here").help_with(help))
+}
