@@ -1,8 +1,9 @@
 //! Trials: the tests of a test file, run in the deterministic simulation or recorded with the real programs.
 //!
-//! `synod test` makes a [`Trial`] of each test and checks it seed by seed. The graph is that of production: roster, slots,
-//! coordinator, journal; in the place of the agents are [`stand_in`]s, which answer as the test, a [`cassette`] or the built-in
-//! reviewer says. [`seen`] keeps what happened, [`judge`] holds the test's conditions against it.
+//! `synod test` makes a [`Trial`] of each test and checks it seed by seed. The graph is that of production, whatever the
+//! [`Plan`] is: roster, slots, coordinator, journal; in the place of the agents are [`stand_in`]s, which answer as the test, a
+//! [`cassette`] or the built-in agent says. [`course`] runs it, [`seen`] keeps what happened, [`judge`] holds the test's
+//! conditions against it.
 //!
 //! # Invariants
 //! - Nothing outside is called: no program, no network, no clock, no dice.
