@@ -81,15 +81,14 @@ fn verdicts(condition: &Condition, state: &State) -> Vec<(&'static str, Verdict)
         verdicts.push(("choice", ended.map(|ended| any(ended.choice()))));
     }
     if let Some(count) = findings {
-        verdicts.push(("findings", ended.map(|ended| has(count, ended.findings.len()))));
+        verdicts.push(("findings", ended.map(|ended| has(count, ended.findings().len()))));
     }
     for matches in finding {
         let any = |found: &[Finding]| found.iter().any(|one| is_finding(matches, one));
-        verdicts.push(("finding", ended.map(|ended| any(&ended.findings))));
+        verdicts.push(("finding", ended.map(|ended| any(ended.findings()))));
     }
     if let Some(count) = done {
-        let all = |done: Option<usize>| done.is_some_and(|done| has(count, done));
-        verdicts.push(("done", ended.map(|ended| all(ended.done))));
+        verdicts.push(("done", ended.map(|ended| has(count, ended.done()))));
     }
     if let Some(count) = failed {
         verdicts.push(("failed", ended.map(|ended| has(count, ended.failed.len()))));

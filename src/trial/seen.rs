@@ -10,7 +10,7 @@ use std::{
 
 use actors::pattern::{
     FailedPart, FailureKind, Outcome,
-    consensus::{ClosedBy, Decision, Outcome as VoteOutcome},
+    consensus::{ClosedBy, Outcome as VoteOutcome},
     pipeline::PassageEnd,
 };
 use parking_lot::Mutex;
@@ -44,12 +44,9 @@ pub(super) struct Ended {
     pub(super) outcome: OutcomeName,
     /// Why, where it did not complete.
     pub(super) why: Option<String>,
-    pub(super) findings: Vec<Finding>,
     pub(super) failed: Vec<FailedPart>,
-    /// What its vote came to, if it was one that was closed.
-    pub(super) vote: Option<VoteOutcome>,
-    /// How many documents have passed all stages, if it had any.
-    pub(super) done: Option<usize>,
+    /// What came of it, if anything did.
+    product: Option<Product>,
 }
 
 impl Seen {
@@ -107,46 +104,55 @@ impl Ended {
                 };
                 let outcome =
                     if is_whole { OutcomeName::Completed } else { OutcomeName::Incomplete };
-                Self::with(outcome, completed.failed, Some(completed.value))
+                let (failed, product) = (completed.failed, Some(completed.value));
+                Self { outcome, why: None, failed, product }
             }
-            Err(error) => {
-                let why = Some(error.kind.to_string());
-                Self { why, ..Self::with(name_of(&error.kind), error.failed, error.partial) }
-            }
+            Err(error) => Self {
+                outcome: name_of(&error.kind),
+                why: Some(error.kind.to_string()),
+                failed: error.failed,
+                product: error.partial,
+            },
         }
-    }
-
-    fn with(outcome: OutcomeName, failed: Vec<FailedPart>, product: Option<Product>) -> Self {
-        let mut ended =
-            Self { outcome, why: None, findings: Vec::new(), failed, vote: None, done: None };
-        match product {
-            Some(Product::Review(report)) => ended.findings = report.findings,
-            Some(Product::Vote(decision)) => ended.vote = closed(*decision),
-            Some(Product::Pipeline(passages)) => {
-                let documents = passages.documents.iter();
-                let done = documents.filter(|own| own.end == PassageEnd::Done).count();
-                ended.done = Some(done);
-            }
-            None => {}
-        }
-        ended
     }
 
     /// Whether it is right to say that the run ended so.
     pub(super) fn is(&self, name: OutcomeName) -> bool {
-        let vote = self.vote.as_ref().map(VoteOutcome::name);
-        self.outcome == name || vote == Some(name.name())
+        self.outcome == name || self.vote().map(VoteOutcome::name) == Some(name.name())
     }
 
-    /// The choice that the vote made.
+    /// What its vote came to; one that was cut off came to nothing.
+    fn vote(&self) -> Option<&VoteOutcome> {
+        match &self.product {
+            Some(Product::Vote(decision)) if decision.closed != ClosedBy::CutOff => {
+                Some(&decision.outcome)
+            }
+            Some(Product::Vote(_) | Product::Review(_) | Product::Pipeline(_)) | None => None,
+        }
+    }
+
+    /// The choice that its vote made.
     pub(super) fn choice(&self) -> Option<&str> {
-        self.vote.as_ref().and_then(VoteOutcome::choice)
+        self.vote().and_then(VoteOutcome::choice)
     }
-}
 
-/// What a vote came to; one that was cut off came to nothing.
-fn closed(decision: Decision) -> Option<VoteOutcome> {
-    (decision.closed != ClosedBy::CutOff).then_some(decision.outcome)
+    /// What reviewers found.
+    pub(super) fn findings(&self) -> &[Finding] {
+        match &self.product {
+            Some(Product::Review(report)) => &report.findings,
+            Some(Product::Vote(_) | Product::Pipeline(_)) | None => &[],
+        }
+    }
+
+    /// How many documents have passed all stages.
+    pub(super) fn done(&self) -> usize {
+        match &self.product {
+            Some(Product::Pipeline(passages)) => {
+                passages.documents.iter().filter(|own| own.end == PassageEnd::Done).count()
+            }
+            Some(Product::Vote(_) | Product::Review(_)) | None => 0,
+        }
+    }
 }
 
 const fn name_of(kind: &FailureKind) -> OutcomeName {
@@ -185,16 +191,19 @@ impl Ended {
         let finding = |one: &Finding| format!("{} at {}:{}", one.rule, one.file, one.line);
         let failure = |one: &FailedPart| format!("{} at {}: {}", one.agent, one.name, one.error);
         let why = self.why.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
-        let product = match (&self.vote, self.done) {
-            (Some(vote), _) => match vote.choice() {
-                Some(choice) => format!("{}: {choice}", vote.name()),
-                None => vote.name().to_owned(),
+        let product = match (&self.product, self.vote()) {
+            (Some(Product::Vote(_)), Some(vote)) => match vote.choice() {
+                Some(choice) => format!(", {}: {choice}", vote.name()),
+                None => format!(", {}", vote.name()),
             },
-            (None, Some(done)) => format!("done: {done}"),
-            (None, None) => format!("findings: {}", some(&self.findings, finding)),
+            (Some(Product::Pipeline(_)), _) => format!(", done: {}", self.done()),
+            (Some(Product::Review(_)), _) => {
+                format!(", findings: {}", some(self.findings(), finding))
+            }
+            (Some(Product::Vote(_)) | None, _) => String::new(),
         };
         let failed = some(&self.failed, failure);
-        format!("the run ended as {}{why}, {product}, failed: {failed}", self.outcome.name())
+        format!("the run ended as {}{why}{product}, failed: {failed}", self.outcome.name())
     }
 }
 
