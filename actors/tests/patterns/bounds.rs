@@ -27,6 +27,7 @@ use synod_actors::{
     },
     system::{AgentSystem, Drained},
 };
+use tokio::sync::watch;
 
 use crate::{consensus::vote, until};
 
@@ -45,6 +46,16 @@ fn counting(system: &AgentSystem) -> (AgentBuilder<u64, u64>, Arc<AtomicU32>) {
         async move { Ok::<_, String>(n) }
     });
     (agent, calls)
+}
+
+/// An agent that answers once it is told to go.
+fn waiting(system: &AgentSystem) -> (watch::Sender<bool>, AgentBuilder<u64, u64>) {
+    let (go, wait) = watch::channel(false);
+    let agent = system.agent("waits", move |n: u64, _| {
+        let mut wait = wait.clone();
+        async move { wait.wait_for(|go| *go).await.map(|_| n).map_err(|error| error.to_string()) }
+    });
+    (go, agent)
 }
 
 fn once() -> Options {
@@ -126,11 +137,7 @@ async fn a_run_out_of_time_names_the_budget_if_that_ended_before_the_deadline() 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_system_that_drains_takes_nothing_new_and_lets_runs_end() {
     let system = system();
-    let (go, wait) = tokio::sync::watch::channel(false);
-    let agent = system.agent("waits", move |n: u64, _| {
-        let mut wait = wait.clone();
-        async move { wait.wait_for(|go| *go).await.map(|_| n).map_err(|error| error.to_string()) }
-    });
+    let (go, agent) = waiting(&system);
     let agent = agent.count(4).start().unwrap();
     let run = system.run(map_reduce(0..20, &agent)).deadline(MINUTE).start().await.unwrap();
     let handle = system.clone();
@@ -173,11 +180,7 @@ async fn a_run_that_has_ended_holds_up_no_drain_though_its_handle_is_kept() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_run_whose_start_was_given_up_stays_active_until_it_has_ended() {
     let system = system();
-    let (go, wait) = tokio::sync::watch::channel(false);
-    let agent = system.agent("waits", move |n: u64, _| {
-        let mut wait = wait.clone();
-        async move { wait.wait_for(|go| *go).await.map(|_| n).map_err(|error| error.to_string()) }
-    });
+    let (go, agent) = waiting(&system);
     let run = map_reduce(0..4, &agent.start().unwrap());
     let start = system.run(run).deadline(MINUTE).start();
     assert!(start.now_or_never().is_none(), "it is not accepted at once");
