@@ -96,7 +96,7 @@ impl<M: Send + 'static> Addr<M> {
         within: Duration,
     ) -> Result<T, AskError> {
         let ask = TaskAsk::open(&self.0.kernel, within);
-        let waiter = Waiter(Arc::clone(&ask));
+        let waiter = Waiter::new(Arc::clone(&ask));
         let message = question(Reply::new(ask));
         match self.0.offer_or_wait(message) {
             Ok(None) => {}

@@ -13,6 +13,7 @@ mod through;
 use std::{
     fmt,
     future::Future,
+    mem,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, Waker},
@@ -316,7 +317,7 @@ impl<T: Send + 'static> Promise<T> {
     /// A reply and the future that waits for it, at the most for `within`.
     pub(crate) fn open(kernel: &Arc<Kernel>, within: Duration) -> (Reply<T>, Self) {
         let ask = TaskAsk::open(kernel, within);
-        (Reply::new(Arc::<TaskAsk<T>>::clone(&ask)), Self(Waiter(ask)))
+        (Reply::new(Arc::<TaskAsk<T>>::clone(&ask)), Self(Waiter::new(ask)))
     }
 }
 
@@ -335,35 +336,42 @@ impl<T: Send + 'static> fmt::Debug for Promise<T> {
 }
 
 /// Waits for the answer; dropping it gives the ask up.
-pub(crate) struct Waiter<T: Send + 'static>(pub(crate) Arc<TaskAsk<T>>);
+pub(crate) struct Waiter<T: Send + 'static>(Option<Arc<TaskAsk<T>>>);
+
+impl<T: Send + 'static> Waiter<T> {
+    pub(crate) fn new(ask: Arc<TaskAsk<T>>) -> Self {
+        Self(Some(ask))
+    }
+}
 
 impl<T: Send + 'static> Future for Waiter<T> {
     type Output = Result<T, AskError>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut state = self.0.state.lock();
-        match &mut *state {
-            TaskState::Waiting(waker) => {
-                *waker = Some(cx.waker().clone());
-                Poll::Pending
-            }
-            TaskState::Done(_) | TaskState::Over => {
-                match std::mem::replace(&mut *state, TaskState::Over) {
-                    TaskState::Done(outcome) => Poll::Ready(outcome),
-                    TaskState::Waiting(_) | TaskState::Over => Poll::Ready(Err(AskError::Dropped)),
-                }
-            }
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(ask) = &self.0 else { return Poll::Ready(Err(AskError::Dropped)) };
+        let mut state = ask.state.lock();
+        if let TaskState::Waiting(waker) = &mut *state {
+            *waker = Some(cx.waker().clone());
+            return Poll::Pending;
         }
+        let over = mem::replace(&mut *state, TaskState::Over);
+        drop(state);
+        self.0 = None;
+        Poll::Ready(match over {
+            TaskState::Done(outcome) => outcome,
+            TaskState::Waiting(_) | TaskState::Over => Err(AskError::Dropped),
+        })
     }
 }
 
 impl<T: Send + 'static> Drop for Waiter<T> {
     fn drop(&mut self) {
-        let mut state = self.0.state.lock();
+        let Some(ask) = &self.0 else { return };
+        let mut state = ask.state.lock();
         if matches!(*state, TaskState::Waiting(_)) {
             *state = TaskState::Over;
             drop(state);
-            self.0.deadline.forget(&self.0.kernel.timers);
+            ask.deadline.forget(&ask.kernel.timers);
         }
     }
 }

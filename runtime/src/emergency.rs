@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{future::BoxFuture, join};
+use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use protocol::{
     RunId,
@@ -229,7 +229,7 @@ async fn quiescence(
                 late.stopped().await;
             }
         };
-        join!(ended, kernel.executor.stop(), audited.known());
+        tokio::join!(ended, kernel.executor.stop(), audited.known());
     };
     first(all, Sleep::until(&kernel.timers, begun + EMERGENCY_WAIT)).await;
     let late = kernel.registry.list();

@@ -32,7 +32,7 @@ use crate::{
     waits::Waits,
 };
 
-/// Runs the future that serves an actor; the port behind which ractor stands.
+/// Runs the future that serves an actor; the port that a simulation replaces.
 pub trait Host: Send + Sync + 'static {
     /// Runs `life` to its end. Dropping it ends the actor as [`Shutdown`](crate::actor::ExitReason::Shutdown).
     fn launch(&self, actor: ChildRef, life: BoxFuture<'static, ()>);

@@ -4,10 +4,10 @@
 //!
 //! An actor ([`actor`]) handles one message at a time and records effects in its context ([`context`]). A [`mailbox`] owns the
 //! queue of its address and outlives its incarnations; `serve` steps the actor through it, the `outbox` performs the effects
-//! behind durable records, `belongings` ends with the incarnation, `shell` hosts the whole on ractor. A [`node`] ties these together; a [`probe`] tests one actor alone.
+//! behind durable records, `belongings` ends with the incarnation, `shell` hosts the whole on tokio. A [`node`] ties these together; a [`probe`] tests one actor alone.
 //!
 //! # Invariants
-//! - Only [`tasks`] spawns, only `shell` names ractor, only [`clock`] reads time or dice.
+//! - Only [`tasks`] spawns, only `shell` hosts actors, only [`clock`] reads time or dice.
 //! - No globals: every registry, clock and counter belongs to a node.
 
 pub mod actor;

@@ -30,7 +30,7 @@ use crate::{
     kernel::{Host, Kernel, Parts},
     lab::Lab,
     limits::{FLUSH_WAIT, SHUTDOWN_DEFAULT, WHEEL_TICK},
-    shell::Ractor,
+    shell::Tokio,
     spawn::{self, Place, Spawn},
     supervisor::{Supervised, Supervisor},
     tasks::{Executor, TaskKind, Tasks},
@@ -71,7 +71,7 @@ impl Roots {
     }
 }
 
-/// What a node stands on: tokio and ractor in production, one seeded thread in a simulation.
+/// What a node stands on: tokio in production, one seeded thread in a simulation.
 pub(crate) struct Ground {
     pub(crate) executor: Arc<dyn Executor>,
     pub(crate) host: Arc<dyn Host>,
@@ -160,7 +160,7 @@ impl NodeBuilder {
     pub fn open(self) -> Result<Node, OpenError> {
         let handle = Handle::try_current().map_err(|_| OpenError::NoRuntime)?;
         let tasks = Arc::new(Tasks::new(handle.clone()));
-        let host = Arc::new(Ractor(handle));
+        let host = Arc::new(Tokio(handle));
         let node = self.open_on(Ground { executor: tasks, host, lab: None });
         let tick = || tokio::time::sleep(WHEEL_TICK);
         let Kernel { timers, clock, executor, .. } = &*node.0.kernel;

@@ -91,7 +91,7 @@ impl<A: Actor> Probe<A> {
         question: impl FnOnce(Reply<T>) -> A::Msg,
     ) -> Result<T, AskError> {
         let ask = TaskAsk::open(&self.kernel, Duration::MAX);
-        let mut waiter = std::pin::pin!(Waiter(Arc::clone(&ask)));
+        let mut waiter = std::pin::pin!(Waiter::new(Arc::clone(&ask)));
         self.tell(question(Reply::new(ask)));
         match waiter.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(outcome) => outcome,

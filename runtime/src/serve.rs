@@ -1,6 +1,6 @@
 //! Serves one address for as long as it lives: incarnation after incarnation, batch after batch.
 //!
-//! The future is launched by a [`Host`](crate::kernel::Host): ractor in production, a seeded executor in the simulation. It awaits
+//! The future is launched by a [`Host`](crate::kernel::Host): a task of tokio in production, a seeded executor in the simulation. It awaits
 //! nothing but its own slot, its timers and its children, so any executor can run it.
 //!
 //! # Invariants

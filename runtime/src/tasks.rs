@@ -314,7 +314,7 @@ impl Executor for Tasks {
 mod tests {
     use std::sync::{atomic::AtomicUsize, mpsc};
 
-    use futures_util::{future::join_all, poll};
+    use futures_util::future::join_all;
 
     use super::*;
 
@@ -342,16 +342,16 @@ mod tests {
         let threads = Threads::new(1);
         let (go, gate) = mpsc::channel::<()>();
         let mut first = Box::pin(threads.run(move || gate.recv().is_ok()));
-        assert!(poll!(&mut first).is_pending());
+        assert!((&mut first).now_or_never().is_none());
         let begun = Arc::new(AtomicUsize::new(0));
         let seen = Arc::clone(&begun);
         let mut unwanted = Box::pin(threads.run(move || seen.fetch_add(1, Ordering::SeqCst)));
-        assert!(poll!(&mut unwanted).is_pending());
+        assert!((&mut unwanted).now_or_never().is_none());
         drop(unwanted);
         let panics = threads.run(|| panic!("as asked"));
         let last = threads.run(|| 7);
         go.send(()).unwrap();
-        let (first, panicked, last) = futures_util::join!(first, panics, last);
+        let (first, panicked, last) = tokio::join!(first, panics, last);
         assert_eq!((first, last), (Ok(true), Ok(7)));
         assert_eq!(panicked, Err::<(), _>(TaskError::Panicked("as asked".to_owned())));
         assert_eq!(begun.load(Ordering::SeqCst), 0);

@@ -3,7 +3,8 @@
 //! Asks put their deadlines here, actors their timers, tasks their sleeps. The driver sleeps while the wheel is empty.
 
 use std::{
-    future::Future,
+    future::{Future, poll_fn},
+    mem,
     pin::Pin,
     sync::{
         Arc,
@@ -97,8 +98,20 @@ impl Timers {
         contained("dropping the timers of a node", || drop(all));
     }
 
-    /// Ready as soon as the wheel holds an entry.
-    pub(crate) fn poll_wanted(&self, cx: &Context<'_>) -> Poll<()> {
+    /// Waits until the wheel holds an entry; ready after the first, even if that has left by then.
+    async fn wanted(&self) {
+        let mut asleep = false;
+        poll_fn(|cx| {
+            if mem::replace(&mut asleep, true) && !self.idle.load(Ordering::Acquire) {
+                return Poll::Ready(());
+            }
+            self.poll_entry(cx)
+        })
+        .await;
+    }
+
+    /// Ready if the wheel holds an entry; else whoever puts in the next one wakes the driver.
+    fn poll_entry(&self, cx: &Context<'_>) -> Poll<()> {
         *self.driver.lock() = Some(cx.waker().clone());
         self.idle.store(true, Ordering::SeqCst);
         if !self.wheel.lock().is_empty() {
@@ -165,11 +178,60 @@ pub(crate) async fn drive<W: Future<Output = ()>>(
     tick: impl Fn() -> W,
 ) {
     loop {
-        std::future::poll_fn(|cx| timers.poll_wanted(cx)).await;
+        timers.wanted().await;
         timers.turn(clock.now());
         tick().await;
         while timers.turn(clock.now()) {
             tick().await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{pin::pin, sync::atomic::AtomicUsize, task::Wake, time::Duration};
+
+    use super::*;
+    use crate::clock::ManualClock;
+
+    #[derive(Default)]
+    struct Wakes(AtomicUsize);
+
+    impl Wake for Wakes {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    /// An ask that is answered before the driver has its turn.
+    fn ask(timers: &Timers) {
+        let key =
+            timers.insert(Moment::START + Duration::from_secs(1), Arc::<SleepCell>::default());
+        timers.cancel(key);
+    }
+
+    #[test]
+    fn asks_that_are_answered_at_once_wake_the_driver_once_a_tick() {
+        let timers = Arc::new(Timers::new());
+        let (wakes, ticks) = (Arc::<Wakes>::default(), Arc::new(AtomicUsize::new(0)));
+        let waker = Waker::from(Arc::clone(&wakes));
+        let cx = &mut Context::from_waker(&waker);
+        let tick = || {
+            let (ticks, begun) = (Arc::clone(&ticks), ticks.load(Ordering::SeqCst));
+            poll_fn(move |_| {
+                if ticks.load(Ordering::SeqCst) > begun { Poll::Ready(()) } else { Poll::Pending }
+            })
+        };
+        let mut driver = pin!(drive(Arc::clone(&timers), Arc::<ManualClock>::default(), tick));
+        assert!(driver.as_mut().poll(cx).is_pending());
+        for round in 1..=3 {
+            (0..100).for_each(|_| ask(&timers));
+            assert_eq!(wakes.0.load(Ordering::SeqCst), round, "the driver slept");
+            assert!(driver.as_mut().poll(cx).is_pending());
+            (0..100).for_each(|_| ask(&timers));
+            assert_eq!(wakes.0.load(Ordering::SeqCst), round, "the driver waits for the tick");
+            ticks.fetch_add(1, Ordering::SeqCst);
+            assert!(driver.as_mut().poll(cx).is_pending());
         }
     }
 }

@@ -36,8 +36,9 @@ pub struct Wheel<T> {
 /// Names one entry of one wheel, for as long as the program runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Key {
-    index: u32,
-    stamp: u64,
+    pub(crate) index: u32,
+    /// Never 0.
+    pub(crate) stamp: u64,
 }
 
 const LEVELS: u32 = 4;

@@ -130,17 +130,16 @@ pub fn begin(screen: &Screen, quiet: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Reads what is to be logged; ractor's own spans, one a message, never are.
+/// Reads what is to be logged.
 fn filter(text: Option<&str>, usual: LevelFilter) -> Result<Targets, Failure> {
-    let chosen = match text {
-        None | Some("") => Targets::new().with_default(usual),
+    match text {
+        None | Some("") => Ok(Targets::new().with_default(usual)),
         Some(text) => Targets::from_str(text).map_err(|error| {
             let words =
                 format!("{VARIABLE}={text}: {error}; write it as `info` or `synod_actors=debug`");
             Failure::words(Exit::Usage, words)
-        })?,
-    };
-    Ok(chosen.with_target("ractor", LevelFilter::WARN))
+        }),
+    }
 }
 
 #[cfg(test)]
@@ -154,11 +153,9 @@ mod tests {
         let default = filter(None, LevelFilter::WARN).unwrap();
         assert!(default.would_enable("synod_actors", &Level::WARN));
         assert!(!default.would_enable("synod_actors", &Level::INFO));
-        let chosen =
-            filter(Some("warn,synod_actors=debug,ractor=trace"), LevelFilter::WARN).unwrap();
+        let chosen = filter(Some("warn,synod_actors=debug"), LevelFilter::WARN).unwrap();
         assert!(chosen.would_enable("synod_actors::roster", &Level::DEBUG));
         assert!(!chosen.would_enable("synod_runtime", &Level::INFO));
-        assert!(!chosen.would_enable("ractor::actor", &Level::INFO));
         assert_eq!(filter(Some("=x="), LevelFilter::OFF).unwrap_err().exit, Exit::Usage);
     }
 

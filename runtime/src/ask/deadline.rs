@@ -4,7 +4,10 @@
 //! - A deadline is forgotten before anyone can hear of the answer: whoever hears finds it gone from the wheel.
 
 use std::{
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -15,20 +18,28 @@ use crate::{
     timers::{Due, TimerKey, Timers},
 };
 
-/// The place of an ask in the timer wheel.
+/// The place of an ask in the timer wheel, none before it is set.
+///
+/// Two plain stores: whoever hands the question on, and so lets others forget the deadline, publishes them.
 #[derive(Default)]
-pub(crate) struct Deadline(OnceLock<TimerKey>);
+pub(crate) struct Deadline {
+    index: AtomicU32,
+    stamp: AtomicU64,
+}
 
 impl Deadline {
     /// Puts `ask` into the wheel; called once, before the question leaves.
     pub(crate) fn set(&self, timers: &Timers, at: Moment, ask: Arc<dyn Due>) {
-        self.0.get_or_init(|| timers.insert(at, ask));
+        let TimerKey { index, stamp } = timers.insert(at, ask);
+        self.index.store(index, Ordering::Relaxed);
+        self.stamp.store(stamp, Ordering::Relaxed);
     }
 
     /// Takes the ask out of the wheel; without effect if it has come due.
     pub(crate) fn forget(&self, timers: &Timers) {
-        if let Some(key) = self.0.get() {
-            timers.cancel(*key);
+        let stamp = self.stamp.load(Ordering::Relaxed);
+        if stamp != 0 {
+            timers.cancel(TimerKey { index: self.index.load(Ordering::Relaxed), stamp });
         }
     }
 }

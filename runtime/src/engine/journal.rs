@@ -1,6 +1,6 @@
 //! The `Journal` port: append the records of one run at an expected position, read them back.
 //!
-//! The shell appends an actor's records and holds the actor's effects back until they are acknowledged; recovery and
+//! The kernel appends an actor's records and holds the actor's effects back until they are acknowledged; recovery and
 //! `show` read. Embedded engines are in [`local`](crate::engine::local), the suite that all pass in
 //! [`conformance`](crate::engine::conformance).
 //!

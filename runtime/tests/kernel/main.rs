@@ -1,4 +1,4 @@
-//! The kernel as a whole, on ractor and tokio.
+//! The kernel as a whole, on tokio.
 
 #[cfg(test)]
 mod asks;

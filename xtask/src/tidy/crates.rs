@@ -15,12 +15,12 @@ const ARROWS: &[(&str, &[&str])] = &[
 
 /// Crates that a package must not know of, though nothing else would stop it.
 const UNKNOWN: &[(&str, &[&str])] = &[
-    ("protocol", &["tokio", "futures-util", "ractor", "redb", "rustix"]),
+    ("protocol", &["tokio", "futures-util", "redb", "rustix"]),
     ("runtime", &["axum", "clap", "async-nats"]),
-    ("actors", &["axum", "clap", "async-nats", "ractor", "redb"]),
-    ("cluster", &["axum", "clap", "ractor", "redb"]),
-    ("review", &["tokio", "ractor", "redb", "clap"]),
-    ("documents", &["tokio", "ractor", "redb", "clap"]),
+    ("actors", &["axum", "clap", "async-nats", "redb"]),
+    ("cluster", &["axum", "clap", "redb"]),
+    ("review", &["tokio", "redb", "clap"]),
+    ("documents", &["tokio", "redb", "clap"]),
 ];
 
 /// The root package: the product, what tests it from outside, and what shows how to use it.
@@ -32,7 +32,6 @@ const EXACT: &[&str] =
 
 /// A foreign crate and the places that may name it; everything in `FREE` may name all.
 const FOREIGN: &[(&str, &[&str])] = &[
-    ("ractor", &["runtime/src/shell.rs", "runtime/src/shell/"]),
     ("redb", &["runtime/src/engine/local.rs", "runtime/src/engine/local/"]),
     ("dashmap", &["runtime/"]),
     ("foldhash", &["actors/", "runtime/"]),
@@ -204,12 +203,12 @@ mod tests {
 
     #[test]
     fn a_foreign_crate_is_named_in_its_place_only() {
-        let code = "use std::fmt;\nuse ractor::Actor;\n";
+        let code = "use std::fmt;\nuse redb::Database;\n";
         assert_eq!(foreign("runtime/src/router.rs", code).len(), 1);
         assert!(
-            foreign("runtime/src/router.rs", code).concat().contains("router.rs:2: names ractor")
+            foreign("runtime/src/router.rs", code).concat().contains("router.rs:2: names redb")
         );
-        assert!(foreign("runtime/src/shell.rs", code).is_empty());
+        assert!(foreign("runtime/src/engine/local/redb_journal.rs", code).is_empty());
         assert!(foreign("benches/figures/src/mailbox.rs", code).is_empty());
         assert_eq!(foreign("actors/src/a.rs", "fn f() -> ::uuid::Uuid {}").len(), 1);
         assert_eq!(foreign("src/cli.rs", "use redb;").len(), 1);
