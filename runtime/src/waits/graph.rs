@@ -187,6 +187,10 @@ impl WaitGraph {
 
     /// Where a way along the waits goes on from `holder`.
     pub(crate) fn step(&self, holder: Holder) -> Step {
+        // Of most parts, all of the time: calls wait in words.
+        if self.waits.is_empty() {
+            return Step::Free;
+        }
         let mut behind = self.behind(holder);
         let Some((_, wait)) = behind.next() else { return Step::Free };
         let one = matches!(holder, Holder::Handler(..)) || wait.waiter.handlers == 1;
