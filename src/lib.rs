@@ -86,6 +86,11 @@ pub mod consensus {}
 #[doc = include_str!("../docs/COMPOSITION.md")]
 pub mod composition {}
 
+/// The code of docs/DECOMPOSITION.md.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/DECOMPOSITION.md")]
+pub mod decomposition {}
+
 /// The code of docs/AGENTS.md.
 #[cfg(doctest)]
 #[doc = include_str!("../docs/AGENTS.md")]

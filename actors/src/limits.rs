@@ -158,6 +158,21 @@ pub const FAILED_RECORD_BYTES: usize = 512 << 10;
 /// Bytes of parts in one record of a split, about; a larger part has a record of its own.
 pub const SPLIT_RECORD_BYTES: usize = 256 << 10;
 
+/// Tasks of one graph of tasks.
+pub const TASKS_MAX: usize = 4_096;
+
+/// Predecessors that all tasks of one graph name.
+pub const TASK_AFTER_MAX: usize = 65_536;
+
+/// The name of a task, in bytes.
+pub const TASK_NAME_BYTES_MAX: usize = 64;
+
+/// Mistakes of one graph of tasks that are told at a time, about.
+pub const TASK_MISTAKES_TOLD: usize = 64;
+
+/// Tasks that the text of a mistake lists.
+pub const TASK_NAMES_SHOWN: usize = 32;
+
 /// Topics of votes that one node's metrics tell apart.
 pub const TOPICS_MAX: usize = 64;
 

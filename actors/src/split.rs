@@ -281,7 +281,7 @@ impl Bundle {
 }
 
 /// The root of an item's family; halves the path on its way.
-fn root(roots: &mut [usize], mut position: usize) -> usize {
+pub(crate) fn root(roots: &mut [usize], mut position: usize) -> usize {
     while let Some(parent) = roots.get(position).copied()
         && parent != position
     {
@@ -294,7 +294,7 @@ fn root(roots: &mut [usize], mut position: usize) -> usize {
     position
 }
 
-fn unite(roots: &mut [usize], one: usize, other: usize) {
+pub(crate) fn unite(roots: &mut [usize], one: usize, other: usize) {
     let (one, other) = (root(roots, one), root(roots, other));
     if let Some(entry) = roots.get_mut(one.max(other)) {
         *entry = one.min(other);
