@@ -188,6 +188,9 @@ pub const STAGE_WINDOW_DEFAULT: usize = 64;
 /// Documents in one stage at a time.
 pub const STAGE_WINDOW_MAX: usize = 4_096;
 
+/// News of a stage's documents that are told at a time.
+pub const NEWS_MAX: usize = 32;
+
 /// How often the actors of one run's stages are started again within [`STAGE_RESTART_PERIOD`].
 pub const STAGE_RESTARTS: u32 = 100;
 

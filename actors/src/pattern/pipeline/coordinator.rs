@@ -59,8 +59,8 @@ pub(super) enum Msg {
     Quiesced,
     /// What the run cannot go on without is lost.
     Lost(FailureKind),
-    /// What a stage's worker, the so many-th of it, says of a document.
-    Told(u32, u32, u32, News),
+    /// What a stage's worker, the so many-th of it, says of documents.
+    Told(u32, u32, Vec<(u32, News)>),
     /// A stage's worker, the so many-th of it, has ended.
     Ended(u32, u32, Down),
 }
@@ -146,6 +146,8 @@ struct Seat {
     worker: Addr<worker::Msg>,
     life: u32,
     line: Line,
+    /// Documents that are about to be given to it.
+    entrants: Vec<Entrant>,
     figures: StageFigures,
     /// It was stopped, and no call goes on.
     idle: bool,
@@ -297,7 +299,8 @@ impl Actor for Coordinator {
             let name = stage.name.to_string();
             let (line, figures) =
                 (Line::new(self.plan.ordered), StageFigures { name, ..StageFigures::default() });
-            self.seats.push(Seat { worker, life: 1, line, figures, idle: false });
+            let entrants = Vec::new();
+            self.seats.push(Seat { worker, life: 1, line, entrants, figures, idle: false });
         }
         self.take_up();
         let stages = self.plan.stages.len() as u64;
@@ -332,7 +335,7 @@ impl Actor for Coordinator {
             }
             Msg::Quiesced => self.end(cx),
             Msg::Lost(kind) => self.stop_early(kind, cx),
-            Msg::Told(stage, life, document, news) => self.told((stage, life), document, news, cx),
+            Msg::Told(stage, life, news) => self.told((stage, life), news, cx),
             Msg::Ended(stage, life, down) => self.replace(stage, life, &down, cx),
         }
     }

@@ -26,14 +26,15 @@ use serde_json::{Value, json};
 use super::{Plan, Stage, coordinator, link::Link};
 use crate::{
     agent::{Walk, call::AgentError},
+    limits::NEWS_MAX,
     pattern::{Brief, FailureKind},
     roster::{self, DemandId, Enlisted, Grant, Lease},
 };
 
 /// What a worker is told.
 pub(super) enum Msg {
-    /// A document comes in; its first call is paid.
-    Enter(Entrant),
+    /// Documents come in; the first call of each is paid.
+    Enter(Vec<Entrant>),
     /// The next call for a document is paid.
     Go(u32),
     /// Calls are ended, and nothing new is begun.
@@ -45,6 +46,8 @@ pub(super) enum Msg {
     Rested(u32),
     /// A document that a circuit breaker held back waits for a place again.
     Held(u32),
+    /// The answers that were here when there was something to tell are heard.
+    Report,
     /// What the run cannot go on without is lost.
     Lost(FailureKind),
 }
@@ -133,6 +136,8 @@ pub(super) struct Post {
 /// The worker's state.
 pub(super) struct Worker {
     post: Post,
+    /// What the coordinator is not told yet.
+    news: Vec<(u32, News)>,
     /// Boxed, since the places in the map move.
     guests: BTreeMap<u32, Box<Guest>>,
     /// One a link of the chain.
@@ -187,6 +192,7 @@ impl Worker {
         let links = post.plan.stage(post.stage).map_or(0, |stage| stage.links.len());
         Self {
             post,
+            news: Vec::new(),
             guests: BTreeMap::new(),
             lanes: std::iter::repeat_with(Lane::default).take(links).collect(),
             demands: BTreeMap::new(),
@@ -198,6 +204,7 @@ impl Worker {
         }
     }
 
+    /// Puts a document in the lane of its agent.
     fn enter(&mut self, entrant: Entrant, cx: &mut In) {
         let Entrant { document, name, content, passed, attempts } = entrant;
         if self.stopping || self.guests.contains_key(&document) {
@@ -214,11 +221,14 @@ impl Worker {
         let (before, calls, call) = (attempts, Calls::default(), None);
         let guest = Guest { name, content, since, link, attempts, before, calls, walk, call };
         self.guests.insert(document, Box::new(guest));
-        self.wait(document, cx);
+        if let Some(lane) = self.lanes.get_mut(link) {
+            lane.waiting.push_back(document);
+        }
     }
 
     fn stop(&mut self, cx: &mut In) {
         self.stopping = true;
+        self.report(cx);
         cx.send(self.post.brief.system.roster(), roster::Msg::Forget(cx.id()));
         let mut idle = Vec::new();
         for lane in &mut self.lanes {
@@ -236,7 +246,7 @@ impl Worker {
         self.say_idle(cx);
     }
 
-    fn say_idle(&self, cx: &mut In) {
+    fn say_idle(&mut self, cx: &mut In) {
         if self.stopping && self.running == 0 {
             let mut calls = Calls::default();
             for guest in self.guests.values() {
@@ -247,9 +257,27 @@ impl Worker {
         }
     }
 
-    fn tell(&self, document: u32, news: News, cx: &mut In) {
-        let Post { to, stage, life, .. } = &self.post;
-        cx.send(to, coordinator::Msg::Told(*stage, *life, document, news));
+    /// Says something of a document, together with what the answers bring that are here already.
+    fn tell(&mut self, document: u32, news: News, cx: &mut In) {
+        self.news.push((document, news));
+        match self.news.len() {
+            _ if self.stopping => self.report(cx),
+            NEWS_MAX.. => self.report(cx),
+            1 => {
+                let me = cx.me();
+                cx.send(&me, Msg::Report);
+            }
+            _ => {}
+        }
+    }
+
+    /// Tells the coordinator all that it is not told yet.
+    fn report(&mut self, cx: &mut In) {
+        if !self.news.is_empty() {
+            let news = std::mem::take(&mut self.news);
+            let Post { to, stage, life, .. } = &self.post;
+            cx.send(to, coordinator::Msg::Told(*stage, *life, news));
+        }
     }
 
     fn stage(&self) -> Option<&Stage> {
@@ -299,7 +327,15 @@ impl Actor for Worker {
 
     fn handle(&mut self, msg: Msg, cx: &mut In) {
         match msg {
-            Msg::Enter(entrant) => self.enter(entrant, cx),
+            Msg::Enter(entrants) => {
+                for entrant in entrants {
+                    self.enter(entrant, cx);
+                }
+                for link in 0..self.lanes.len() {
+                    self.serve(link, cx);
+                }
+            }
+            Msg::Report => self.report(cx),
             Msg::Go(document) | Msg::Held(document) => self.wait(document, cx),
             Msg::Stop => self.stop(cx),
             Msg::Granted(grant) => self.take_grant(grant, cx),

@@ -26,6 +26,7 @@ impl Coordinator {
                 self.enter(document, stage, cx);
             }
         }
+        self.hand_out(cx);
         match self.phase {
             Phase::Running if self.broke.is_some() && self.owed == 0 => {
                 let (done, units) = (self.tally.done, self.units());
@@ -37,6 +38,14 @@ impl Coordinator {
             }
             Phase::Stopping if self.seats.iter().all(|seat| seat.idle) => self.end(cx),
             Phase::Running | Phase::Stopping | Phase::Ended => {}
+        }
+    }
+
+    /// Gives each stage the documents that have come to it.
+    fn hand_out(&mut self, cx: &mut In) {
+        for seat in self.seats.iter_mut().filter(|seat| !seat.entrants.is_empty()) {
+            let entrants = std::mem::take(&mut seat.entrants);
+            cx.send(&seat.worker, worker::Msg::Enter(entrants));
         }
     }
 
@@ -113,7 +122,7 @@ impl Coordinator {
         self.hand_over(document, stage, cx);
     }
 
-    /// Pays the first call for a document that the stage's input schema allows, and gives it to the stage's worker.
+    /// Pays the first call for a document that the stage's input schema allows, and puts it among those that the stage's worker gets.
     pub(super) fn hand_over(&mut self, document: u32, stage: u32, cx: &mut In) {
         let entry = self.documents.get(document as usize);
         let Some(content) = entry.and_then(Entry::input).map(Arc::clone) else { return };
@@ -126,14 +135,13 @@ impl Coordinator {
             return;
         }
         let (Some(seat), Some(entry)) =
-            (self.seats.get(stage as usize), self.documents.get(document as usize))
+            (self.seats.get_mut(stage as usize), self.documents.get(document as usize))
         else {
             return;
         };
         let (name, passed, attempts) =
             (Arc::clone(&entry.name), entry.fallen.clone(), entry.attempts);
-        let entrant = Entrant { document, name, content, passed, attempts };
-        cx.send(&seat.worker, worker::Msg::Enter(entrant));
+        seat.entrants.push(Entrant { document, name, content, passed, attempts });
     }
 
     /// Takes a document's next call from the budget, and writes down what is spent before it is made, so that no crash makes it free.
@@ -160,18 +168,18 @@ impl Coordinator {
         }
     }
 
-    pub(super) fn told(
-        &mut self,
-        (stage, life): (u32, u32),
-        document: u32,
-        news: News,
-        cx: &mut In,
-    ) {
+    pub(super) fn told(&mut self, from: (u32, u32), news: Vec<(u32, News)>, cx: &mut In) {
+        for (document, news) in news {
+            self.hear(from, document, news, cx);
+        }
+        self.go_on(cx);
+    }
+
+    fn hear(&mut self, (stage, life): (u32, u32), document: u32, news: News, cx: &mut In) {
         let Some(seat) = self.seat(stage).filter(|seat| seat.life == life) else { return };
         if let News::Idle(calls) = news {
             seat.idle = true;
-            self.count_calls(stage, calls);
-            return self.go_on(cx);
+            return self.count_calls(stage, calls);
         }
         let is_there = |entry: &&mut Entry| matches!(entry.at, At::In(at) if at == stage);
         if self.entry(document).filter(is_there).is_none() {
@@ -195,7 +203,6 @@ impl Coordinator {
             }
             News::Idle(_) => {}
         }
-        self.go_on(cx);
     }
 
     fn passed(&mut self, document: u32, stage: u32, passed: Passed, cx: &mut In) {
