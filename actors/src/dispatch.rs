@@ -277,7 +277,7 @@ impl<P: Pattern> RunBuilder<P> {
 }
 
 /// Why the node can have no more runs, if it cannot.
-fn closed(system: &AgentSystem) -> Option<&'static str> {
+pub(crate) fn closed(system: &AgentSystem) -> Option<&'static str> {
     if system.node().is_halted() {
         Some("the node was stopped in an emergency; open another")
     } else if system.roster().is_stopped() {

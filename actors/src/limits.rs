@@ -173,6 +173,9 @@ pub const TASK_MISTAKES_TOLD: usize = 64;
 /// Tasks that the text of a mistake lists.
 pub const TASK_NAMES_SHOWN: usize = 32;
 
+/// Tasks of one plan that run at a time, where it says nothing else.
+pub const PLAN_TASKS_AT_ONCE: usize = 16;
+
 /// Topics of votes that one node's metrics tell apart.
 pub const TOPICS_MAX: usize = 64;
 

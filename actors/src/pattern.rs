@@ -9,6 +9,7 @@ pub mod consensus;
 mod counters;
 pub mod map_reduce;
 pub mod pipeline;
+pub mod plan;
 
 use std::{fmt, time::Duration};
 
@@ -28,11 +29,13 @@ pub enum PatternKind {
     Pipeline,
     /// [`consensus`].
     Consensus,
+    /// [`plan`]: tasks of which some come after others, each a run of a pattern.
+    Plan,
 }
 
 impl PatternKind {
     /// Every pattern.
-    pub const ALL: [Self; 3] = [Self::MapReduce, Self::Pipeline, Self::Consensus];
+    pub const ALL: [Self; 4] = [Self::MapReduce, Self::Pipeline, Self::Consensus, Self::Plan];
 
     /// Its name in run files, records and labels.
     pub const fn as_str(self) -> &'static str {
@@ -40,6 +43,7 @@ impl PatternKind {
             Self::MapReduce => "map_reduce",
             Self::Pipeline => "pipeline",
             Self::Consensus => "consensus",
+            Self::Plan => "plan",
         }
     }
 }

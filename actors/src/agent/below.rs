@@ -18,7 +18,7 @@ use runtime::{
 
 use super::call::{AgentError, Behaviour, CallContext};
 use crate::{
-    dispatch::{Canceller, Pattern},
+    dispatch::{Canceller, Pattern, RunHandle},
     limits::{
         ACCEPT_WAIT, BELOW_BUSY_WAIT, BELOW_MARGIN_MAX, BELOW_MARGIN_OF, RUN_DEADLINE_DEFAULT,
     },
@@ -49,6 +49,15 @@ impl CallContext {
     /// # Cancel safety
     /// Dropping the future cancels the run.
     pub async fn run<P: Pattern>(&self, name: &str, pattern: P) -> Outcome<P::Output> {
+        self.begin(name, pattern).await?.outcome().await
+    }
+
+    /// Starts a run below this call, as [`run`](Self::run) does; ready when it is accepted.
+    pub(crate) async fn begin<P: Pattern>(
+        &self,
+        name: &str,
+        pattern: P,
+    ) -> Result<Below<P::Output>, Box<RunError<P::Output>>> {
         let run = run_below(self.task, name);
         let Some(system) = &self.system else {
             let why = "this call runs on no node; start its agent on one".to_owned();
@@ -65,7 +74,24 @@ impl CallContext {
             Ok(handle) => State::GoesOn(handle.canceller()),
             Err(_) => State::Over,
         };
-        let outcome = started?.outcome().await;
+        Ok(Below { handle: started?, cut_off })
+    }
+}
+
+/// A run below a call that was accepted; dropping it, or the future of its outcome, cancels the run.
+pub(crate) struct Below<T: Send + 'static> {
+    handle: RunHandle<T>,
+    cut_off: CutOff,
+}
+
+impl<T: Send + 'static> Below<T> {
+    pub(crate) fn canceller(&self) -> Canceller {
+        self.handle.canceller()
+    }
+
+    pub(crate) async fn outcome(self) -> Outcome<T> {
+        let Self { handle, mut cut_off } = self;
+        let outcome = handle.outcome().await;
         cut_off.state = State::Over;
         outcome
     }

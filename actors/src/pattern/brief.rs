@@ -17,7 +17,7 @@ use serde_json::json;
 
 use super::{Counters, FailureKind, PatternKind};
 use crate::{
-    agent::{below::Origin, call::ProgressSink},
+    agent::{CallContext, below::Origin, call::ProgressSink},
     dispatch::ActivePlace,
     roster::{Enlisted, Grant},
     system::AgentSystem,
@@ -73,6 +73,23 @@ impl Brief {
     /// What calls of the run's agents are part of: to be answered by `until`, in this phase of it.
     pub(super) fn origin(&self, until: Moment, phase: &tracing::Span) -> Option<Origin> {
         Some(Origin { run: self.run, until, span: phase.clone() })
+    }
+
+    /// The call by which the coordinator itself starts a run below its own, as the piece of work of this number.
+    pub(super) fn call<A: Actor>(
+        &self,
+        unit: u64,
+        origin: Option<Origin>,
+        cx: &Cx<A>,
+    ) -> CallContext {
+        let (budget, call) = (&self.budget, CallContext::new(self.task_id(unit)));
+        CallContext {
+            budget: Some(budget.clone()),
+            work: Some(cx.work_cx().charged_to(Some(budget.clone()))),
+            system: Some(self.system.clone()),
+            origin,
+            ..call
+        }
     }
 
     /// Takes what an agent says about its progress with a piece of work to whoever watches the run.

@@ -122,7 +122,7 @@ fn everybody(_: &str) -> bool {
 }
 
 /// A world with a system of agents on its one node.
-fn world(seed: u64) -> (World, AgentSystem) {
+pub(crate) fn world(seed: u64) -> (World, AgentSystem) {
     let world = World::new(seed);
     let present: Arc<Mutex<Option<AgentSystem>>> = Arc::default();
     let boots = Arc::clone(&present);

@@ -35,6 +35,8 @@ mod pipeline;
 mod pipeline_ends;
 mod pipeline_resume;
 mod pipeline_sim;
+#[cfg(test)]
+mod plan;
 mod resume;
 mod simulated;
 

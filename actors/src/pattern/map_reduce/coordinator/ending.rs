@@ -3,7 +3,6 @@
 use std::future;
 
 use super::*;
-use crate::agent::CallContext;
 
 impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
     /// Looks what is next after something was settled.
@@ -104,9 +103,10 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
         if let Some(kind) = &self.ending {
             cx.after(reduce_wait(kind), Msg::Overdue);
         }
+        let below = self.brief.origin(self.deadline, &self.phase_span);
         if early.is_none()
             && let Some(run) = guarded("the reducer", || {
-                reducer.reduce_by(&results, &missing, self.call_below(cx))
+                reducer.reduce_by(&results, &missing, self.brief.call(u64::MAX, below, cx))
             })
             .unwrap_or_else(|why| Some(Box::pin(future::ready(Err(why)))))
         {
@@ -115,18 +115,6 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
         }
         let work = move || put_together(reducer, &results, &missing, early.as_deref());
         self.reducing = Some(Reduction::Computed(cx.perform_blocking(work, Msg::Reduced)));
-    }
-
-    /// The call by which agents put the results together.
-    fn call_below(&self, cx: &In<P, O, R>) -> CallContext {
-        let (budget, call) = (&self.brief.budget, CallContext::new(self.brief.task_id(u64::MAX)));
-        CallContext {
-            budget: Some(budget.clone()),
-            work: Some(cx.work_cx().charged_to(Some(budget.clone()))),
-            system: Some(self.brief.system.clone()),
-            origin: self.brief.origin(self.deadline, &self.phase_span),
-            ..call
-        }
     }
 
     pub(super) fn reduced(

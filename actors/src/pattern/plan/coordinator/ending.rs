@@ -1,0 +1,115 @@
+//! Ending: early or when all is settled; recorded, told.
+
+use super::*;
+use crate::pattern::{
+    Completed, Ended, FailedPart, RunError,
+    bounds::fitting,
+    plan::report::{TaskEnd, TaskReport},
+};
+
+impl Coordinator {
+    /// Ends the run before all is done: runs of tasks are cancelled and given a moment to end.
+    pub(super) fn stop_early(&mut self, kind: FailureKind, cx: &mut In) {
+        if self.phase != Phase::Running {
+            return;
+        }
+        self.ending = Some(kind);
+        self.phase = Phase::Stopping;
+        for seat in &mut self.seats {
+            match &seat.state {
+                State::Running(canceller) => canceller.cancel(),
+                State::Refused => {
+                    seat.state = State::Open;
+                    self.at_work -= 1;
+                }
+                // It is cancelled as soon as it has started.
+                State::Starting
+                | State::Open
+                | State::CutOff(_)
+                | State::Done(_)
+                | State::Failed { .. } => {}
+            }
+        }
+        // Their results are put together meanwhile.
+        cx.after(QUIESCENCE_WAIT + PARTIAL_REDUCE_WAIT, Msg::Quiesced);
+        self.go_on(cx);
+    }
+
+    /// Records how the run ended, tells whoever waits, and stops.
+    pub(super) fn end(&mut self, cx: &mut In) {
+        if self.phase == Phase::Ended {
+            return;
+        }
+        self.phase = Phase::Ended;
+        self.record_spent(cx);
+        self.tally.units = self.units();
+        let report = self.report();
+        let failed: Vec<FailedPart> = (0..).zip(&report.tasks).filter_map(failure).collect();
+        let (run, tally, failure) = (self.brief.run, self.tally.clone(), self.ending.take());
+        let ended = Ended {
+            at: millis(cx),
+            failure: failure.clone(),
+            failed: fitting(&failed),
+            tally: tally.clone(),
+        };
+        cx.record(&Record::Ended(ended));
+        self.brief.counters.ended(failure.as_ref(), self.seats.len());
+        let data = failure.as_ref().map_or(Value::Null, |kind| json!(kind));
+        self.publish(EventKind::RunEnded, cx, || json!({ "failure": data }));
+        let outcome = match failure {
+            None => Ok(Completed { run, value: report, failed, tally }),
+            Some(kind) => {
+                Err(Box::new(RunError { run, kind, partial: Some(report), failed, tally }))
+            }
+        };
+        if let Some(reply) = self.outcome.take() {
+            cx.reply(reply, outcome);
+        }
+        self.phase_span = tracing::Span::none();
+        cx.stop();
+    }
+
+    fn report(&mut self) -> Report {
+        let scheme = Arc::clone(&self.scheme);
+        let name = |task: usize| scheme.task_name(task).to_owned();
+        let seats = std::mem::take(&mut self.seats).into_iter().enumerate();
+        let task = |(task, seat): (usize, Seat)| {
+            let state = self.schedule.as_ref().and_then(|schedule| schedule.state(task));
+            let end = match state {
+                Some(TaskState::Skipped { because }) => TaskEnd::Skipped { because: name(because) },
+                _ => ended_as(seat),
+            };
+            let after = scheme.after(task).iter().map(|before| name(*before)).collect();
+            TaskReport { name: name(task), after, end }
+        };
+        Report { tasks: seats.map(task).collect() }
+    }
+}
+
+fn ended_as(seat: Seat) -> TaskEnd {
+    let Seat { state, at, .. } = seat;
+    match state {
+        State::Done(done) => {
+            let Done { output, missing, micros, resumed } = *done;
+            let output = Arc::unwrap_or_clone(output);
+            TaskEnd::Done { output, missing, at, micros, resumed }
+        }
+        State::Failed { why, partial } => TaskEnd::Failed { why, partial },
+        State::CutOff(partial) => TaskEnd::Open { partial },
+        State::Open | State::Refused | State::Starting | State::Running(_) => {
+            TaskEnd::Open { partial: None }
+        }
+    }
+}
+
+/// A task without an output, as all patterns tell it; one that the end of the run left open is none.
+fn failure((part, task): (u32, &TaskReport)) -> Option<FailedPart> {
+    let (attempts, error) = match &task.end {
+        TaskEnd::Failed { why, .. } => (1, why.clone()),
+        TaskEnd::Skipped { because } => {
+            (0, format!("not begun, since `{because}` failed before it"))
+        }
+        TaskEnd::Done { .. } | TaskEnd::Open { .. } => return None,
+    };
+    Some(FailedPart { part, name: task.name.clone(), agent: String::new(), attempts, error })
+}
