@@ -45,6 +45,7 @@ pub mod prelude {
                 sum,
             },
             pipeline::{Document, pipeline, stage},
+            plan::Plan,
         },
     };
     pub use runtime::{

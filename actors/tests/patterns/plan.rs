@@ -361,11 +361,11 @@ fn by_the_clock_of_a_simulation_each_task_of_200_graphs_begins_when_the_last_of_
         let begun: Arc<Mutex<BTreeMap<usize, Duration>>> = Arc::default();
         let (times, log, outside) = (Arc::clone(&tasks), Arc::clone(&begun), world.clone());
         let began = world.now();
-        let worker = system.agent("worker", move |task: usize, call: CallContext| {
+        let worker = system.agent("worker", move |task: usize, cx: CallContext| {
             log.lock().unwrap().insert(task, outside.now().since(began));
             let (_, time, fails) = times[task];
             async move {
-                call.sleep(time).await.unwrap();
+                cx.sleep(time).await.unwrap();
                 if fails { Err("no") } else { Ok(task) }
             }
         });
