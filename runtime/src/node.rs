@@ -29,7 +29,7 @@ use crate::{
     graph::{Graph, ObservableState},
     kernel::{Host, Kernel, Parts},
     lab::Lab,
-    limits::{FLUSH_WAIT, SHUTDOWN_DEFAULT, WHEEL_TICK},
+    limits::{FLUSH_WAIT, SHUTDOWN_DEFAULT},
     shell::Tokio,
     spawn::{self, Place, Spawn},
     supervisor::{Supervised, Supervisor},
@@ -162,9 +162,8 @@ impl NodeBuilder {
         let tasks = Arc::new(Tasks::new(handle.clone()));
         let host = Arc::new(Tokio(handle));
         let node = self.open_on(Ground { executor: tasks, host, lab: None });
-        let tick = || tokio::time::sleep(WHEEL_TICK);
         let Kernel { timers, clock, executor, .. } = &*node.0.kernel;
-        let drive = timers::drive(Arc::clone(timers), Arc::clone(clock), tick);
+        let drive = timers::drive(Arc::clone(timers), Arc::clone(clock), tokio::time::sleep);
         executor.spawn(TaskKind::Timers, Box::pin(drive));
         Ok(node)
     }

@@ -11,13 +11,14 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use parking_lot::Mutex;
 
 use crate::{
     clock::{Clock, Moment},
-    wheel::{Key, Wheel},
+    wheel::{Key, TICK_NANOS, Wheel},
     work::contained,
 };
 
@@ -168,31 +169,37 @@ impl Drop for Sleep {
     }
 }
 
-#[expect(clippy::infinite_loop, reason = "ends when dropped")]
-/// Turns the wheel for ever, one tick at a time while it holds anything; ends when dropped.
+/// Turns the wheel for ever, whenever a tick of it is over while it holds anything; ends when dropped.
 ///
-/// Once woken it stays for a tick at least: asks that are answered at once, one after the other, wake it once a tick and not each time.
+/// It waits until the end of the wheel's own tick by `sleep`, so what is due then is not late by a part of the next one. Once woken
+/// it stays until then: asks that are answered at once, one after the other, wake it once a tick and not each time.
+#[expect(clippy::infinite_loop, reason = "ends when dropped")]
 pub(crate) async fn drive<W: Future<Output = ()>>(
     timers: Arc<Timers>,
     clock: Arc<dyn Clock>,
-    tick: impl Fn() -> W,
+    sleep: impl Fn(Duration) -> W,
 ) {
     loop {
         timers.wanted().await;
         timers.turn(clock.now());
-        tick().await;
+        sleep(left_of_tick(clock.now())).await;
         while timers.turn(clock.now()) {
-            tick().await;
+            sleep(left_of_tick(clock.now())).await;
         }
     }
 }
 
+/// How long the wheel's present tick lasts from `now` on.
+fn left_of_tick(now: Moment) -> Duration {
+    Duration::from_nanos(TICK_NANOS - now.as_nanos() % TICK_NANOS)
+}
+
 #[cfg(test)]
 mod tests {
-    use std::{pin::pin, sync::atomic::AtomicUsize, task::Wake, time::Duration};
+    use std::{pin::pin, sync::atomic::AtomicUsize, task::Wake};
 
     use super::*;
-    use crate::clock::ManualClock;
+    use crate::{clock::ManualClock, limits::WHEEL_TICK};
 
     #[derive(Default)]
     struct Wakes(AtomicUsize);
@@ -216,7 +223,7 @@ mod tests {
         let (wakes, ticks) = (Arc::<Wakes>::default(), Arc::new(AtomicUsize::new(0)));
         let waker = Waker::from(Arc::clone(&wakes));
         let cx = &mut Context::from_waker(&waker);
-        let tick = || {
+        let tick = |_| {
             let (ticks, begun) = (Arc::clone(&ticks), ticks.load(Ordering::SeqCst));
             poll_fn(move |_| {
                 if ticks.load(Ordering::SeqCst) > begun { Poll::Ready(()) } else { Poll::Pending }
@@ -233,5 +240,20 @@ mod tests {
             ticks.fetch_add(1, Ordering::SeqCst);
             assert!(driver.as_mut().poll(cx).is_pending());
         }
+    }
+
+    #[test]
+    fn the_driver_turns_the_wheel_when_a_tick_is_over_whenever_it_was_woken() {
+        let (timers, clock) = (Arc::new(Timers::new()), Arc::<ManualClock>::default());
+        let rests = Mutex::new(Vec::new());
+        let sleep = |rest| {
+            rests.lock().push(rest);
+            std::future::pending()
+        };
+        clock.advance(WHEEL_TICK * 7 + WHEEL_TICK / 5);
+        let mut driver = pin!(drive(Arc::clone(&timers), Arc::<ManualClock>::clone(&clock), sleep));
+        timers.insert(Moment::START + Duration::from_secs(1), Arc::<SleepCell>::default());
+        assert!(driver.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        assert_eq!(*rests.lock(), [WHEEL_TICK * 4 / 5]);
     }
 }

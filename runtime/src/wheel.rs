@@ -48,8 +48,9 @@ const LISTS: u32 = 1 << LIST_BITS;
 const HEADS: u32 = LEVELS << LIST_BITS;
 const HEAD_COUNT: usize = HEADS as usize;
 const NONE: u32 = u32::MAX;
+/// One [`WHEEL_TICK`].
 #[expect(clippy::cast_possible_truncation, reason = "a tick is milliseconds")]
-const TICK_NANOS: u64 = WHEEL_TICK.as_nanos() as u64;
+pub(crate) const TICK_NANOS: u64 = WHEEL_TICK.as_nanos() as u64;
 
 #[derive(Debug)]
 struct Node<T> {

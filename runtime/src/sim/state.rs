@@ -17,10 +17,7 @@ use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 
 use super::core::{Event, Kind, Place};
-use crate::{clock::Moment, limits::WHEEL_TICK, timers::Timers};
-
-#[expect(clippy::cast_possible_truncation, reason = "a tick is milliseconds")]
-const TICK_NANOS: u64 = WHEEL_TICK.as_nanos() as u64;
+use crate::{clock::Moment, timers::Timers, wheel::TICK_NANOS};
 
 #[derive(Default)]
 pub(crate) struct Ready(pub(crate) Mutex<Vec<Arc<Nudge>>>);
