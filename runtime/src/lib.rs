@@ -7,7 +7,7 @@
 //! behind durable records, `belongings` ends with the incarnation, `shell` hosts the whole on tokio. A [`node`] ties these together; a [`probe`] tests one actor alone.
 //!
 //! # Invariants
-//! - Only [`tasks`] spawns, only `shell` hosts actors, only [`clock`] reads time or dice.
+//! - Only [`tasks`] spawns, and `shell`, which hosts actors; only [`clock`] reads time or dice.
 //! - No globals: every registry, clock and counter belongs to a node.
 
 pub mod actor;

@@ -1,4 +1,4 @@
-//! Owned tasks: the only file that spawns.
+//! Owned tasks: the only file that spawns, but for the lives of actors, which `shell` hosts.
 //!
 //! Every task has a kind, and its kind says its fate when the node stops. Agents' work, the timer driver and writers run here;
 //! actors are launched through [`Host`](crate::kernel::Host).
