@@ -8,7 +8,7 @@
 //! - What has ended by itself is forgotten from time to time, so no list grows with an actor's age.
 
 use std::{
-    future::{Future, poll_fn},
+    future::poll_fn,
     mem,
     sync::{Arc, Weak},
     task::{Context, Poll, Waker},
@@ -78,9 +78,8 @@ impl Belongings {
         &mut self,
         owner: &Arc<Slot<M>>,
         handle: AbortHandle,
-        work: impl Future<Output = ()> + Send + 'static,
+        mut work: BoxFuture<'static, ()>,
     ) {
-        let mut work: BoxFuture<'static, ()> = Box::pin(work);
         let ready = work.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready();
         if ready || self.ending {
             return;
@@ -248,6 +247,8 @@ impl<T> Pruned<T> {
 mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
 
+    use futures_util::FutureExt;
+
     use super::*;
     use crate::{
         clock::ManualClock, engine::local::MemoryJournal, kernel::Shelf, mailbox::Mailbox,
@@ -276,10 +277,11 @@ mod tests {
         let mut belongings = Belongings::default();
         let tell = Tell(Arc::clone(&gone));
         let (handle, _) = AbortHandle::new_pair();
-        belongings.run(&slot, handle, async move {
+        let work = async move {
             std::future::pending::<()>().await;
             drop(tell);
-        });
+        };
+        belongings.run(&slot, handle, work.boxed());
         assert!(!belongings.is_empty());
         belongings.cancel();
         assert!(gone.load(Ordering::SeqCst) && belongings.is_empty());
@@ -299,7 +301,7 @@ mod tests {
             }
             Poll::<()>::Pending
         });
-        belongings.lock().run(&slot, handle, work);
+        belongings.lock().run(&slot, handle, work.boxed());
         assert!(!shelf.poll_tasks());
         assert!(!belongings.lock().is_empty());
         shelf.clear();

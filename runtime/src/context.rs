@@ -225,14 +225,12 @@ impl<A: Actor> Cx<A> {
     {
         self.begins();
         let (handle, registration) = AbortHandle::new_pair();
-        let (slot, incarnation, owned) = (Arc::clone(&self.slot), self.incarnation, handle.clone());
-        self.act(move |belongings| {
-            let told = Arc::clone(&slot);
-            let work = work::guarded(work, registration).map(move |outcome| {
-                told.deliver_made(incarnation, Stale::Task, || into_message(outcome));
-            });
-            belongings.run(&slot, owned, work);
+        let (told, incarnation, owned) = (Arc::clone(&self.slot), self.incarnation, handle.clone());
+        let work = work::guarded(work, registration).map(move |outcome| {
+            told.deliver_made(incarnation, Stale::Task, || into_message(outcome));
         });
+        let (slot, work) = (Arc::clone(&self.slot), work.boxed());
+        self.act(move |belongings| belongings.run(&slot, owned, work));
         Task(handle)
     }
 

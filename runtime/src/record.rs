@@ -5,7 +5,7 @@ use std::io;
 use serde::{Serialize, de::DeserializeOwned};
 
 /// What most records fit, so that writing one seldom moves it.
-const RECORD_BYTES_USUAL: usize = 128;
+const RECORD_BYTES_USUAL: usize = 512;
 
 /// Encodes a record.
 ///

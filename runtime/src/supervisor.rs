@@ -191,7 +191,7 @@ impl Supervisor {
                 child = spec.name,
                 "second child of a name left out"
             );
-        } else if table.all().len() >= SUPERVISOR_CHILDREN_MAX {
+        } else if table.len() >= SUPERVISOR_CHILDREN_MAX {
             tracing::error!(supervisor = name, child = spec.name, "one child too many left out");
         } else {
             table.push(spec);
@@ -208,7 +208,7 @@ impl Supervisor {
 impl fmt::Debug for Supervisor {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Plan { name, strategy, table, .. } = &self.plan;
-        write!(out, "Supervisor({name}, {strategy:?}, {} children)", table.lock().all().len())
+        write!(out, "Supervisor({name}, {strategy:?}, {} children)", table.lock().len())
     }
 }
 
@@ -227,7 +227,7 @@ fn prepare(
     let mut table = plan.table.lock();
     let passing = table.take_passing();
     table.bring_back();
-    table.all_mut().iter_mut().for_each(|entry| entry.prepare(&addr));
+    table.all_mut().for_each(|entry| entry.prepare(&addr));
     drop(table);
     drop(passing);
     let supervised = Supervised { addr, plan: Arc::clone(plan), kernel: Arc::clone(kernel) };
@@ -336,7 +336,7 @@ impl Supervised {
 
     /// The present address, or the last one, of every child, in the order of their start.
     pub fn children(&self) -> Vec<ChildRef> {
-        self.plan.table.lock().all().iter().filter_map(|entry| entry.child.clone()).collect()
+        self.plan.table.lock().all().filter_map(|entry| entry.child.clone()).collect()
     }
 
     /// The supervisor's own address, for actors that ask it.

@@ -143,7 +143,7 @@ impl Supervised {
 
     /// Every child, in the order of their start.
     pub fn which_children(&self) -> Vec<ChildInfo> {
-        self.plan.table.lock().all().iter().map(super::table::Entry::info).collect()
+        self.plan.table.lock().all().map(super::table::Entry::info).collect()
     }
 
     /// How many children there are, by kind.

@@ -114,7 +114,7 @@ impl Actor for Supervising {
             self.take_over(entry, cx);
         }
         let ended = |entry: &&Entry| matches!(entry.state, State::Ended);
-        let down: Vec<u64> = table.all().iter().filter(ended).map(|entry| entry.serial).collect();
+        let down: Vec<u64> = table.all().filter(ended).map(|entry| entry.serial).collect();
         for serial in down {
             self.forget(&mut table, serial, cx);
         }

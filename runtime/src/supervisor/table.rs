@@ -6,7 +6,11 @@
 //! # Invariants
 //! - Entries stand in the order of their start, which is the order of their serial numbers.
 
-use std::{collections::HashMap, mem, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    mem,
+    time::Duration,
+};
 
 use parking_lot::Mutex;
 
@@ -32,7 +36,8 @@ pub(super) struct Plan {
 /// The children, in the order of their start.
 #[derive(Default)]
 pub(super) struct Table {
-    entries: Vec<Entry>,
+    /// By serial number. Boxed, since those that come and go do so among others.
+    entries: BTreeMap<u64, Box<Entry>>,
     /// Temporary children of the specification that have ended, until the supervisor itself starts again.
     past: Vec<Entry>,
     names: HashMap<String, u64>,
@@ -98,7 +103,7 @@ impl Table {
     pub(super) fn push(&mut self, spec: ChildSpec) -> u64 {
         self.serials += 1;
         self.names.insert(spec.name.clone(), self.serials);
-        self.entries.push(Entry {
+        let entry = Entry {
             serial: self.serials,
             spec,
             child: None,
@@ -111,21 +116,25 @@ impl Table {
             overdue: None,
             starter: None,
             ender: None,
-        });
+        };
+        self.entries.insert(self.serials, Box::new(entry));
         self.serials
     }
 
-    pub(super) fn all(&self) -> &[Entry] {
-        &self.entries
+    pub(super) fn all(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.values().map(Box::as_ref)
     }
 
-    pub(super) fn all_mut(&mut self) -> &mut [Entry] {
-        &mut self.entries
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(super) fn all_mut(&mut self) -> impl Iterator<Item = &mut Entry> {
+        self.entries.values_mut().map(Box::as_mut)
     }
 
     pub(super) fn get(&mut self, serial: u64) -> Option<&mut Entry> {
-        let at = self.entries.binary_search_by_key(&serial, |entry| entry.serial).ok()?;
-        self.entries.get_mut(at)
+        self.entries.get_mut(&serial).map(Box::as_mut)
     }
 
     pub(super) fn named(&mut self, name: &str) -> Option<&mut Entry> {
@@ -139,13 +148,13 @@ impl Table {
     }
 
     /// Forgets a child that is down; what the supervisor's own specification holds comes back when the supervisor starts again.
-    pub(super) fn forget(&mut self, serial: u64) -> Option<Entry> {
+    pub(super) fn forget(&mut self, serial: u64) -> Option<Box<Entry>> {
         let mut entry = self.remove(serial)?;
         if entry.added {
             return Some(entry);
         }
         entry.child = None;
-        self.past.push(entry);
+        self.past.push(*entry);
         None
     }
 
@@ -157,22 +166,20 @@ impl Table {
                 continue;
             }
             self.names.insert(entry.spec.name.clone(), entry.serial);
-            let at = self.entries.partition_point(|before| before.serial < entry.serial);
-            self.entries.insert(at, entry);
+            self.entries.insert(entry.serial, Box::new(entry));
         }
     }
 
     /// Forgets, before the supervisor gets a new address, whoever was not to outlive the last one.
     pub(super) fn take_passing(&mut self) -> Vec<Entry> {
-        let passing = self.entries.iter().filter(|entry| entry.is_passing());
+        let passing = self.entries.values().filter(|entry| entry.is_passing());
         let passing: Vec<u64> = passing.map(|entry| entry.serial).collect();
-        passing.into_iter().filter_map(|serial| self.remove(serial)).collect()
+        passing.into_iter().filter_map(|serial| self.remove(serial)).map(|entry| *entry).collect()
     }
 
     /// Forgets a child; returns it for the caller to drop where it may run anybody's code.
-    pub(super) fn remove(&mut self, serial: u64) -> Option<Entry> {
-        let at = self.entries.binary_search_by_key(&serial, |entry| entry.serial).ok()?;
-        let entry = self.entries.remove(at);
+    pub(super) fn remove(&mut self, serial: u64) -> Option<Box<Entry>> {
+        let entry = self.entries.remove(&serial)?;
         self.names.remove(&entry.spec.name);
         Some(entry)
     }
@@ -236,7 +243,7 @@ impl Entry {
 impl Kept for Plan {
     fn members(&self) -> Vec<(ChildRef, Shutdown)> {
         let table = self.table.lock();
-        let launched = table.entries.iter().filter(|entry| entry.is_launched());
+        let launched = table.entries.values().filter(|entry| entry.is_launched());
         let children =
             launched.filter_map(|entry| Some((entry.child.clone()?, entry.spec.shutdown)));
         children.filter(|(child, _)| child.ended().is_none()).collect()
@@ -245,7 +252,7 @@ impl Kept for Plan {
     fn close(&self) {
         let mut never_launched = Vec::new();
         let mut table = self.table.lock();
-        for entry in table.entries.iter_mut().rev() {
+        for entry in table.entries.values_mut().rev() {
             if let Some(child) = entry.child.as_ref().filter(|_| entry.is_launched()) {
                 child.0.order_stop();
             }
