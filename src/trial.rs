@@ -255,12 +255,11 @@ fn live(
     });
     // What the roster is told twice it takes once: places given back, wishes taken back.
     world.may_duplicate(|message: &roster::Msg| match message {
-        roster::Msg::Release(leases) => Some(roster::Msg::Release(leases.clone())),
+        roster::Msg::Release(owner, leases) => Some(roster::Msg::Release(*owner, leases.clone())),
         roster::Msg::Withdraw(owner, demand) => Some(roster::Msg::Withdraw(*owner, *demand)),
         roster::Msg::Forget(owner) => Some(roster::Msg::Forget(*owner)),
         roster::Msg::Join(..)
         | roster::Msg::Left(..)
-        | roster::Msg::Demand(_)
         | roster::Msg::Demands(_)
         | roster::Msg::Claim(..)
         | roster::Msg::OwnerEnded(_)
@@ -279,7 +278,7 @@ fn cancels_twice<I: Send + 'static, O: Send + 'static>(world: &World) {
     world.may_duplicate(|message: &slot::Msg<I, O>| match message {
         slot::Msg::Cancel(lease) => Some(slot::Msg::Cancel(*lease)),
         slot::Msg::TimedOut(lease) => Some(slot::Msg::TimedOut(*lease)),
-        slot::Msg::Work(_)
+        slot::Msg::Work(..)
         | slot::Msg::Call(..)
         | slot::Msg::Look
         | slot::Msg::Done(..)

@@ -11,7 +11,7 @@
 //! - Demands are served in turn; a demand that no living slot can meet is denied, not kept, and so is one that is not patient
 //!   while all slots that could meet it rest.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque, btree_map};
 
 use runtime::{
     actor::{Actor, ActorId, Down},
@@ -68,10 +68,8 @@ pub struct Demand {
     pub spare: bool,
     /// Whether it waits for slots that rest; otherwise it is denied while all that could meet it do.
     pub patient: bool,
-    /// Where the grants go; it also names the owner.
-    pub to: Recipient<Grant>,
     /// Whose demand it is: what an ended owner asked for and has is taken back.
-    pub owner: ChildRef,
+    pub owner: ActorId,
 }
 
 /// The answer to a demand.
@@ -111,20 +109,18 @@ pub enum Msg {
     Join(SlotId, Card, ChildRef, Recipient<LeaseId>),
     /// A slot has ended.
     Left(SlotId, Down),
-    /// Somebody wants places.
-    Demand(Demand),
-    /// Somebody wants several kinds of places at once; what it can have of them comes as one grant.
+    /// Somebody wants places, all demands of one owner; what it can have of them now comes as one grant.
     Demands(Vec<Demand>),
     /// What an owner has, as the roster's incarnation of this number has asked; its demands follow.
-    Claim(u32, ChildRef, Recipient<Grant>, Vec<Lease>),
-    /// Places are free again.
-    Release(Vec<Lease>),
+    Claim(u32, ActorId, Vec<Lease>),
+    /// Places of an owner are free again.
+    Release(ActorId, Vec<Lease>),
     /// The owner wants no more for this demand.
     Withdraw(ActorId, DemandId),
     /// The owner wants nothing any more.
     Forget(ActorId),
-    /// The owner has ended.
-    OwnerEnded(Down),
+    /// The owner has ended; comes behind all that it has said.
+    OwnerEnded(ActorId),
     /// A slot's circuit breaker has opened or closed.
     Health(SlotId, Health),
     /// A slot that rests until this moment has rested.
@@ -152,10 +148,10 @@ pub enum Health {
 #[derive(Debug, Default)]
 pub struct Roster {
     slots: BTreeMap<SlotId, Entry>,
+    /// The slots of each agent, by its number.
+    instances: BTreeMap<u32, Vec<SlotId>>,
     demands: VecDeque<Demand>,
     spare: VecDeque<Demand>,
-    /// Who has what, to be taken back when they end.
-    leased: BTreeMap<LeaseId, (SlotId, ActorId)>,
     owners: BTreeMap<ActorId, Owner>,
     known: Known,
     /// Owners that have not told yet what they have.
@@ -168,8 +164,8 @@ pub struct Roster {
 #[derive(Debug)]
 struct Owner {
     to: Recipient<Grant>,
-    /// The places that it has.
-    leased: u32,
+    /// The places that it has, to be taken back when it ends.
+    leased: BTreeMap<LeaseId, SlotId>,
 }
 
 #[derive(Debug)]
@@ -196,37 +192,53 @@ impl Actor for Roster {
             self.take_health(id, health, cx);
         }
         for (owner, to) in self.known.owners() {
-            self.unheard.insert(owner.id());
-            cx.watch(&owner, Msg::OwnerEnded);
+            self.unheard.insert(owner);
             cx.send(&to, Grant::Anew(cx.incarnation()));
         }
     }
 
     fn handle(&mut self, msg: Msg, cx: &mut Cx<Self>) {
+        for owner in self.known.take_untold() {
+            self.take_back(owner, cx);
+        }
+        let asks = msg.asks();
         match msg {
             Msg::Join(id, card, slot, cancel) => self.join((id, card), &slot, cancel, cx),
             Msg::Left(id, _) => {
                 self.known.leave(id);
-                self.slots.remove(&id);
+                self.leave(id);
                 self.deny_unmeetable(cx);
             }
-            Msg::Claim(incarnation, owner, to, held) => {
-                if incarnation == cx.incarnation() && self.unheard.remove(&owner.id()) {
-                    self.take_claim(owner.id(), to, held);
+            Msg::Claim(incarnation, owner, held) => {
+                if incarnation == cx.incarnation() && self.unheard.remove(&owner) {
+                    self.take_claim(owner, &held);
                 }
             }
-            Msg::Demand(demand) => return self.take_demands(vec![demand], cx),
-            Msg::Demands(demands) => return self.take_demands(demands, cx),
-            Msg::Release(leases) => self.release(&leases),
+            Msg::Demands(demands) => self.take_demands(demands, cx),
+            Msg::Release(owner, leases) => self.release(owner, &leases),
             Msg::Withdraw(owner, id) => {
-                self.keep(|demand| demand.owner.id() != owner || demand.id != id);
+                self.keep(|demand| demand.owner != owner || demand.id != id);
             }
-            Msg::Forget(owner) => self.keep(|demand| demand.owner.id() != owner),
-            Msg::OwnerEnded(down) => self.take_back(down.actor, cx),
+            Msg::Forget(owner) => self.keep(|demand| demand.owner != owner),
+            Msg::OwnerEnded(owner) => self.take_back(owner, cx),
             Msg::Health(id, health) => self.take_health(id, health, cx),
             Msg::Rested(id, moment) => self.rested(id, moment),
         }
         self.serve(cx);
+        if let Some(owner) = asks {
+            self.ask_to_share(owner, cx);
+        }
+    }
+}
+
+impl Msg {
+    /// Who wants places.
+    fn asks(&self) -> Option<ActorId> {
+        if let Self::Demands(demands) = self {
+            demands.first().map(|demand| demand.owner)
+        } else {
+            None
+        }
     }
 }
 
@@ -246,16 +258,26 @@ impl Roster {
         if !self.slots.contains_key(&id) {
             cx.watch(slot, move |down| Msg::Left(id, down));
             let (last_turn, health) = (self.turns, Health::Well);
+            self.instances.entry(card.agent.number).or_default().push(id);
             self.slots.insert(id, Entry { card, cancel, leased: 0, last_turn, health });
         }
     }
 
+    fn leave(&mut self, id: SlotId) {
+        let Some(left) = self.slots.remove(&id) else { return };
+        if let btree_map::Entry::Occupied(mut own) = self.instances.entry(left.card.agent.number) {
+            own.get_mut().retain(|other| *other != id);
+            if own.get().is_empty() {
+                own.remove();
+            }
+        }
+    }
+
     /// Takes down what an owner has from the incarnation before.
-    fn take_claim(&mut self, owner: ActorId, to: Recipient<Grant>, held: Vec<Lease>) {
-        let leased = u32::try_from(held.len()).unwrap_or(u32::MAX);
-        self.owners.insert(owner, Owner { to, leased });
+    fn take_claim(&mut self, owner: ActorId, held: &[Lease]) {
+        let Some(owner) = self.owner(owner) else { return };
+        owner.leased = held.iter().map(|lease| (lease.id, lease.slot)).collect();
         for lease in held {
-            self.leased.insert(lease.id, (lease.slot, owner));
             if let Some(entry) = self.slots.get_mut(&lease.slot) {
                 entry.leased += 1;
             }
@@ -264,27 +286,40 @@ impl Roster {
 
     /// Takes the demands of one owner.
     fn take_demands(&mut self, demands: Vec<Demand>, cx: &mut Cx<Self>) {
-        let Some(owner) = demands.first().map(|demand| demand.owner.id()) else { return };
+        let Some(owner) = demands.first().map(|demand| demand.owner) else { return };
         if self.unheard.contains(&owner) {
             // They were meant for the incarnation before, and are told again.
             return;
         }
-        for demand in demands {
-            self.take_demand(demand, cx);
+        // What comes late of an owner that has ended is void.
+        if self.owner(owner).is_some() {
+            for demand in demands {
+                self.take_demand(demand, cx);
+            }
         }
-        self.serve(cx);
-        self.ask_to_share(owner, cx);
+    }
+
+    /// An owner that is known to live.
+    fn owner(&mut self, id: ActorId) -> Option<&mut Owner> {
+        match self.owners.entry(id) {
+            btree_map::Entry::Occupied(known) => Some(known.into_mut()),
+            btree_map::Entry::Vacant(new) => {
+                let to = self.known.recipient(id)?;
+                Some(new.insert(Owner { to, leased: BTreeMap::new() }))
+            }
+        }
+    }
+
+    fn tell(&self, owner: ActorId, grant: Grant, cx: &mut Cx<Self>) {
+        if let Some(owner) = self.owners.get(&owner) {
+            cx.send(&owner.to, grant);
+        }
     }
 
     fn take_demand(&mut self, demand: Demand, cx: &mut Cx<Self>) {
-        let owner = self.owners.entry(demand.owner.id()).or_insert_with(|| {
-            cx.watch(&demand.owner, Msg::OwnerEnded);
-            Owner { to: demand.to.clone(), leased: 0 }
-        });
-        owner.to = demand.to.clone();
         if self.demands.len() + self.spare.len() >= DEMANDS_MAX {
             let why = format!("{DEMANDS_MAX} demands wait already; try again later");
-            cx.send(&demand.to, Grant::Denied { demand: demand.id, why, until: None });
+            self.tell(demand.owner, Grant::Denied { demand: demand.id, why, until: None }, cx);
         } else if self.is_kept(&demand) {
             let queue = if demand.spare { &mut self.spare } else { &mut self.demands };
             queue.push_back(demand);
@@ -295,7 +330,7 @@ impl Roster {
 
     /// Tells the others to give places back as they become free, if `owner` still waits for some.
     fn ask_to_share(&self, owner: ActorId, cx: &mut Cx<Self>) {
-        if self.demands.iter().any(|demand| demand.owner.id() == owner) {
+        if self.demands.iter().any(|demand| demand.owner == owner) {
             for (_, other) in self.owners.iter().filter(|(other, _)| **other != owner) {
                 cx.send(&other.to, Grant::Share);
             }
@@ -327,14 +362,12 @@ impl Roster {
         self.spare.retain(&which);
     }
 
-    /// Takes places back, but for those that were taken back when their owner ended: its last words may come after its end.
-    fn release(&mut self, leases: &[Lease]) {
+    /// Takes places back, but for those that were taken back before.
+    fn release(&mut self, owner: ActorId, leases: &[Lease]) {
         for lease in leases {
-            if let Some((slot, owner)) = self.leased.remove(&lease.id) {
+            let owner = self.owners.get_mut(&owner);
+            if let Some(slot) = owner.and_then(|owner| owner.leased.remove(&lease.id)) {
                 self.free(slot);
-                if let Some(owner) = self.owners.get_mut(&owner) {
-                    owner.leased = owner.leased.saturating_sub(1);
-                }
             }
         }
     }
@@ -347,17 +380,10 @@ impl Roster {
 
     /// Takes back what an ended owner had, cancels what runs for it and forgets what it wanted.
     fn take_back(&mut self, owner: ActorId, cx: &mut Cx<Self>) {
-        let had = self.owners.remove(&owner).map_or(0, |owner| owner.leased);
+        let had = self.owners.remove(&owner).map(|owner| owner.leased);
         self.unheard.remove(&owner);
-        self.keep(|demand| demand.owner.id() != owner);
-        if had == 0 {
-            return;
-        }
-        let (left, kept) =
-            std::mem::take(&mut self.leased).into_iter().partition(|(_, (_, of))| *of == owner);
-        self.leased = kept;
-        let left: BTreeMap<LeaseId, (SlotId, ActorId)> = left;
-        for (lease, (slot, _)) in left {
+        self.keep(|demand| demand.owner != owner);
+        for (lease, slot) in had.into_iter().flatten() {
             if let Some(entry) = self.slots.get(&slot) {
                 cx.send(&entry.cancel, lease);
             }
@@ -377,14 +403,14 @@ impl Roster {
 
     /// Goes round the demands for as long as anyone gets a place; what one owner gets one after the other is one grant.
     fn serve_queue(&mut self, demands: &mut VecDeque<Demand>, cx: &mut Cx<Self>) {
-        let mut granted: Vec<(ActorId, Recipient<Grant>, Vec<Grant>)> = Vec::new();
+        let mut granted: Vec<(ActorId, Vec<Grant>)> = Vec::new();
         self.reserve_round(demands, |demand, grant| match granted.last_mut() {
-            Some((owner, _, grants)) if *owner == demand.owner.id() => grants.push(grant),
-            _ => granted.push((demand.owner.id(), demand.to.clone(), vec![grant])),
+            Some((owner, grants)) if *owner == demand.owner => grants.push(grant),
+            _ => granted.push((demand.owner, vec![grant])),
         });
-        for (_, to, mut grants) in granted {
+        for (owner, mut grants) in granted {
             let only = if grants.len() == 1 { grants.pop() } else { None };
-            cx.send(&to, only.unwrap_or(Grant::Several(grants)));
+            self.tell(owner, only.unwrap_or(Grant::Several(grants)), cx);
         }
     }
 
@@ -394,12 +420,15 @@ impl Roster {
         mut grant: impl FnMut(&Demand, Grant),
     ) {
         let mut without = 0;
-        while without < demands.len() && self.slots.values().any(Entry::is_free) {
+        while without < demands.len() {
             let Some(mut demand) = demands.pop_front() else { return };
             let others = demands.iter().chain(&self.demands);
-            let alone = others.map(|other| other.owner.id()).all(|id| id == demand.owner.id());
+            let alone = others.map(|other| other.owner).all(|id| id == demand.owner);
             let leases = self.reserve(&mut demand, demands.is_empty());
             if leases.is_empty() {
+                if !self.slots.values().any(Entry::is_free) {
+                    return demands.push_front(demand);
+                }
                 without += 1;
             } else {
                 without = 0;
@@ -424,14 +453,9 @@ impl Roster {
 
     fn pick(&mut self, demand: &Demand) -> Option<Lease> {
         let avoid = self.avoided(demand);
-        let candidates: Vec<_> = self
-            .slots
-            .iter()
-            .filter(|(id, entry)| {
-                entry.is_free() && demand.need.is_met_by(&entry.card) && !avoid.contains(id)
-            })
-            .map(|(id, entry)| entry.candidate(*id))
-            .collect();
+        let free = |(id, entry): &(SlotId, &Entry)| entry.is_free() && !avoid.contains(id);
+        let able = self.able(&demand.need).filter(free);
+        let candidates: Vec<_> = able.map(|(id, entry)| entry.candidate(id)).collect();
         let slot = demand.strategy.pick(&demand.need, &candidates)?;
         let entry = self.slots.get_mut(&slot)?;
         self.turns += 1;
@@ -439,18 +463,26 @@ impl Roster {
         entry.last_turn = self.turns;
         entry.leased += 1;
         let lease = Lease { id: LeaseId(self.leases), slot };
-        self.leased.insert(lease.id, (slot, demand.owner.id()));
-        if let Some(owner) = self.owners.get_mut(&demand.owner.id()) {
-            owner.leased += 1;
+        if let Some(owner) = self.owners.get_mut(&demand.owner) {
+            owner.leased.insert(lease.id, slot);
         }
         Some(lease)
     }
 
+    /// The slots that can meet a need.
+    fn able<'a>(&'a self, need: &'a Need) -> impl Iterator<Item = (SlotId, &'a Entry)> {
+        let any = need.agents.is_empty().then(|| self.slots.keys());
+        let named = need.agents.iter().filter_map(|agent| self.instances.get(&agent.number));
+        let ids = any.into_iter().flatten().chain(named.flatten());
+        let entries = ids.filter_map(|id| Some((*id, self.slots.get(id)?)));
+        entries.filter(|(_, entry)| need.is_met_by(&entry.card))
+    }
+
     /// The slots to avoid, unless they are all that is left.
     fn avoided<'a>(&self, demand: &'a Demand) -> &'a [SlotId] {
-        let mut others = self.slots.iter().filter(|(id, _)| !demand.avoid.contains(id));
-        let some = others.any(|(_, entry)| demand.need.is_met_by(&entry.card));
-        if demand.avoid.is_empty() || some { &demand.avoid } else { &[] }
+        let some =
+            |demand: &Demand| self.able(&demand.need).any(|(id, _)| !demand.avoid.contains(&id));
+        if demand.avoid.is_empty() || some(demand) { &demand.avoid } else { &[] }
     }
 }
 

@@ -46,9 +46,9 @@ use crate::{
 };
 
 /// One piece of work for one instance of an agent.
-pub struct Work<I, O> {
-    /// The place that was reserved for it.
-    pub lease: LeaseId,
+pub struct Work<I> {
+    /// The place that was reserved for it; none for a direct call.
+    pub lease: Option<LeaseId>,
     /// The task that it is part of.
     pub task: TaskId,
     /// Which attempt at it, from 1.
@@ -63,14 +63,15 @@ pub struct Work<I, O> {
     pub budget: Option<Budget>,
     /// The run that it is of, for runs below it.
     pub origin: Option<Origin>,
-    /// Where the result goes.
-    pub reply: Reply<Result<O, AgentError>>,
 }
+
+/// Where what an agent answers goes.
+type To<O> = Reply<Result<O, AgentError>>;
 
 /// What a slot is told.
 pub enum Msg<I, O> {
-    /// Work under a lease.
-    Work(Work<I, O>),
+    /// Work under a lease; boxed, since it is handed on often.
+    Work(Box<Work<I>>, Reply<Result<O, AgentError>>),
     /// The work under this lease is not wanted any more.
     Cancel(LeaseId),
     /// As [`Cancel`](Self::Cancel), because its time is up: the agent has failed at it.
@@ -100,8 +101,8 @@ pub struct Slot<I: 'static, O: 'static> {
     /// How much of what runs has a lease.
     leased: usize,
     /// Work handed over ahead of its turn.
-    ahead: VecDeque<Work<I, O>>,
-    calls: VecDeque<(I, Reply<Result<O, AgentError>>)>,
+    ahead: VecDeque<(Box<Work<I>>, To<O>)>,
+    calls: VecDeque<(I, To<O>)>,
     gate: Gate,
     /// Whom to tell what the gate says of the agent.
     report: Option<Report>,
@@ -121,7 +122,7 @@ struct Running<O> {
     /// What the agent has started for it.
     scope: Scope,
     cancelled: Cancelled,
-    reply: Reply<Result<O, AgentError>>,
+    reply: To<O>,
     /// What beats in the call, where the agent declares that.
     heart: Option<Heart>,
     /// When it is listened to next.
@@ -210,8 +211,8 @@ impl<I: Send + 'static, O: Send + 'static> Actor for Slot<I, O> {
 
     fn handle(&mut self, msg: Msg<I, O>, cx: &mut Cx<Self>) {
         match msg {
-            Msg::Work(work) => {
-                self.ahead.push_back(work);
+            Msg::Work(work, reply) => {
+                self.ahead.push_back((work, reply));
                 self.next_work(cx);
             }
             Msg::Cancel(lease) => self.cancel(lease, false, cx),
@@ -247,14 +248,13 @@ impl<I: Send + 'static, O: Send + 'static> Actor for Slot<I, O> {
 impl<I: Send + 'static, O: Send + 'static> Slot<I, O> {
     fn begin(
         &mut self,
-        (lease, permit): (Option<LeaseId>, Option<Permit>),
-        mut context: CallContext,
-        (input, reply): (I, Reply<Result<O, AgentError>>),
+        mut work: Box<Work<I>>,
+        permit: Option<Permit>,
+        reply: To<O>,
         cx: &mut Cx<Self>,
     ) {
-        let call = self.next;
+        let (call, lease, cancelled) = (self.next, work.lease, Cancelled::default());
         self.next += 1;
-        let (agent, cancelled) = (Arc::clone(&self.agent), context.cancelled.clone());
         // Nobody holds back messages for leased work: only direct calls can close a circle.
         let work_cx = if lease.is_some() {
             cx.work_cx()
@@ -262,7 +262,7 @@ impl<I: Send + 'static, O: Send + 'static> Slot<I, O> {
             cx.handler_cx(u32::try_from(self.concurrency).unwrap_or(u32::MAX), call)
         };
         // What a run's agent asks and starts is the run's.
-        let work_cx = match &context.budget {
+        let work_cx = match &work.budget {
             Some(budget) => work_cx.charged_to(Some(budget.clone())),
             None => work_cx,
         };
@@ -270,13 +270,19 @@ impl<I: Send + 'static, O: Send + 'static> Slot<I, O> {
         work_cx.take(&reply);
         let heart = self.stethoscope.as_ref().map(|of| Heart::new(of.every, cx.now()));
         if let Some(heart) = &heart {
-            context.progress = context.progress.beating(heart.clone(), work_cx.clone());
+            work.progress = work.progress.beating(heart.clone(), work_cx.clone());
         }
-        context.work = Some(work_cx.clone());
-        context.system.clone_from(&self.system);
         // The agent's own code runs inside the task, so that its panics are the task's.
-        let work = work_cx.run(async move { agent.call(input, context).await });
-        let task = cx.perform(work, move |outcome| Msg::Done(call, outcome));
+        let (agent, system) = (Arc::clone(&self.agent), self.system.clone());
+        let (told, own) = (cancelled.clone(), work_cx.clone());
+        let answer = work_cx.run(async move {
+            let Work { task, attempt, input, progress, budget, origin, .. } = *work;
+            let (cancelled, work) = (told, Some(own));
+            let context =
+                CallContext { task, attempt, progress, budget, cancelled, work, system, origin };
+            agent.call(input, context).await
+        });
+        let task = cx.perform(answer, move |outcome| Msg::Done(call, outcome));
         self.leased += usize::from(lease.is_some());
         let (timed_out, silence, ear) = (false, None, None);
         let running = Running {
@@ -318,26 +324,23 @@ impl<I: Send + 'static, O: Send + 'static> Slot<I, O> {
     /// Begins what was handed over, as far as there is room; an agent that keeps a line itself gets all of it.
     fn next_work(&mut self, cx: &mut Cx<Self>) {
         while self.agent.keeps_line() || self.leased < self.concurrency {
-            let Some(work) = self.ahead.pop_front() else { return };
-            if !work.reply.is_wanted() {
+            let Some((work, reply)) = self.ahead.pop_front() else { return };
+            if !reply.is_wanted() {
                 continue;
             }
             let permit = match self.gate.admit(|| cx.now()) {
                 Ok(permit) => permit,
                 Err(Closed::Held(why)) => {
-                    cx.reply(work.reply, Err(why));
+                    cx.reply(reply, Err(why));
                     continue;
                 }
                 Err(Closed::Limited(after)) => {
-                    self.ahead.push_front(work);
+                    self.ahead.push_front((work, reply));
                     return self.wait_for_turn(after, cx);
                 }
             };
-            let Work { lease, task, attempt, sent, input, progress, budget, origin, reply } = work;
-            self.latency.record(cx.now().since(sent).as_secs_f64());
-            let context =
-                CallContext { attempt, progress, budget, origin, ..CallContext::new(task) };
-            self.begin((Some(lease), permit), context, (input, reply), cx);
+            self.latency.record(cx.now().since(work.sent).as_secs_f64());
+            self.begin(work, permit, reply, cx);
         }
     }
 
@@ -348,10 +351,10 @@ impl<I: Send + 'static, O: Send + 'static> Slot<I, O> {
     }
 
     fn cancel(&mut self, lease: LeaseId, timed_out: bool, cx: &mut Cx<Self>) {
-        if let Some(at) = self.ahead.iter().position(|work| work.lease == lease)
-            && let Some(work) = self.ahead.remove(at)
+        if let Some(at) = self.ahead.iter().position(|(work, _)| work.lease == Some(lease))
+            && let Some((_, reply)) = self.ahead.remove(at)
         {
-            return cx.reply(work.reply, Err(AgentError::Cancelled));
+            return cx.reply(reply, Err(AgentError::Cancelled));
         }
         let mut running = self.running.values_mut();
         if let Some(running) = running.find(|running| running.lease == Some(lease)) {
@@ -398,7 +401,10 @@ impl<I: Send + 'static, O: Send + 'static> Slot<I, O> {
                 }
             };
             let task = TaskId::from_u128(u128::from(cx.random()) << 64 | u128::from(cx.random()));
-            self.begin((None, permit), CallContext::new(task), (input, reply), cx);
+            let (sent, progress) = (cx.now(), ProgressSink::default());
+            let (lease, budget, origin) = (None, None, None);
+            let work = Work { lease, task, attempt: 1, sent, input, progress, budget, origin };
+            self.begin(Box::new(work), permit, reply, cx);
         }
     }
 
@@ -463,7 +469,7 @@ impl<I: 'static, O: 'static> Drop for Slot<I, O> {
     }
 }
 
-impl<I, O> fmt::Debug for Work<I, O> {
+impl<I> fmt::Debug for Work<I> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "Work({:?}, {}, attempt {})", self.lease, self.task, self.attempt)
     }
@@ -472,7 +478,7 @@ impl<I, O> fmt::Debug for Work<I, O> {
 impl<I, O> fmt::Debug for Msg<I, O> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Work(work) => work.fmt(out),
+            Self::Work(work, _) => work.fmt(out),
             Self::Cancel(lease) => write!(out, "Cancel({lease:?})"),
             Self::TimedOut(lease) => write!(out, "TimedOut({lease:?})"),
             Self::Turn => out.write_str("Turn"),

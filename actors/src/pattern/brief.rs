@@ -124,7 +124,7 @@ impl Brief {
             let why = format!("the roster of the node's agents has ended ({reason})");
             lost(FailureKind::NodeLost { why })
         });
-        system.known().enlist(cx.me().child(), cx.me().recipient(granted))
+        system.known().enlist(cx.id(), cx.me().recipient(granted), system.roster())
     }
 }
 

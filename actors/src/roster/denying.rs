@@ -3,14 +3,9 @@
 use super::*;
 
 impl Roster {
-    fn can_meet(&self, need: &Need) -> bool {
-        self.slots.values().any(|entry| need.is_met_by(&entry.card))
-    }
-
     /// Until when every slot that can meet `need` rests, or the first of them does; none if one does not, or there is none.
     fn rests_until(&self, need: &Need) -> Option<Moment> {
-        let able = self.slots.values().filter(|entry| need.is_met_by(&entry.card));
-        let until = able.map(|entry| match entry.health {
+        let until = self.able(need).map(|(_, entry)| match entry.health {
             Health::Resting { until, .. } => Some(until),
             Health::Well | Health::Probed(_) => None,
         });
@@ -19,7 +14,7 @@ impl Roster {
 
     pub(super) fn is_kept(&self, demand: &Demand) -> bool {
         let Demand { need, patient, .. } = demand;
-        self.can_meet(need) && (*patient || self.rests_until(need).is_none())
+        self.able(need).next().is_some() && (*patient || self.rests_until(need).is_none())
     }
 
     pub(super) fn deny_unmeetable(&mut self, cx: &mut Cx<Self>) {
@@ -40,6 +35,6 @@ impl Roster {
             Some(_) => format!("the circuit breaker of every instance of `{wanted}` is open"),
             None => format!("no living agent slot for `{wanted}` among {}", self.slots.len()),
         };
-        cx.send(&demand.to, Grant::Denied { demand: demand.id, why, until });
+        self.tell(demand.owner, Grant::Denied { demand: demand.id, why, until }, cx);
     }
 }

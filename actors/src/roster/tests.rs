@@ -1,5 +1,7 @@
 //! The roster on stage, against its invariants.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 use runtime::{address::Addr, probe::Probe};
 
@@ -11,7 +13,7 @@ type Slot = Addr<LeaseId>;
 
 /// An owner of demands: where its grants go.
 #[derive(Clone)]
-struct Owner(Addr<Grant>);
+struct Owner(Addr<Grant>, #[expect(dead_code, reason = "it is held")] Arc<Enlisted>);
 
 fn agent(number: u32) -> AgentKey {
     AgentKey { number, name: format!("agent {number}").as_str().into() }
@@ -26,8 +28,14 @@ fn join(roster: &mut Probe<Roster>, id: u32, number: u32, concurrency: u32) -> S
 }
 
 impl Owner {
-    fn new() -> Self {
-        Self(Addr::mock())
+    fn new(known: &Known) -> Self {
+        let to: Addr<Grant> = Addr::mock();
+        let place = known.enlist(to.id(), to.recipient(|grant| grant), &Addr::mock());
+        Self(to, Arc::new(place))
+    }
+
+    fn id(&self) -> ActorId {
+        self.0.id()
     }
 
     fn wish(&self, id: u64, number: u32, count: u32) -> Demand {
@@ -39,8 +47,7 @@ impl Owner {
             avoid: Vec::new(),
             spare: false,
             patient: true,
-            to: self.0.recipient(|grant| grant),
-            owner: self.0.child(),
+            owner: self.id(),
         }
     }
 
@@ -56,15 +63,16 @@ impl Owner {
     }
 
     fn ended(&self) -> Msg {
-        Msg::OwnerEnded(Down { actor: self.0.id(), reason: runtime::actor::ExitReason::Normal })
+        Msg::OwnerEnded(self.id())
     }
 }
 
 #[test]
 fn what_one_owner_wants_at_once_comes_as_one_grant_and_what_nobody_can_do_is_denied() {
-    let mut roster = Probe::new(Roster::default());
+    let known = Known::default();
+    let mut roster = Probe::new(Roster::knowing(known.clone()));
     let _slots = [join(&mut roster, 0, 1, 1), join(&mut roster, 1, 2, 1)];
-    let owner = Owner::new();
+    let owner = Owner::new(&known);
     let wishes = vec![owner.wish(1, 1, 1), owner.wish(2, 2, 1), owner.wish(3, 3, 1)];
     roster.tell(Msg::Demands(wishes));
     let grants = owner.0.take();
@@ -81,14 +89,15 @@ fn what_one_owner_wants_at_once_comes_as_one_grant_and_what_nobody_can_do_is_den
 
 #[test]
 fn no_slot_has_more_leases_than_its_concurrency_and_a_free_place_goes_on() {
-    let mut roster = Probe::new(Roster::default());
+    let known = Known::default();
+    let mut roster = Probe::new(Roster::knowing(known.clone()));
     join(&mut roster, 0, 1, 2);
     join(&mut roster, 1, 1, 1);
-    let owner = Owner::new();
-    roster.tell(Msg::Demand(owner.wish(0, 1, 5)));
+    let owner = Owner::new(&known);
+    roster.tell(Msg::Demands(vec![owner.wish(0, 1, 5)]));
     let first = owner.leases();
     assert_eq!(first.len(), 3);
-    roster.tell(Msg::Release(first[..1].to_vec()));
+    roster.tell(Msg::Release(owner.id(), first[..1].to_vec()));
     let next = owner.leases();
     assert_eq!((next.len(), next[0].slot), (1, first[0].slot));
     assert!(!first.contains(&next[0]), "a lease is never used twice");
@@ -96,58 +105,62 @@ fn no_slot_has_more_leases_than_its_concurrency_and_a_free_place_goes_on() {
 
 #[test]
 fn owners_take_turns_and_are_told_to_share() {
-    let mut roster = Probe::new(Roster::default());
+    let known = Known::default();
+    let mut roster = Probe::new(Roster::knowing(known.clone()));
     join(&mut roster, 0, 1, 4);
-    let (first, second) = (Owner::new(), Owner::new());
-    roster.tell(Msg::Demand(first.wish(0, 1, 100)));
+    let (first, second) = (Owner::new(&known), Owner::new(&known));
+    roster.tell(Msg::Demands(vec![first.wish(0, 1, 100)]));
     let grants = first.0.take();
     let [Grant::Leases { leases, alone: true, .. }] = grants.as_slice() else {
         panic!("{grants:?}")
     };
-    roster.tell(Msg::Demand(second.wish(0, 1, 100)));
+    roster.tell(Msg::Demands(vec![second.wish(0, 1, 100)]));
     assert_eq!(first.0.take(), [Grant::Share]);
     assert_eq!(second.0.take(), []);
-    roster.tell(Msg::Release(leases.clone()));
+    roster.tell(Msg::Release(first.id(), leases.clone()));
     assert_eq!((first.leases().len(), second.leases().len()), (2, 2));
 }
 
 #[test]
 fn spare_demands_get_what_nobody_else_wants() {
-    let mut roster = Probe::new(Roster::default());
+    let known = Known::default();
+    let mut roster = Probe::new(Roster::knowing(known.clone()));
     join(&mut roster, 0, 1, 1);
-    let (ordinary, spare) = (Owner::new(), Owner::new());
-    roster.tell(Msg::Demand(ordinary.wish(0, 1, 1)));
+    let (ordinary, spare) = (Owner::new(&known), Owner::new(&known));
+    roster.tell(Msg::Demands(vec![ordinary.wish(0, 1, 1)]));
     let held = ordinary.leases();
-    roster.tell(Msg::Demand(Demand { spare: true, ..spare.wish(0, 1, 1) }));
-    roster.tell(Msg::Demand(ordinary.wish(1, 1, 1)));
-    roster.tell(Msg::Release(held));
+    roster.tell(Msg::Demands(vec![Demand { spare: true, ..spare.wish(0, 1, 1) }]));
+    roster.tell(Msg::Demands(vec![ordinary.wish(1, 1, 1)]));
+    roster.tell(Msg::Release(ordinary.id(), held));
     let held = ordinary.leases();
     assert_eq!((held.len(), spare.leases().len()), (1, 0));
-    roster.tell(Msg::Release(held));
+    roster.tell(Msg::Release(ordinary.id(), held));
     assert_eq!(spare.leases().len(), 1);
 }
 
 #[test]
 fn a_spare_place_is_not_kept_while_an_ordinary_demand_waits() {
-    let mut roster = Probe::new(Roster::default());
+    let known = Known::default();
+    let mut roster = Probe::new(Roster::knowing(known.clone()));
     join(&mut roster, 0, 1, 1);
     join(&mut roster, 1, 2, 1);
-    let (waiting, spare) = (Owner::new(), Owner::new());
-    roster.tell(Msg::Demand(waiting.wish(0, 2, 2)));
+    let (waiting, spare) = (Owner::new(&known), Owner::new(&known));
+    roster.tell(Msg::Demands(vec![waiting.wish(0, 2, 2)]));
     assert_eq!(waiting.leases().len(), 1);
-    roster.tell(Msg::Demand(Demand { spare: true, ..spare.wish(0, 1, 1) }));
+    roster.tell(Msg::Demands(vec![Demand { spare: true, ..spare.wish(0, 1, 1) }]));
     let grants = spare.0.take();
     assert!(matches!(grants.as_slice(), [Grant::Leases { alone: false, .. }]), "{grants:?}");
 }
 
 #[test]
 fn a_demand_that_is_not_patient_is_denied_while_all_that_could_meet_it_rest() {
-    let mut roster = Probe::new(Roster::default());
+    let known = Known::default();
+    let mut roster = Probe::new(Roster::knowing(known.clone()));
     let _slots = [join(&mut roster, 0, 1, 1), join(&mut roster, 1, 1, 1)];
-    let (busy, patient, hasty) = (Owner::new(), Owner::new(), Owner::new());
-    roster.tell(Msg::Demand(busy.wish(0, 1, 2)));
-    roster.tell(Msg::Demand(patient.wish(0, 1, 1)));
-    roster.tell(Msg::Demand(Demand { patient: false, ..hasty.wish(1, 1, 1) }));
+    let (busy, patient, hasty) = (Owner::new(&known), Owner::new(&known), Owner::new(&known));
+    roster.tell(Msg::Demands(vec![busy.wish(0, 1, 2)]));
+    roster.tell(Msg::Demands(vec![patient.wish(0, 1, 1)]));
+    roster.tell(Msg::Demands(vec![Demand { patient: false, ..hasty.wish(1, 1, 1) }]));
     let until = Moment::START + std::time::Duration::from_secs(9);
     let rests = Health::Resting { until, probes: 1 };
     roster.tell(Msg::Health(SlotId(0), rests));
@@ -167,21 +180,22 @@ fn a_demand_that_is_not_patient_is_denied_while_all_that_could_meet_it_rest() {
     assert!(!denied(&hasty), "one does not rest");
     roster.tell(Msg::Health(SlotId(1), rests));
     assert_eq!((denied(&hasty), denied(&patient)), (true, false));
-    roster.tell(Msg::Demand(Demand { patient: false, ..hasty.wish(2, 1, 1) }));
+    roster.tell(Msg::Demands(vec![Demand { patient: false, ..hasty.wish(2, 1, 1) }]));
     assert!(denied(&hasty), "at once, as long as they rest");
     roster.tell(Msg::Health(SlotId(1), Health::Probed(1)));
-    roster.tell(Msg::Demand(Demand { patient: false, ..hasty.wish(3, 1, 1) }));
+    roster.tell(Msg::Demands(vec![Demand { patient: false, ..hasty.wish(3, 1, 1) }]));
     assert!(!denied(&hasty), "a probe may mend it");
 }
 
 #[test]
 fn avoided_slots_are_taken_only_when_no_other_lives() {
-    let mut roster = Probe::new(Roster::default());
+    let known = Known::default();
+    let mut roster = Probe::new(Roster::knowing(known.clone()));
     join(&mut roster, 0, 1, 1);
     let other = join(&mut roster, 1, 1, 1);
-    let owner = Owner::new();
+    let owner = Owner::new(&known);
     let wish = Demand { avoid: vec![SlotId(0)], ..owner.wish(0, 1, 2) };
-    roster.tell(Msg::Demand(wish));
+    roster.tell(Msg::Demands(vec![wish]));
     let leases = owner.leases();
     assert_eq!(leases.iter().map(|lease| lease.slot).collect::<Vec<_>>(), [SlotId(1)]);
     let reason = runtime::actor::ExitReason::Shutdown;
@@ -191,16 +205,17 @@ fn avoided_slots_are_taken_only_when_no_other_lives() {
 
 #[test]
 fn what_no_living_slot_can_do_is_denied_with_its_name() {
-    let mut roster = Probe::new(Roster::default());
-    let owner = Owner::new();
+    let known = Known::default();
+    let mut roster = Probe::new(Roster::knowing(known.clone()));
+    let owner = Owner::new(&known);
     let slot = join(&mut roster, 0, 1, 1);
-    roster.tell(Msg::Demand(owner.wish(7, 2, 1)));
+    roster.tell(Msg::Demands(vec![owner.wish(7, 2, 1)]));
     let denied = owner.0.take();
     let [Grant::Denied { demand: DemandId(7), why, until: None }] = denied.as_slice() else {
         panic!("{denied:?}")
     };
     assert!(why.contains("`agent 2`"), "{why}");
-    roster.tell(Msg::Demand(owner.wish(8, 1, 2)));
+    roster.tell(Msg::Demands(vec![owner.wish(8, 1, 2)]));
     assert_eq!(owner.leases().len(), 1);
     let reason = runtime::actor::ExitReason::Shutdown;
     roster.tell(Msg::Left(SlotId(0), Down { actor: slot.id(), reason }));
@@ -209,49 +224,83 @@ fn what_no_living_slot_can_do_is_denied_with_its_name() {
 
 #[test]
 fn agents_of_one_name_are_not_taken_for_each_other() {
-    let mut roster = Probe::new(Roster::default());
+    let known = Known::default();
+    let mut roster = Probe::new(Roster::knowing(known.clone()));
     join(&mut roster, 0, 1, 1);
-    let owner = Owner::new();
+    let owner = Owner::new(&known);
     let mut wish = owner.wish(0, 1, 1);
     wish.need.agents[0].number = 9;
-    roster.tell(Msg::Demand(wish));
+    roster.tell(Msg::Demands(vec![wish]));
     assert!(matches!(owner.0.take().as_slice(), [Grant::Denied { .. }]));
 }
 
 #[test]
 fn an_owners_end_takes_its_places_back_once_and_cancels_what_runs_there() {
-    let mut roster = Probe::new(Roster::default());
+    let known = Known::default();
+    let mut roster = Probe::new(Roster::knowing(known.clone()));
     let slot = join(&mut roster, 0, 1, 2);
-    let (owner, other) = (Owner::new(), Owner::new());
-    roster.tell(Msg::Demand(owner.wish(0, 1, 1)));
+    let (owner, other) = (Owner::new(&known), Owner::new(&known));
+    roster.tell(Msg::Demands(vec![owner.wish(0, 1, 1)]));
     let held = owner.leases();
     roster.tell(owner.ended());
     assert_eq!(slot.take(), [held[0].id]);
-    roster.tell(Msg::Demand(other.wish(0, 1, 5)));
+    roster.tell(Msg::Demands(vec![other.wish(0, 1, 5)]));
     assert_eq!(other.leases().len(), 2);
     // Its last words come after its end: the place is somebody else's by now.
-    roster.tell(Msg::Release(held));
+    roster.tell(Msg::Release(owner.id(), held));
     assert_eq!(other.leases(), []);
 }
 
 #[test]
-fn withdrawn_and_forgotten_demands_get_nothing() {
-    let mut roster = Probe::new(Roster::default());
+fn what_an_owner_that_has_ended_still_wants_is_void() {
+    let known = Known::default();
+    let mut roster = Probe::new(Roster::knowing(known.clone()));
     join(&mut roster, 0, 1, 1);
-    let (holder, owner) = (Owner::new(), Owner::new());
-    roster.tell(Msg::Demand(holder.wish(0, 1, 1)));
+    let (late, owner) = (Owner::new(&known), Owner::new(&known));
+    let (wish, id) = (late.wish(0, 1, 1), late.id());
+    drop(late);
+    roster.tell(Msg::OwnerEnded(id));
+    roster.tell(Msg::Demands(vec![wish]));
+    roster.tell(Msg::Demands(vec![owner.wish(0, 1, 1)]));
+    assert_eq!(owner.leases().len(), 1);
+}
+
+#[test]
+fn an_end_is_heard_of_though_the_mailbox_was_full() {
+    let known = Known::default();
+    let mut roster = Probe::new(Roster::knowing(known.clone()));
+    join(&mut roster, 0, 1, 1);
+    let (to, full): (Addr<Grant>, Addr<Msg>) = (Addr::mock(), Addr::mock());
+    let place = known.enlist(to.id(), to.recipient(|grant| grant), &full);
+    let first = Owner(to, Arc::new(place));
+    roster.tell(Msg::Demands(vec![first.wish(0, 1, 1)]));
+    assert_eq!(first.leases().len(), 1);
+    while full.try_tell(Msg::Forget(first.id())).is_ok() {}
+    drop(first);
+    let next = Owner::new(&known);
+    roster.tell(Msg::Demands(vec![next.wish(0, 1, 1)]));
+    assert_eq!(next.leases().len(), 1);
+}
+
+#[test]
+fn withdrawn_and_forgotten_demands_get_nothing() {
+    let known = Known::default();
+    let mut roster = Probe::new(Roster::knowing(known.clone()));
+    join(&mut roster, 0, 1, 1);
+    let (holder, owner) = (Owner::new(&known), Owner::new(&known));
+    roster.tell(Msg::Demands(vec![holder.wish(0, 1, 1)]));
     let held = holder.leases();
     for id in 0..3 {
-        roster.tell(Msg::Demand(owner.wish(id, 1, 1)));
+        roster.tell(Msg::Demands(vec![owner.wish(id, 1, 1)]));
     }
-    roster.tell(Msg::Withdraw(owner.0.id(), DemandId(0)));
-    roster.tell(Msg::Release(held));
+    roster.tell(Msg::Withdraw(owner.id(), DemandId(0)));
+    roster.tell(Msg::Release(holder.id(), held));
     let grants = owner.0.take();
     let [Grant::Leases { demand: DemandId(1), leases, .. }] = grants.as_slice() else {
         panic!("{grants:?}")
     };
-    roster.tell(Msg::Forget(owner.0.id()));
-    roster.tell(Msg::Release(leases.clone()));
+    roster.tell(Msg::Forget(owner.id()));
+    roster.tell(Msg::Release(owner.id(), leases.clone()));
     assert_eq!(owner.0.take(), []);
 }
 
@@ -286,17 +335,18 @@ proptest! {
     /// Slots 0 and 1 belong to agent 0, slots 2 and 3 to agent 1, nobody to agent 2.
     #[test]
     fn in_any_order_of_events_no_place_is_given_twice_or_lost(steps in prop::collection::vec(step(), 1..120)) {
-        let mut roster = Probe::new(Roster::default());
+        let known = Known::default();
+        let mut roster = Probe::new(Roster::knowing(known.clone()));
         let slots: Vec<Slot> = (0..4).map(|id| join(&mut roster, id, id / 2, id + 1)).collect();
         let mut alive = [true; 4];
-        let mut owners = [Owner::new(), Owner::new(), Owner::new()];
+        let mut owners = [Owner::new(&known), Owner::new(&known), Owner::new(&known)];
         let mut held: [Vec<Lease>; 3] = Default::default();
         let mut returned: [Vec<Lease>; 3] = Default::default();
         let mut seen = std::collections::BTreeSet::new();
         for (step, id) in steps.into_iter().zip(0..) {
             match step {
                 Step::Demand { owner, agent, count, spare } => {
-                    roster.tell(Msg::Demand(Demand { spare, ..owners[owner].wish(id, agent, count) }));
+                    roster.tell(Msg::Demands(vec![Demand { spare, ..owners[owner].wish(id, agent, count) }]));
                 }
                 Step::Demands(owner) => {
                     let wishes = (0..3).map(|agent| owners[owner].wish(1_000 + id * 3 + u64::from(agent), agent, 1));
@@ -305,14 +355,16 @@ proptest! {
                 Step::Release { owner, at } if at < held[owner].len() => {
                     let lease = held[owner].swap_remove(at);
                     returned[owner].push(lease);
-                    roster.tell(Msg::Release(vec![lease]));
+                    roster.tell(Msg::Release(owners[owner].id(), vec![lease]));
                 }
                 Step::Release { .. } => {}
-                Step::ReleaseAgain { owner } => roster.tell(Msg::Release(returned[owner].clone())),
-                Step::Forget(owner) => roster.tell(Msg::Forget(owners[owner].0.id())),
+                Step::ReleaseAgain { owner } => {
+                    roster.tell(Msg::Release(owners[owner].id(), returned[owner].clone()));
+                }
+                Step::Forget(owner) => roster.tell(Msg::Forget(owners[owner].id())),
                 Step::End(owner) => {
                     roster.tell(owners[owner].ended());
-                    let ended = std::mem::replace(&mut owners[owner], Owner::new());
+                    let ended = std::mem::replace(&mut owners[owner], Owner::new(&known));
                     prop_assert_eq!(ended.leases(), []);
                     let lost = std::mem::take(&mut held[owner]);
                     returned[owner].extend(lost);

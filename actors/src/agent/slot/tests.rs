@@ -67,19 +67,17 @@ impl Actor for Asker {
         let (slot, sent) = (self.slot.clone(), cx.now());
         match msg {
             Ask::Work(lease, input, within) => {
-                let question = move |reply| {
-                    Msg::Work(Work {
-                        budget: None,
-                        origin: None,
-                        lease: LeaseId(lease),
-                        task: TaskId::from_u128(7),
-                        attempt: 1,
-                        sent,
-                        input,
-                        progress: ProgressSink::default(),
-                        reply,
-                    })
-                };
+                let work = Box::new(Work {
+                    budget: None,
+                    origin: None,
+                    lease: Some(LeaseId(lease)),
+                    task: TaskId::from_u128(7),
+                    attempt: 1,
+                    sent,
+                    input,
+                    progress: ProgressSink::default(),
+                });
+                let question = move |reply| Msg::Work(work, reply);
                 cx.ask(&slot, question, within, Ask::Heard);
             }
             Ask::Call(input, within) => {

@@ -92,6 +92,12 @@ pub(crate) struct Coordinator {
     seats: Vec<Seat>,
     /// Every place that is taken now, those of asks that are not wanted any more included.
     held: BTreeMap<LeaseId, Held>,
+    /// How many voters wait for a place.
+    waits: usize,
+    /// Places that are kept, since nobody waits for them.
+    unused: Vec<Lease>,
+    /// Whether no other run waits for places.
+    keeps_places: bool,
     before: Option<Arc<Round>>,
     /// When this life of the run began, and how long the vote had been open by then.
     since: Moment,
@@ -179,6 +185,9 @@ impl Coordinator {
             decided: None,
             began: None,
             held: BTreeMap::new(),
+            waits: 0,
+            unused: Vec::new(),
+            keeps_places: false,
             before: None,
             since: Moment::START,
             passed: Duration::ZERO,
@@ -206,7 +215,7 @@ impl Coordinator {
     /// Opens the vote, or takes it up; a vote that is taken up must be the one that was opened.
     fn open(&mut self, cx: &mut Cx<Self>) -> Result<(), String> {
         let own = self.seats.iter().filter_map(|seat| seat.chain.first());
-        let agents: Vec<String> = own.map(|agent| agent.name().to_string()).collect();
+        let agents: Vec<String> = own.map(|agent| String::from(&**agent.name())).collect();
         match &self.began {
             Some(began) if *began != agents => {
                 return Err(format!(

@@ -96,11 +96,10 @@ impl<I: Send + 'static, O: Send + 'static> Link for Typed<I, O> {
             return Err("the place that was found is not this agent's".to_owned());
         };
         let (attempt, document, give) = (about.attempts, about.document, self.give);
-        let question = move |reply| {
-            let (lease, budget) = (lease.id, Some(budget));
-            let work = Work { lease, task, attempt, sent, input, progress, budget, origin, reply };
-            slot::Msg::Work(work)
-        };
+        let (own, budget) = (Some(lease.id), Some(budget));
+        let work = Work { lease: own, task, attempt, sent, input, progress, budget, origin };
+        let work = Box::new(work);
+        let question = move |reply| slot::Msg::Work(work, reply);
         cx.ask(slot, question, timeout, move |outcome: Result<Result<O, AgentError>, AskError>| {
             let outcome = match outcome {
                 Ok(Ok(output)) => guarded("the writing of an answer as JSON", || give(output))

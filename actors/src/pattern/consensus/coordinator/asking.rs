@@ -25,22 +25,22 @@ impl Coordinator {
         self.go_on(cx);
     }
 
-    /// Asks for a place for a voter's agent.
+    /// Asks for a place for a voter's agent, which may be one that is kept.
     pub(super) fn demand(&mut self, voter: usize, cx: &mut Cx<Self>) {
         if let Some(demand) = self.wish(voter, cx) {
-            cx.send(self.brief.system.roster(), roster::Msg::Demand(demand));
+            self.give_back(cx);
+            cx.send(self.brief.system.roster(), roster::Msg::Demands(vec![demand]));
         }
     }
 
     /// The wish for a place for a voter's agent, if its ballot is still to come.
-    fn wish(&mut self, voter: usize, cx: &mut Cx<Self>) -> Option<Demand> {
+    fn wish(&mut self, voter: usize, cx: &Cx<Self>) -> Option<Demand> {
         if self.is_over || !self.awaits(voter) {
             return None;
         }
         let id = demand_id(voter, self.round());
-        let seat = self.seats.get_mut(voter)?;
+        let seat = self.seats.get(voter)?;
         let agent = seat.agent()?;
-        let (to, owner) = (cx.me().recipient(Msg::Granted), cx.me().child());
         let demand = Demand {
             id,
             need: Need { agents: vec![agent.key().clone()], capabilities: Vec::new() },
@@ -49,16 +49,16 @@ impl Coordinator {
             avoid: Vec::new(),
             spare: false,
             patient: !seat.walk.has_next(),
-            to,
-            owner,
+            owner: cx.id(),
         };
-        seat.state = Asking::Waits;
+        self.set(voter, Asking::Waits);
         Some(demand)
     }
 
     pub(super) fn take_grant(&mut self, grant: Grant, cx: &mut Cx<Self>) {
         match grant {
-            Grant::Leases { demand, leases, .. } => {
+            Grant::Leases { demand, leases, alone } => {
+                self.keeps_places = alone;
                 for lease in leases {
                     match self.waiting(demand) {
                         Some(voter) if !self.is_over => self.attempt(voter, lease, cx),
@@ -66,7 +66,10 @@ impl Coordinator {
                     }
                 }
             }
-            Grant::Share => {}
+            Grant::Share => {
+                self.keeps_places = false;
+                self.give_back(cx);
+            }
             Grant::Several(grants) => {
                 for grant in grants {
                     self.take_grant(grant, cx);
@@ -88,10 +91,11 @@ impl Coordinator {
 
     /// Tells a new incarnation of the roster which places are held, and asks again for all that are wanted.
     fn claim(&mut self, incarnation: u32, cx: &mut Cx<Self>) {
-        let (owner, to) = (cx.me().child(), cx.me().recipient(Msg::Granted));
-        let leases = self.held.iter().map(|(id, held)| Lease { id: *id, slot: held.slot });
-        let claim = roster::Msg::Claim(incarnation, owner, to, leases.collect());
-        cx.send(self.brief.system.roster(), claim);
+        let held = self.held.iter().map(|(id, held)| Lease { id: *id, slot: held.slot });
+        let leases = held.chain(self.unused.iter().copied()).collect();
+        cx.send(self.brief.system.roster(), roster::Msg::Claim(incarnation, cx.id(), leases));
+        self.keeps_places = false;
+        self.give_back(cx);
         for voter in 0..self.seats.len() {
             if self.seats.get(voter).is_some_and(|seat| seat.state == Asking::Waits) {
                 self.demand(voter, cx);
@@ -128,8 +132,8 @@ impl Coordinator {
         let timeout = timeout.min(sent.until(self.deadline) + 2 * QUIESCENCE_WAIT);
         let Some(seat) = self.seats.get_mut(voter) else { return };
         seat.attempts += 1;
-        seat.state = Asking::Asked(lease.id);
         let attempt = seat.attempts;
+        self.set(voter, Asking::Asked(lease.id));
         self.tally.attempts += 1;
         self.tally.retries += u64::from(attempt > 1);
         self.brief.counters.begun();
@@ -142,11 +146,10 @@ impl Coordinator {
         let until = (sent + timeout.min(round_left)).min(self.deadline);
         let origin = self.brief.origin(until, &self.phase_span);
         let progress = self.brief.progress(unit, cx.me().name());
-        let question = move |reply| {
-            let lease = lease.id;
-            let work = Work { lease, task, attempt, sent, input, progress, budget, origin, reply };
-            slot::Msg::Work(work)
-        };
+        let own = Some(lease.id);
+        let work = Work { lease: own, task, attempt, sent, input, progress, budget, origin };
+        let work = Box::new(work);
+        let question = move |reply| slot::Msg::Work(work, reply);
         cx.ask(&slot, question, timeout, move |outcome| Msg::Answered(voter, lease, outcome));
         let attempt = Some((lease.slot, attempt));
         self.publish_voter(About { kind: EventKind::TaskAssigned, voter, attempt }, cx, |_| {});
@@ -168,6 +171,7 @@ impl Coordinator {
     /// Takes every ask and every wish for a place back.
     pub(super) fn take_back(&mut self, cx: &mut Cx<Self>) {
         cx.send(self.brief.system.roster(), roster::Msg::Forget(cx.id()));
+        self.give_back(cx);
         let held: Vec<(LeaseId, usize, SlotId)> =
             self.held.iter().map(|(id, held)| (*id, held.voter, held.slot)).collect();
         for (id, voter, slot) in held {
@@ -188,12 +192,25 @@ impl Coordinator {
         }
     }
 
-    pub(super) fn release(&self, lease: Lease, cx: &mut Cx<Self>) {
-        cx.send(self.brief.system.roster(), roster::Msg::Release(vec![lease]));
+    /// Gives a place back: now if somebody waits for it, else with the others.
+    pub(super) fn release(&mut self, lease: Lease, cx: &mut Cx<Self>) {
+        self.unused.push(lease);
+        if self.waits > 0 || !self.keeps_places {
+            self.give_back(cx);
+        }
+    }
+
+    pub(super) fn give_back(&mut self, cx: &mut Cx<Self>) {
+        let unused = std::mem::take(&mut self.unused);
+        if !unused.is_empty() {
+            cx.send(self.brief.system.roster(), roster::Msg::Release(cx.id(), unused));
+        }
     }
 
     pub(super) fn set(&mut self, voter: usize, state: Asking) {
         if let Some(seat) = self.seats.get_mut(voter) {
+            self.waits -= usize::from(seat.state == Asking::Waits);
+            self.waits += usize::from(state == Asking::Waits);
             seat.state = state;
         }
     }

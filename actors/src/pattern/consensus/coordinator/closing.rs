@@ -48,15 +48,12 @@ impl Coordinator {
         if let VoteOutcome::Consensus { choice } = &decision.outcome {
             let took = self.elapsed(cx);
             self.brief.counters.consensus(&self.proposal.topic, self.seats.len(), took);
-            let (confidence, round) = (decision.confidence.to_string(), decision.round);
-            self.publish(
-                EventKind::ConsensusReached,
-                cx,
-                || json!({ "choice": choice, "confidence": confidence, "round": round }),
-            );
+            self.publish(EventKind::ConsensusReached, cx, || {
+                let confidence = decision.confidence.to_string();
+                json!({ "choice": choice, "confidence": confidence, "round": decision.round })
+            });
         }
-        let decided = json!(decision.outcome);
-        let (failed, tally) = self.record_end(None, &decided, cx);
+        let (failed, tally) = self.record_end(None, Some(&decision.outcome), cx);
         let completed = Completed { run: self.brief.run, value: *decision, failed, tally };
         self.tell(Ok(completed), cx);
     }
@@ -68,7 +65,7 @@ impl Coordinator {
         }
         let at = self.elapsed(cx);
         let partial = self.vote.as_ref().map(|vote| *vote.so_far(at));
-        let (failed, tally) = self.record_end(Some(kind.clone()), &json!(null), cx);
+        let (failed, tally) = self.record_end(Some(kind.clone()), None, cx);
         let run = self.brief.run;
         self.tell(Err(Box::new(RunError { run, kind, partial, failed, tally })), cx);
     }
@@ -76,7 +73,7 @@ impl Coordinator {
     fn record_end(
         &mut self,
         failure: Option<FailureKind>,
-        decided: &serde_json::Value,
+        decided: Option<&VoteOutcome>,
         cx: &mut Cx<Self>,
     ) -> (Vec<FailedPart>, Tally) {
         (self.tally.units, self.tally.done) = (self.units(), self.counted());
@@ -84,13 +81,8 @@ impl Coordinator {
         let failed: Vec<FailedPart> = std::mem::take(&mut self.failures).into_values().collect();
         let tally = self.tally.clone();
         self.brief.counters.ended(failure.as_ref(), self.seats.len());
-        let why = failure.as_ref().map(|kind| json!(kind));
-        cx.record(&Record::Ended(Ended {
-            at: millis(cx),
-            failure,
-            failed: fitting(&failed),
-            tally: tally.clone(),
-        }));
+        let (at, few, why) = (millis(cx), fitting(&failed), failure.clone());
+        cx.record(&Record::Ended(Ended { at, failure, failed: few, tally: tally.clone() }));
         self.publish(EventKind::RunEnded, cx, || json!({ "failure": why, "decision": decided }));
         (failed, tally)
     }
@@ -102,6 +94,7 @@ impl Coordinator {
             cx.reply(reply, outcome);
         }
         self.phase_span = tracing::Span::none();
+        self.give_back(cx);
         cx.stop();
     }
 }

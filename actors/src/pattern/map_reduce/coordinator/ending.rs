@@ -85,7 +85,7 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
             self.lane_of_lease.remove(&lease.id);
         }
         if !leases.is_empty() {
-            cx.send(self.brief.system.roster(), roster::Msg::Release(leases));
+            cx.send(self.brief.system.roster(), roster::Msg::Release(cx.id(), leases));
         }
     }
 

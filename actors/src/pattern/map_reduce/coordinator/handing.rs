@@ -9,7 +9,7 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
         let demand = self.demand_for(id, need.clone(), cx);
         let patient = spare || !self.has_heirs(lane);
         let demand = Demand { count, spare, patient, ..demand };
-        cx.send(self.brief.system.roster(), roster::Msg::Demand(demand));
+        cx.send(self.brief.system.roster(), roster::Msg::Demands(vec![demand]));
     }
 
     /// Asks for a place for each unit that waits.
@@ -23,8 +23,7 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
 
     /// Tells a new incarnation of the roster which places are held, and asks again for all that are wanted.
     fn claim(&mut self, incarnation: u32, cx: &mut In<P, O, R>) {
-        let (owner, to) = (cx.me().child(), cx.me().recipient(Msg::Granted));
-        let claim = roster::Msg::Claim(incarnation, owner, to, self.board.leases().collect());
+        let claim = roster::Msg::Claim(incarnation, cx.id(), self.board.leases().collect());
         cx.send(self.brief.system.roster(), claim);
         self.keeps_places = false;
         if self.phase == Phase::Running {
@@ -45,9 +44,8 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
             Assignment::AllOf => Strategy::RoundRobin,
             Assignment::AnyOf(strategy) => strategy,
         };
-        let (to, owner) = (cx.me().recipient(Msg::Granted), cx.me().child());
         let (avoid, spare, patient) = (Vec::new(), false, true);
-        Demand { id, need, strategy, count: 1, avoid, spare, patient, to, owner }
+        Demand { id, need, strategy, count: 1, avoid, spare, patient, owner: cx.id() }
     }
 
     /// Asks for a place for a unit whose attempt failed; some of them at a time.
@@ -69,7 +67,7 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
             let patient = !self.may_fall(unit);
             let demand = Demand { avoid, patient, ..self.demand_for(id, need.clone(), cx) };
             self.singles.insert(unit);
-            cx.send(self.brief.system.roster(), roster::Msg::Demand(demand));
+            cx.send(self.brief.system.roster(), roster::Msg::Demands(vec![demand]));
         }
     }
 
@@ -192,11 +190,10 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
         );
         let budget = Some(self.brief.budget.clone());
         let origin = self.brief.origin((sent + timeout).min(self.deadline), &self.phase_span);
-        let question = move |reply| {
-            let (lease, attempt) = (lease.id, number);
-            let work = Work { lease, task, attempt, sent, input, progress, budget, origin, reply };
-            slot::Msg::Work(work)
-        };
+        let (own, count) = (Some(lease.id), number);
+        let work = Work { lease: own, task, attempt: count, sent, input, progress, budget, origin };
+        let work = Box::new(work);
+        let question = move |reply| slot::Msg::Work(work, reply);
         cx.ask(&slot, question, timeout, move |outcome| Msg::Finished(unit, lease, outcome));
         let about = About { kind: EventKind::TaskAssigned, unit, attempt: Some((at, &attempt)) };
         self.publish_unit(about, cx, |_| {});

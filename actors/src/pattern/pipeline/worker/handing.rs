@@ -1,7 +1,5 @@
 //! Handing out: places asked for, kept while nobody else waits for them, given to documents.
 
-use runtime::{address::Recipient, child::ChildRef};
-
 use super::{super::link::Call, *};
 use crate::{
     assign::{Need, Strategy},
@@ -55,14 +53,9 @@ impl Worker {
         }
         self.demands.insert(id, Asked { link, left: count });
         let need = Need { agents: vec![agent], capabilities: Vec::new() };
-        let (owner, to) = self.owner(cx);
         let (strategy, avoid, spare) = (Strategy::RoundRobin, Vec::new(), false);
-        let demand = Demand { id, need, strategy, count, avoid, spare, patient, to, owner };
-        cx.send(self.post.brief.system.roster(), roster::Msg::Demand(demand));
-    }
-
-    fn owner(&self, cx: &In) -> (ChildRef, Recipient<Grant>) {
-        (cx.me().child(), cx.me().recipient(Msg::Granted))
+        let demand = Demand { id, need, strategy, count, avoid, spare, patient, owner: cx.id() };
+        cx.send(self.post.brief.system.roster(), roster::Msg::Demands(vec![demand]));
     }
 
     /// Gives back what nobody uses now, and asks for nothing that nobody waits for.
@@ -85,7 +78,7 @@ impl Worker {
 
     pub(super) fn release(&self, leases: Vec<Lease>, cx: &mut In) {
         if !leases.is_empty() {
-            cx.send(self.post.brief.system.roster(), roster::Msg::Release(leases));
+            cx.send(self.post.brief.system.roster(), roster::Msg::Release(cx.id(), leases));
         }
     }
 
@@ -144,11 +137,10 @@ impl Worker {
 
     /// Tells a new incarnation of the roster which places are held, and asks again for all that are wanted.
     fn claim(&mut self, incarnation: u32, cx: &mut In) {
-        let (owner, to) = self.owner(cx);
         let running = self.guests.values().filter_map(|guest| guest.call.map(|(lease, _)| lease));
         let idle = self.lanes.iter().flat_map(|lane| lane.idle.iter().copied());
         let held = running.chain(idle).collect();
-        cx.send(self.post.brief.system.roster(), roster::Msg::Claim(incarnation, owner, to, held));
+        cx.send(self.post.brief.system.roster(), roster::Msg::Claim(incarnation, cx.id(), held));
         self.alone = false;
         self.demands.clear();
         for lane in &mut self.lanes {
