@@ -22,13 +22,16 @@ use runtime::{
 };
 
 use crate::{
-    assign::{Candidate, Card, Need, SlotId, Strategy},
+    assign::{Card, Need, SlotId, Strategy},
     limits::DEMANDS_MAX,
 };
 
+use entry::Entry;
+pub use entry::Health;
 pub(crate) use known::{Enlisted, Known, KnownSlot};
 
 mod denying;
+mod entry;
 mod known;
 
 /// Leases of an incarnation are numbered from its own multiple of this, so that none is used twice.
@@ -127,23 +130,6 @@ pub enum Msg {
     Rested(SlotId, Moment),
 }
 
-/// Whether a slot takes work, as its circuit breaker says.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Health {
-    /// As much as it can.
-    #[default]
-    Well,
-    /// Nothing until a moment, then a few probes until it is well.
-    Resting {
-        /// The moment.
-        until: Moment,
-        /// How many at a time then.
-        probes: u32,
-    },
-    /// So many at a time.
-    Probed(u32),
-}
-
 /// The roster's state.
 #[derive(Debug, Default)]
 pub struct Roster {
@@ -166,15 +152,6 @@ struct Owner {
     to: Recipient<Grant>,
     /// The places that it has, to be taken back when it ends.
     leased: BTreeMap<LeaseId, SlotId>,
-}
-
-#[derive(Debug)]
-struct Entry {
-    card: Card,
-    cancel: Recipient<LeaseId>,
-    leased: u32,
-    last_turn: u64,
-    health: Health,
 }
 
 impl Actor for Roster {
@@ -483,21 +460,6 @@ impl Roster {
         let some =
             |demand: &Demand| self.able(&demand.need).any(|(id, _)| !demand.avoid.contains(&id));
         if demand.avoid.is_empty() || some(demand) { &demand.avoid } else { &[] }
-    }
-}
-
-impl Entry {
-    fn is_free(&self) -> bool {
-        let places = self.card.concurrency.max(1);
-        match self.health {
-            Health::Well => self.leased < places,
-            Health::Resting { .. } => false,
-            Health::Probed(probes) => self.leased < probes.min(places),
-        }
-    }
-
-    fn candidate(&self, slot: SlotId) -> Candidate<'_> {
-        Candidate { slot, card: &self.card, leased: self.leased, last_turn: self.last_turn }
     }
 }
 
