@@ -64,7 +64,12 @@ impl Stream {
         let room = |page: &&mut Page| page.bytes.len() + record.len() <= MEMORY_PAGE_BYTES;
         let page = match self.pages.last_mut().filter(room) {
             Some(page) => page,
-            None => self.pages.push_mut(Page { first: next, ends: Vec::new(), bytes: Vec::new() }),
+            None => {
+                // Most runs are small; one that has filled a page fills the next, without moving it as it grows.
+                let bytes = if self.pages.is_empty() { 0 } else { MEMORY_PAGE_BYTES };
+                let bytes = Vec::with_capacity(bytes.max(record.len()));
+                self.pages.push_mut(Page { first: next, ends: Vec::new(), bytes })
+            }
         };
         page.bytes.extend_from_slice(record);
         page.ends.push(page.bytes.len());
