@@ -103,7 +103,7 @@ fn before(left: Duration) -> Duration {
 }
 
 /// The id of the run of this name below all attempts at a task: it begins as the task's does, and so as that of the run above.
-fn run_below(task: TaskId, name: &str) -> RunId {
+pub(crate) fn run_below(task: TaskId, name: &str) -> RunId {
     // FNV-1a, by G. Fowler, L. C. Noll and K.-P. Vo: any hash would do that stays the same for ever.
     let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)

@@ -107,7 +107,7 @@ impl Brief {
 
     /// One id for all attempts at a piece of work, so that effects can be told apart by it: the run's id with its number mixed in.
     pub(super) fn task_id(&self, unit: u64) -> TaskId {
-        TaskId::from_u128(self.run.as_u128() ^ u128::from(unit))
+        task_id(self.run, unit)
     }
 
     /// Puts the coordinator among those whom each new incarnation of the roster asks, for as long as what is returned lives.
@@ -126,6 +126,11 @@ impl Brief {
         });
         system.known().enlist(cx.id(), cx.me().recipient(granted), system.roster())
     }
+}
+
+/// The id of a run's piece of work of this number.
+pub(super) fn task_id(run: RunId, unit: u64) -> TaskId {
+    TaskId::from_u128(run.as_u128() ^ u128::from(unit))
 }
 
 /// What the journal says a run has spent; nothing where its budget limits nothing of that.

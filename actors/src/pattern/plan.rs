@@ -10,6 +10,7 @@
 //! - What a task came to is in the journal before another one is given it; a run that is taken up again does not do it again.
 
 mod coordinator;
+mod journal;
 mod record;
 mod report;
 mod start;
@@ -19,14 +20,18 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
+pub use journal::{Recount, recount};
 pub use record::{Record, TaskBegan};
 pub use report::{Report, TaskEnd, TaskReport};
 
 use coordinator::Coordinator;
 use start::Start;
 
-use super::PatternKind;
+use protocol::RunId;
+
+use super::{FailedPart, PatternKind, brief::task_id};
 use crate::{
+    agent::below::run_below,
     decompose::{self, Task, TaskGraph},
     dispatch::{Coordination, Launch, Pattern},
     limits::PLAN_TASKS_AT_ONCE,
@@ -63,13 +68,15 @@ pub struct Plan {
     name: String,
     tasks: Vec<Task<Start>>,
     at_once: usize,
+    /// The task without which the run has failed.
+    needed: Option<String>,
 }
 
 impl Plan {
     /// A plan without tasks; a run needs one at the least.
     pub fn new() -> Self {
         let name = PatternKind::Plan.as_str().to_owned();
-        Self { name, tasks: Vec::new(), at_once: PLAN_TASKS_AT_ONCE }
+        Self { name, tasks: Vec::new(), at_once: PLAN_TASKS_AT_ONCE, needed: None }
     }
 
     /// A plan of the tasks of a graph; `make` makes a pattern of what a task is and what its predecessors brought.
@@ -86,7 +93,8 @@ impl Plan {
         let make = Arc::new(make);
         graph.into_tasks().into_iter().fold(Self::new(), |plan, Task { name, after, work }| {
             let make = Arc::clone(&make);
-            plan.add(Task { name, after, work: start::by(move |before| make(&work, before)) })
+            let make = move |before: &Before| make(&work, before);
+            plan.add(Task { name, after, work: start::by(make, whole) })
         })
     }
 
@@ -102,6 +110,12 @@ impl Plan {
         self
     }
 
+    /// Has the run fail where the task of this name is not done in the end; without it, a plan whose tasks fail completes.
+    pub fn needs(mut self, name: impl Into<String>) -> Self {
+        self.needed = Some(name.into());
+        self
+    }
+
     /// Adds a task: when those that it is after are done, `make` makes a pattern of what they brought, whose run it is.
     ///
     /// That run has the plan's deadline and budget, and is cancelled with it. An error of `make`, or its panic, fails the task.
@@ -113,13 +127,37 @@ impl Plan {
         after: &[&str],
         make: impl Fn(&Before) -> Result<P, String> + Send + Sync + 'static,
     ) -> Self {
-        self.add(Task::new(name, start::by(make)).after(after.iter().copied()))
+        self.task_as(name, after, make, whole)
+    }
+
+    /// As [`task`](Self::task), for a pattern whose output is larger than what others are to know of it, or no JSON.
+    ///
+    /// `output` says what the task came to that brought this, without these parts: that is in the plan's journal and report, and
+    /// is given to those after it. It is called in the middle of other work, so it must not wait.
+    pub fn task_as<P: Pattern, T: Serialize>(
+        self,
+        name: impl Into<String>,
+        after: &[&str],
+        make: impl Fn(&Before) -> Result<P, String> + Send + Sync + 'static,
+        output: impl Fn(P::Output, &[FailedPart]) -> T + Send + Sync + 'static,
+    ) -> Self {
+        self.add(Task::new(name, start::by(make, output)).after(after.iter().copied()))
     }
 
     fn add(mut self, task: Task<Start>) -> Self {
         self.tasks.push(task);
         self
     }
+}
+
+/// What a task came to as its pattern gives it.
+fn whole<T>(output: T, _: &[FailedPart]) -> T {
+    output
+}
+
+/// The run of a plan's task, by the task's position and name; its journal is beside that of the plan.
+pub fn run_of(plan: RunId, task: u32, name: &str) -> RunId {
+    run_below(task_id(plan, u64::from(task)), name)
 }
 
 impl Default for Plan {
@@ -150,6 +188,11 @@ impl Pattern for Plan {
 pub struct Before(BTreeMap<String, Arc<Value>>);
 
 impl Before {
+    /// What each of them has brought, by its name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.0.iter().map(|(name, output)| (name.as_str(), &**output))
+    }
+
     /// The output of the predecessor of this name; none if the task is not after it.
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.0.get(name).map(Arc::as_ref)
@@ -171,22 +214,27 @@ impl Before {
 struct Scheme {
     name: String,
     at_once: usize,
+    needed: Option<String>,
     /// Its tasks, or everything that is wrong with them.
     graph: Result<TaskGraph<Start>, String>,
 }
 
 impl Scheme {
     fn of(plan: Plan) -> Self {
-        let Plan { name, tasks, at_once } = plan;
+        let Plan { name, tasks, at_once, needed } = plan;
         let mistakes = decompose::mistakes(&tasks);
+        let is_task = |name: &&String| tasks.iter().any(|task| task.name == **name);
+        let missed = needed.as_ref().filter(|name| !is_task(name));
         let graph = if tasks.is_empty() {
             Err("a plan has no tasks; give it one at the least".to_owned())
+        } else if let Some(missed) = missed {
+            Err(format!("the plan needs {missed:?}, which is no task of it"))
         } else if mistakes.is_empty() {
             TaskGraph::new(tasks).map_err(|mistake| mistake.to_string())
         } else {
             Err(mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
         };
-        Self { name, at_once, graph }
+        Self { name, at_once, needed, graph }
     }
 
     fn tasks(&self) -> &[Task<Start>] {

@@ -37,6 +37,8 @@ mod pipeline_resume;
 mod pipeline_sim;
 #[cfg(test)]
 mod plan;
+#[cfg(test)]
+mod plan_told;
 mod resume;
 mod simulated;
 

@@ -14,6 +14,8 @@ mod settling;
 
 use std::{collections::VecDeque, sync::Arc};
 
+use settling::number;
+
 use runtime::{
     actor::Actor,
     ask::Reply,

@@ -1,5 +1,6 @@
 //! What a plan comes to: each task with its output, or why it has none.
 
+use protocol::RunId;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -32,6 +33,8 @@ pub struct TaskReport {
     pub name: String,
     /// The tasks that it is after.
     pub after: Vec<String>,
+    /// Its run, whose journal is beside that of the plan.
+    pub run: RunId,
     /// How it ended.
     pub end: TaskEnd,
 }

@@ -15,7 +15,7 @@ use super::Before;
 use crate::{
     agent::CallContext,
     dispatch::{Canceller, Pattern},
-    pattern::{FailureKind, Outcome, RunError},
+    pattern::{FailedPart, FailureKind, Outcome, RunError},
 };
 
 /// Starts the run of a task, of this name, below a call.
@@ -47,19 +47,22 @@ pub(super) struct Shortfall {
     pub(super) partial: Option<Value>,
 }
 
-/// Starts what `make` makes.
-pub(super) fn by<P: Pattern<Output: Serialize>>(
+/// Starts what `make` makes; `output` says what a task came to that brought this, without these parts.
+pub(super) fn by<P: Pattern, T: Serialize>(
     make: impl Fn(&Before) -> Result<P, String> + Send + Sync + 'static,
+    output: impl Fn(P::Output, &[FailedPart]) -> T + Send + Sync + 'static,
 ) -> Start {
-    let make = Arc::new(make);
+    let (make, output) = (Arc::new(make), Arc::new(output));
     Arc::new(move |call, name, before| {
-        let make = Arc::clone(&make);
+        let (make, output) = (Arc::clone(&make), Arc::clone(&output));
         Box::pin(async move {
             let pattern = make(&before).map_err(invalid)?;
             drop(before);
-            let below = call.begin(&name, pattern).await.map_err(|error| shortfall(*error))?;
+            let below = call.begin(&name, pattern).await;
+            let below = below.map_err(|error| shortfall(*error, &*output))?;
             let canceller = below.canceller();
-            Ok(Running { canceller, outcome: Box::pin(async { ending(below.outcome().await) }) })
+            let outcome = async move { ending(below.outcome().await, &*output) };
+            Ok(Running { canceller, outcome: Box::pin(outcome) })
         })
     })
 }
@@ -68,9 +71,9 @@ fn invalid(why: String) -> Shortfall {
     Shortfall { kind: FailureKind::Invalid { why }, partial: None }
 }
 
-fn ending<T: Serialize>(outcome: Outcome<T>) -> Ending {
-    let done = outcome.map_err(|error| shortfall(*error))?;
-    match serde_json::to_value(&done.value) {
+fn ending<V, T: Serialize>(outcome: Outcome<V>, output: impl Fn(V, &[FailedPart]) -> T) -> Ending {
+    let done = outcome.map_err(|error| shortfall(*error, &output))?;
+    match serde_json::to_value(output(done.value, &done.failed)) {
         Ok(output) => Ok(Product { output, missing: done.failed.len() as u64 }),
         Err(error) => {
             let why = format!("its output is no JSON: {error}");
@@ -79,7 +82,11 @@ fn ending<T: Serialize>(outcome: Outcome<T>) -> Ending {
     }
 }
 
-fn shortfall<T: Serialize>(error: RunError<T>) -> Shortfall {
-    let partial = error.partial.and_then(|partial| serde_json::to_value(partial).ok());
-    Shortfall { kind: error.kind, partial }
+fn shortfall<V, T: Serialize>(
+    error: RunError<V>,
+    output: impl Fn(V, &[FailedPart]) -> T,
+) -> Shortfall {
+    let RunError { kind, partial, failed, .. } = error;
+    let partial = partial.and_then(|partial| serde_json::to_value(output(partial, &failed)).ok());
+    Shortfall { kind, partial }
 }

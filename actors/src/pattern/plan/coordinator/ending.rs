@@ -4,7 +4,10 @@ use super::*;
 use crate::pattern::{
     Completed, Ended, FailedPart, RunError,
     bounds::fitting,
-    plan::report::{TaskEnd, TaskReport},
+    plan::{
+        report::{TaskEnd, TaskReport},
+        run_of,
+    },
 };
 
 impl Coordinator {
@@ -44,8 +47,10 @@ impl Coordinator {
         self.record_spent(cx);
         self.tally.units = self.units();
         let report = self.report();
-        let failed: Vec<FailedPart> = (0..).zip(&report.tasks).filter_map(failure).collect();
-        let (run, tally, failure) = (self.brief.run, self.tally.clone(), self.ending.take());
+        let ended_early = self.ending.take();
+        let failure = ended_early.or_else(|| missed(self.scheme.needed.as_deref(), &report));
+        let failed: Vec<FailedPart> = (0..).zip(&report.tasks).filter_map(failed_part).collect();
+        let (run, tally) = (self.brief.run, self.tally.clone());
         let ended = Ended {
             at: millis(cx),
             failure: failure.clone(),
@@ -80,7 +85,8 @@ impl Coordinator {
                 _ => ended_as(seat),
             };
             let after = scheme.after(task).iter().map(|before| name(*before)).collect();
-            TaskReport { name: name(task), after, end }
+            let run = run_of(self.brief.run, number(task), &name(task));
+            TaskReport { name: name(task), after, run, end }
         };
         Report { tasks: seats.map(task).collect() }
     }
@@ -102,8 +108,21 @@ fn ended_as(seat: Seat) -> TaskEnd {
     }
 }
 
+/// Why a plan has failed that was to come to what this task does.
+fn missed(needed: Option<&str>, report: &Report) -> Option<FailureKind> {
+    let task = report.task(needed?)?;
+    if matches!(task.end, TaskEnd::Done { .. }) {
+        return None;
+    }
+    let mut failures = (0..).zip(&report.tasks).filter_map(failed_part);
+    let first = failures.next()?;
+    let failed = 1 + failures.count() as u64;
+    let first = format!("{}: {}", first.name, first.error);
+    Some(FailureKind::Parts { failed, units: report.tasks.len() as u64, first })
+}
+
 /// A task without an output, as all patterns tell it; one that the end of the run left open is none.
-fn failure((part, task): (u32, &TaskReport)) -> Option<FailedPart> {
+fn failed_part((part, task): (u32, &TaskReport)) -> Option<FailedPart> {
     let (attempts, error) = match &task.end {
         TaskEnd::Failed { why, .. } => (1, why.clone()),
         TaskEnd::Skipped { because } => {

@@ -169,6 +169,6 @@ impl Coordinator {
 }
 
 /// Numbers a task in records; a graph has far fewer.
-fn number(task: usize) -> u32 {
+pub(super) fn number(task: usize) -> u32 {
     u32::try_from(task).unwrap_or(u32::MAX)
 }
