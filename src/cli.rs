@@ -20,6 +20,7 @@ pub mod logs;
 mod opening;
 pub mod output;
 pub mod passages;
+mod patterns;
 pub mod picture;
 pub mod progress;
 pub mod result;

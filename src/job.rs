@@ -1,7 +1,8 @@
 //! A job: what a run file asks for, with its files listed and its programs found; ready to become a run.
 //!
 //! The command line makes it from a resolved run file, starts its agents on a node and runs its [`MapReduce`]; or, where the file
-//! asks a question, the [`Vote`] on it, or, where it has documents, their [`Pipeline`]. A [`Plan`] is any of them.
+//! asks a question, the [`Vote`] on it, or, where it has documents, their [`Pipeline`]; where some of these come after others, the
+//! [`Tasks`] that they are. A [`Plan`] is any of them; [`brief`] says what the one is told of the other.
 //! [`cast`] says who takes part, [`files`] lists and splits, [`agents`] does parts, [`reviewing`] those of built-in reviewers,
 //! [`answer`] reads what agents say, [`merge`] puts it together; [`stand_ins`] takes the place of agents in tests.
 //!
@@ -12,6 +13,7 @@
 
 mod agents;
 mod answer;
+mod brief;
 mod cast;
 mod error;
 mod files;
@@ -21,20 +23,26 @@ mod pipeline;
 mod plan;
 mod reviewing;
 mod stand_ins;
+mod tasks;
 mod vote;
+mod work;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use actors::{
     agent::{AgentError, Launcher, Part},
     assign::Strategy,
-    pattern::map_reduce::{Assignment, Branch, MapReduce, OnPartialFailure as OnFailure, Options},
+    pattern::map_reduce::{
+        Assignment, Branch, MapReduce, OnPartialFailure as OnFailure, Options, Record, Reduce as _,
+    },
 };
-use review::source;
-use runtime::budget::Limits;
-use serde_json::Value;
+use protocol::RunId;
+use review::{merge::Report, source};
+use runtime::{budget::Limits, engine::journal::Journal, limits::JOURNAL_READ_RECORDS_MAX, record};
+use serde_json::{Value, json};
 
 pub use agents::{BuiltIn, built_in};
+use brief::BEFORE;
 pub use cast::{Cast, SkippedAgent};
 pub use error::JobError;
 pub use files::Files;
@@ -44,7 +52,9 @@ pub use plan::{Plan, Product, Ready, Runs};
 pub use reviewing::answer_of;
 pub use stand_ins::StandIns;
 use stand_ins::Themselves;
+pub use tasks::{Planned, Task, Tasks};
 pub use vote::Vote;
+pub use work::Work;
 
 use crate::{
     node::Node,
@@ -117,7 +127,7 @@ impl Job {
         launcher: &Launcher,
         before: Option<&Cast>,
     ) -> Result<Self, JobError> {
-        let (_, agents) = crew(resolved)?;
+        let (_, agents) = crew(resolved, &resolved.main)?;
         Self::with(resolved, launcher, cast::now_or(&agents, before)?)
     }
 
@@ -130,7 +140,7 @@ impl Job {
         launcher: &Launcher,
         mut cast: Cast,
     ) -> Result<Self, JobError> {
-        let (pattern, mut agents) = crew(resolved)?;
+        let (pattern, mut agents) = crew(resolved, &resolved.main)?;
         let pattern = pattern.clone();
         agents.retain(|agent| cast.has(&agent.name));
         let of_pattern = |agent: &&&Agent| pattern.workers.names().contains(&agent.name);
@@ -219,6 +229,28 @@ impl Job {
         self.own().iter().map(&mut hire).collect()
     }
 
+    /// The same agents, told what came before: with each part, as `before` of its data.
+    pub(crate) fn told(
+        branches: &[Branch<Part, Value>],
+        before: &Value,
+    ) -> Vec<Branch<Part, Value>> {
+        let told = |branch: &Branch<Part, Value>| {
+            let (narrow, before) = (branch.narrow.clone(), before.clone());
+            let narrow = move |part: &Part| {
+                let mut part =
+                    narrow.as_ref().map_or_else(|| Some(part.clone()), |own| own(part))?;
+                if let Some(data) = part.data.as_object_mut() {
+                    data.insert(BEFORE.to_owned(), before.clone());
+                } else {
+                    part.data = json!({ BEFORE: before });
+                }
+                Some(part)
+            };
+            Branch { narrow: Some(Arc::new(narrow)), ..branch.clone() }
+        };
+        branches.iter().map(told).collect()
+    }
+
     /// Describes the run of these agents.
     pub fn pattern(&self, branches: Vec<Branch<Part, Value>>) -> MapReduce<Part, Value, Merge> {
         let files = Arc::clone(&self.files);
@@ -242,6 +274,28 @@ impl Job {
     /// [`AgentError::Garbage`] when it is no review.
     pub fn read(&self, agent: &str, said: &Value, part: &Part) -> Result<Value, AgentError> {
         answer::read(said, agent, part, &self.files)
+    }
+
+    /// What the journal of a run says was found, whether or not the run has put it together.
+    ///
+    /// # Errors
+    /// The journal cannot be read, or holds something else.
+    pub fn recount(&self, journal: &dyn Journal, run: RunId) -> Result<Report, String> {
+        let (mut merge, mut from) = (Merge::new(&self.files), 0);
+        loop {
+            let page = journal.read(run, from, JOURNAL_READ_RECORDS_MAX);
+            let page = page.map_err(|error| error.to_string())?;
+            if page.is_empty() {
+                return merge.reduce(&[]);
+            }
+            for bytes in &page {
+                from += 1;
+                if let Record::Done { output, .. } = record::decode::<Record<Value, Value>>(bytes)?
+                {
+                    merge.take(&output)?;
+                }
+            }
+        }
     }
 
     /// Counts each agent's pieces of work among the parts of the split; nothing where any of several agents does a part.
@@ -290,10 +344,12 @@ impl Job {
     }
 }
 
-/// The pattern that runs, and its agents with their fallbacks behind.
-fn crew(resolved: &Resolved) -> Result<(&Pattern, Vec<&Agent>), JobError> {
+/// The pattern of this name, and its agents with their fallbacks behind.
+fn crew<'r>(
+    resolved: &'r Resolved,
+    name: &Name,
+) -> Result<(&'r Pattern, Vec<&'r Agent>), JobError> {
     let unknown = |name: &dyn ToString| JobError::Unknown { name: name.to_string() };
-    let name = &resolved.main;
     let pattern = resolved.map_reduce(name).ok_or_else(|| unknown(name))?;
     let agents = crate::runfile::crew(&resolved.agents, pattern);
     let is_missing = |worker: &&Name| !agents.iter().any(|agent| agent.name == **worker);

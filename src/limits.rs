@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::runfile::limits::AFTER_MAX;
 use actors::limits::{CANCELLED_REDUCE_WAIT, QUIESCENCE_WAIT};
 use runtime::limits::{EMERGENCY_TEXT_BYTES_MAX, JOURNAL_RECORD_BYTES_MAX};
 
@@ -13,6 +14,9 @@ pub const DOCUMENTS_MAX: usize = 100_000;
 
 /// Folders that are looked at for them.
 pub const DOCUMENT_FOLDERS_MAX: usize = 100_000;
+
+/// What a pattern has brought as those after it are told, in bytes of JSON, about.
+pub const PRODUCT_BYTES_MAX: usize = 32 << 10;
 
 /// Documents that the picture of a pipeline shows.
 pub const PICTURE_DOCUMENTS: usize = 200;
@@ -160,4 +164,5 @@ const _: () = assert!(
 const _: () = assert!(LOOK_WAIT.as_millis() < WATCH_EVERY.as_millis());
 const _: () = assert!(SAY_WAIT.as_millis() <= SHOW_WAIT.as_millis());
 const _: () = assert!(ANSWER_BYTES_MAX < JOURNAL_RECORD_BYTES_MAX);
+const _: () = assert!(2 * AFTER_MAX * PRODUCT_BYTES_MAX <= JOURNAL_RECORD_BYTES_MAX);
 const _: () = assert!(REQUEST_RECORD_BYTES < JOURNAL_RECORD_BYTES_MAX);

@@ -8,6 +8,7 @@
 //! # Invariants
 //! All problems of a file are reported at once. No key is accepted and then ignored.
 
+mod after;
 mod build;
 mod catalogue;
 mod check;

@@ -167,8 +167,8 @@ impl Voted {
         text
     }
 
-    /// All of it as one page that needs nothing else.
-    pub fn html(&self, facts: &[String]) -> String {
+    /// All of it as one page that needs nothing else; above it the picture of the plan that it is in, if it is in one.
+    pub fn html(&self, facts: &[String], plan: &str) -> String {
         let title = escaped(&self.opening.proposal.question);
         let mut page = format!(
             "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title>\n<style>{STYLE}</style></head><body>\n<h1>{title}</h1>\n<p class=\"outcome {}\">{}</p>\n<ul>",
@@ -179,6 +179,7 @@ impl Voted {
             write!(page, "<li>{}</li>", escaped(fact)).ok();
         }
         page.push_str("</ul>\n");
+        page.push_str(plan);
         page.push_str(&self.picture());
         page.push_str("<h2>Ballots</h2>\n");
         for own in &self.decision.ballots {

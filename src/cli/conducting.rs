@@ -17,7 +17,7 @@ use super::{
     progress::Progress, run::Start, watch,
 };
 use crate::{
-    job::{Job, Plan, Product, Ready},
+    job::{Job, Plan, Product, Ready, Tasks, Work},
     limits::{CANCEL_WAIT, DISPLAY_EVENTS, DRAW_EVERY},
     signals::{Signals, Told},
 };
@@ -126,6 +126,9 @@ pub(super) async fn conduct(
         Ready::Pipeline(run) => {
             Box::pin(follow(of, (run, Product::Pipeline), opened, signals, leaving)).await
         }
+        Ready::Several(run) => {
+            Box::pin(follow(of, (run, Product::of_several), opened, signals, leaving)).await
+        }
     }
 }
 
@@ -139,7 +142,11 @@ async fn follow<P: Pattern, I: Fn(P::Output) -> Product + Copy>(
 ) -> Result<Ended, Failure> {
     let (serve, mut orders) = opened.control.serve();
     let kernel = opened.node.kernel();
-    let filter = Filter::new().run(opened.run);
+    let (filter, patterns) = match plan {
+        Plan::One(_) => (Filter::new().run(opened.run), BTreeMap::new()),
+        // Nothing else runs on this node.
+        Plan::Several(tasks) => (Filter::new(), names(tasks, opened.run)),
+    };
     let events = kernel.events().subscribe_with(filter, DISPLAY_EVENTS);
     let mut events = events.map_err(|refusal| Failure::words(Exit::Failed, refusal.text))?;
     let builder = opened.node.run(pattern).id(opened.run);
@@ -152,6 +159,7 @@ async fn follow<P: Pattern, I: Fn(P::Output) -> Product + Copy>(
     kernel.run_task(TaskKind::Service, Box::pin(serve));
     let mut watching = watch::begin(&start.view, &start.screen, title(start, opened.run))?;
     let mut progress = Progress::new(&start.screen, kernel.now(), watching.is_none());
+    progress.follow(patterns);
     let canceller = handle.canceller();
     let mut outcome = pin!(handle.outcome());
     let mut clients = Vec::new();
@@ -221,12 +229,17 @@ fn draw_bars(plan: &Plan, opened: &Opened, progress: &mut Progress) {
     let kernel = opened.node.kernel();
     if progress.wants_shares() {
         progress.share(match plan {
-            Plan::Review(job) => shares(job, kernel, opened.run),
-            Plan::Vote(_) => BTreeMap::new(),
-            Plan::Pipeline(pipeline) => pipeline.shares(),
+            Plan::One(Work::Review(job)) => shares(job, kernel, opened.run),
+            Plan::One(Work::Pipeline(pipeline)) => pipeline.shares(),
+            Plan::One(Work::Vote(_)) | Plan::Several(_) => BTreeMap::new(),
         });
     }
     progress.draw(kernel.now());
+}
+
+/// The names of several patterns, by their runs.
+fn names(tasks: &Tasks, run: RunId) -> BTreeMap<RunId, String> {
+    tasks.runs(run).into_iter().map(|(run, task)| (run, task.name.clone())).collect()
 }
 
 /// What each agent has to do, for its bar.

@@ -5,6 +5,8 @@
 //! # Invariants
 //! - The request holds all that a resume needs but the values of environment variables, which may be secrets.
 
+mod plan;
+
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -13,6 +15,7 @@ use std::{
 use actors::{
     agent::Part,
     pattern::{
+        PatternKind,
         consensus::{Answer, Record as VoteEntry, Vote, VoteRecord},
         map_reduce::{Ended, Piece, Record},
         pipeline::{Record as DocumentEntry, Recount, Report as Passages, StageBegan},
@@ -31,7 +34,7 @@ use runtime::{
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
-use super::ballots::Voted;
+use super::{ballots::Voted, patterns::Patterns};
 use crate::{job::Cast, limits::REQUEST_RECORD_BYTES, runfile::RunRequest};
 
 /// The stream that holds the request.
@@ -100,6 +103,9 @@ pub async fn write(journal: &dyn Journal, request: &Request) -> Result<(), Histo
 /// What became of one piece of work.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Work {
+    /// The pattern, where several ran.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pattern: Option<String>,
     /// The part's number.
     pub part: u32,
     /// The part's name.
@@ -156,6 +162,8 @@ pub struct History {
     pub vote: Option<Voted>,
     /// The documents of the pipeline that it was, if it was one.
     pub pipeline: Option<Passages>,
+    /// The patterns that it was, if it was several; the vote and the documents are those of the last.
+    pub patterns: Option<Patterns>,
     /// How it ended the last time that it was run.
     pub ended: Option<Ended>,
     /// Who stopped it in an emergency, the first time first.
@@ -201,40 +209,58 @@ pub fn request(journal: &dyn Journal, run: RunId) -> Result<Request, HistoryErro
 /// # Errors
 /// [`HistoryError`] when it cannot be read.
 pub fn read(journal: &dyn Journal, run: RunId) -> Result<History, HistoryError> {
-    let request = request(journal, run)?;
-    let mut history = History {
-        request,
-        began: None,
-        name: String::new(),
-        parts: 0,
-        work: Vec::new(),
-        vote: None,
-        pipeline: None,
-        ended: None,
-        stops: emergency::audited(journal)?,
-    };
-    let mut names = Names::default();
-    let mut from = 0;
-    loop {
-        let page = journal.read(run, from, JOURNAL_READ_RECORDS_MAX)?;
-        if page.is_empty() {
-            history.parts = names.parts.len();
-            if !names.votes.is_empty() {
-                let of_vote = |why| HistoryError::Record { run, why };
-                let (vote, decision) = Vote::replay(names.votes).map_err(of_vote)?;
-                history.vote = Some(Voted::of(&vote, decision.map(|decision| *decision)));
-            }
-            history.pipeline = names.documents.map(Recount::report);
-            return Ok(history);
+    let mut history = History::of(request(journal, run)?);
+    history.stops = emergency::audited(journal)?;
+    if plan::is_plan(journal, run)? {
+        history.read_plan(journal, run)?;
+    } else {
+        history.read_alone(journal, run)?;
+    }
+    Ok(history)
+}
+
+impl History {
+    /// Nothing but what was asked for.
+    const fn of(request: Request) -> Self {
+        Self {
+            request,
+            began: None,
+            name: String::new(),
+            parts: 0,
+            work: Vec::new(),
+            vote: None,
+            pipeline: None,
+            patterns: None,
+            ended: None,
+            stops: Vec::new(),
         }
-        for bytes in &page {
-            from += 1;
-            match Entry::read(bytes, run)? {
-                Entry::Work(record) => history.take(record, &mut names),
-                Entry::Vote(record) => history.take_vote(record, &mut names),
-                Entry::Document(record) => {
-                    let wrong = |why| HistoryError::Record { run, why };
-                    history.take_document(*record, &mut names).map_err(wrong)?;
+    }
+
+    /// Reads a run of one pattern.
+    fn read_alone(&mut self, journal: &dyn Journal, run: RunId) -> Result<(), HistoryError> {
+        let mut names = Names::default();
+        let mut from = 0;
+        loop {
+            let page = journal.read(run, from, JOURNAL_READ_RECORDS_MAX)?;
+            if page.is_empty() {
+                self.parts = names.parts.len();
+                if !names.votes.is_empty() {
+                    let of_vote = |why| HistoryError::Record { run, why };
+                    let (vote, decision) = Vote::replay(names.votes).map_err(of_vote)?;
+                    self.vote = Some(Voted::of(&vote, decision.map(|decision| *decision)));
+                }
+                self.pipeline = names.documents.map(Recount::report);
+                return Ok(());
+            }
+            for bytes in &page {
+                from += 1;
+                match Entry::read(bytes, run)? {
+                    Entry::Work(record) => self.take(record, &mut names),
+                    Entry::Vote(record) => self.take_vote(record, &mut names),
+                    Entry::Document(record) => {
+                        let wrong = |why| HistoryError::Record { run, why };
+                        self.take_document(*record, &mut names).map_err(wrong)?;
+                    }
                 }
             }
         }
@@ -341,7 +367,7 @@ impl Names {
         let instead_of = self.left.remove(&(voter, round)).unwrap_or_default();
         let part = u32::try_from(part).unwrap_or(u32::MAX);
         let (attempt, slot, at, micros, error) = (0, None, 0, 0, None);
-        Work { part, name, agent, instead_of, attempt, slot, at, micros, error }
+        Work { pattern: None, part, name, agent, instead_of, attempt, slot, at, micros, error }
     }
 
     /// The work of an agent at a document's stage.
@@ -351,7 +377,7 @@ impl Names {
         let name = format!("{}, {stage}", self.parts.get(part as usize).map_or("", String::as_str));
         let instead_of = self.passed_on.remove(&part).unwrap_or_default();
         let (attempt, slot, at, micros, error) = (0, None, 0, 0, None);
-        Work { part, name, agent, instead_of, attempt, slot, at, micros, error }
+        Work { pattern: None, part, name, agent, instead_of, attempt, slot, at, micros, error }
     }
 
     /// An agent of a stage's chain.
@@ -363,6 +389,7 @@ impl Names {
     fn work(&mut self, unit: u32, part: u32, agent: u32) -> Work {
         let part_at = usize::try_from(part).unwrap_or(usize::MAX);
         Work {
+            pattern: None,
             part,
             name: self.parts.get(part_at).cloned().unwrap_or_default(),
             agent: self.agent(agent),

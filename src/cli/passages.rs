@@ -64,8 +64,8 @@ pub fn markdown(report: &Report, title: &str, facts: &[String]) -> String {
     text
 }
 
-/// All of it as one page that needs nothing else.
-pub fn html(report: &Report, title: &str, facts: &[String]) -> String {
+/// All of it as one page that needs nothing else; above it the picture of the plan that it is in, if it is in one.
+pub fn html(report: &Report, (title, plan): (&str, &str), facts: &[String]) -> String {
     let title = escaped(title);
     let mut page = format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title>\n<style>{STYLE}</style></head><body>\n<h1>{title}</h1>\n<p class=\"outcome\">{}</p>\n<ul>",
@@ -74,7 +74,9 @@ pub fn html(report: &Report, title: &str, facts: &[String]) -> String {
     for fact in facts {
         write!(page, "<li>{}</li>", escaped(fact)).ok();
     }
-    page.push_str("</ul>\n<h2>Stages</h2>\n");
+    page.push_str("</ul>\n");
+    page.push_str(plan);
+    page.push_str("<h2>Stages</h2>\n");
     page.push_str(&stages(report));
     page.push_str("<h2>When each document was where</h2>\n");
     page.push_str(&flow(report));
@@ -351,7 +353,7 @@ mod tests {
 
     #[test]
     fn a_page_shows_waits_calls_fallbacks_and_failures_and_needs_nothing_else() {
-        let page = html(&report(), "<Texts>", &["a fact".to_owned()]);
+        let page = html(&report(), ("<Texts>", ""), &["a fact".to_owned()]);
         for part in [
             "<title>&lt;Texts&gt;</title>",
             "2 of 3 documents through 1 stage",
@@ -364,7 +366,7 @@ mod tests {
             assert!(page.contains(part), "{part}: {page}");
         }
         assert!(!page.contains("http") && !page.contains("<script") && !page.contains("<b>"));
-        assert!(html(&Report::default(), "", &[]).contains("None has passed a stage"));
+        assert!(html(&Report::default(), ("", ""), &[]).contains("None has passed a stage"));
     }
 
     #[test]

@@ -76,6 +76,7 @@ mod tests {
     #[test]
     fn every_agent_has_a_row_and_names_cannot_leave_the_text() {
         let work = |agent: &str, at, micros| Work {
+            pattern: None,
             part: 0,
             name: "<script>".to_owned(),
             agent: agent.to_owned(),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use protocol::{Event, Value};
+use protocol::{Event, RunId, Value};
 use runtime::{
     clock::Moment,
     events::{EventKind, Received},
@@ -29,6 +29,8 @@ pub struct Progress {
     failures: Vec<String>,
     last_line: Moment,
     changed: bool,
+    /// Several patterns, by their runs.
+    patterns: BTreeMap<RunId, String>,
 }
 
 #[derive(Debug)]
@@ -93,7 +95,13 @@ impl Progress {
             failures: Vec::new(),
             last_line: now,
             changed: false,
+            patterns: BTreeMap::new(),
         }
+    }
+
+    /// Follows the runs of several patterns, by their names; events of any other run are those of the plan that they are in.
+    pub fn follow(&mut self, patterns: BTreeMap<RunId, String>) {
+        self.patterns = patterns;
     }
 
     /// Whether there are bars that want to know what each agent has to do.
@@ -120,11 +128,15 @@ impl Progress {
         let Some(kind) = EventKind::of(&event.kind) else { return };
         let number = |key: &str| event.data.get(key).and_then(Value::as_u64).unwrap_or(0);
         let text = |key: &str| event.data.get(key).and_then(Value::as_str).unwrap_or_default();
+        let pattern = event.run.and_then(|run| self.patterns.get(&run)).cloned();
+        if pattern.is_none() && !self.patterns.is_empty() {
+            return self.of_plan(kind, event);
+        }
         if kind == EventKind::TaskCreated {
             let (units, done) = (number("units"), number("done"));
-            self.units = units;
-            self.total.done = done;
-            self.begin(units, done);
+            self.units += units;
+            self.total.done += done;
+            self.begin(pattern.as_deref(), units, done);
             return;
         }
         let agent = text("agent");
@@ -141,8 +153,36 @@ impl Progress {
         }
     }
 
-    fn begin(&mut self, units: u64, done: u64) {
-        let all = counted(units, "piece");
+    /// Tells what became of one of several patterns.
+    fn of_plan(&mut self, kind: EventKind, event: &Event) {
+        let number = |key: &str| event.data.get(key).and_then(Value::as_u64).unwrap_or(0);
+        let text = |key: &str| event.data.get(key).and_then(Value::as_str).unwrap_or_default();
+        let name = text("name");
+        if kind == EventKind::TaskCreated {
+            let all = counted(number("units"), "pattern");
+            self.screen.tell(&match number("done") {
+                0 => all,
+                done => format!("{all}, {done} done before and not run again"),
+            });
+        } else if kind == EventKind::TaskCompleted {
+            let missing = match number("missing") {
+                0 => String::new(),
+                some => format!(", {} without a result", counted(some, "part")),
+            };
+            self.screen.tell(&format!("{name}: done{missing}"));
+        } else if kind == EventKind::TaskFailed {
+            let line = match text("skipped_because") {
+                "" => format!("failed: {name}: {}", text("error")),
+                before => format!("{name}: not begun, since `{before}` failed"),
+            };
+            self.screen.tell(&line);
+            self.failures.push(line);
+        }
+    }
+
+    fn begin(&mut self, pattern: Option<&str>, units: u64, done: u64) {
+        let of = pattern.map_or_else(String::new, |pattern| format!("{pattern}: "));
+        let all = of + &counted(units, "piece");
         match (done, self.bars.is_some()) {
             (0, true) => {}
             (0, false) => {

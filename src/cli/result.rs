@@ -19,9 +19,10 @@ use super::{
     exit::Exit,
     output::{Failure, clean, counted, print, tell},
     passages,
+    patterns::Patterns,
 };
 use crate::{
-    job::SkippedAgent,
+    job::{Planned, Product, SkippedAgent},
     limits::{FINDINGS_SHOWN, NAMES_SHOWN, RULES_SHOWN},
 };
 
@@ -41,6 +42,8 @@ pub enum Kind {
 pub struct Finished {
     /// The run.
     pub run: RunId,
+    /// That of `main`, where several patterns ran; else the same.
+    pub main: RunId,
     /// Its name.
     pub name: String,
     /// The run file.
@@ -63,6 +66,10 @@ pub struct Finished {
     pub report: Option<Report>,
     /// What it was.
     pub kind: Kind,
+    /// What became of several patterns, where some came before `main`.
+    pub planned: Option<Planned>,
+    /// The same, as it is shown.
+    pub patterns: Option<Patterns>,
     /// What it was told to have come to.
     pub decision: Option<Decision>,
     /// The vote, as the journal tells it.
@@ -101,6 +108,8 @@ struct Document<'a> {
     vote: Option<&'a Voted>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pipeline: Option<&'a Passages>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    patterns: Option<&'a Patterns>,
     #[serde(skip_serializing_if = "Option::is_none")]
     metrics: Option<&'a str>,
 }
@@ -162,26 +171,36 @@ impl Finished {
     }
 
     fn report_as(&self, format: ReportFormat) -> Option<String> {
+        let (title, facts) = (self.title(), self.facts());
+        let plan = self.patterns.as_ref();
+        let (picture, table) = (plan.map(Patterns::svg), plan.map(Patterns::markdown));
+        let (picture, table) = (picture.unwrap_or_default(), table.unwrap_or_default());
         if let Some(vote) = &self.vote {
             return match format {
-                ReportFormat::Markdown => Some(vote.markdown(&self.facts())),
-                ReportFormat::Html => Some(vote.html(&self.facts())),
+                ReportFormat::Markdown => Some(vote.markdown(&facts) + &table),
+                ReportFormat::Html => Some(vote.html(&facts, &picture)),
                 ReportFormat::Sarif => None,
             };
         }
         if let Some(own) = &self.passages {
-            let title = self.title();
             return match format {
-                ReportFormat::Markdown => Some(passages::markdown(own, &title, &self.facts())),
-                ReportFormat::Html => Some(passages::html(own, &title, &self.facts())),
+                ReportFormat::Markdown => Some(passages::markdown(own, &title, &facts) + &table),
+                ReportFormat::Html => Some(passages::html(own, (&title, &picture), &facts)),
                 ReportFormat::Sarif => None,
             };
         }
-        let report = self.report.as_ref()?;
-        Some(match format {
-            ReportFormat::Markdown => report::markdown(report, &self.extras()),
-            ReportFormat::Html => report::html(report, &self.extras()),
-            ReportFormat::Sarif => report::sarif(report),
+        if let Some(report) = &self.report {
+            return Some(match format {
+                ReportFormat::Markdown => report::markdown(report, &self.extras()) + &table,
+                ReportFormat::Html => report::html(report, &self.extras()),
+                ReportFormat::Sarif => report::sarif(report),
+            });
+        }
+        // `main` never began.
+        plan.and_then(|plan| match format {
+            ReportFormat::Markdown => Some(plan.report_in_markdown(&title, &facts)),
+            ReportFormat::Html => Some(plan.page(&title, &facts)),
+            ReportFormat::Sarif => None,
         })
     }
 
@@ -196,13 +215,21 @@ impl Finished {
 
     fn exit_with(&self, view: &View) -> Exit {
         let bad = |finding: &Finding, least: Severity| finding.severity <= least;
-        let found = match (&self.report, view.fail_on) {
-            (Some(report), Some(fail_on)) => {
-                report.findings.iter().any(|finding| bad(finding, fail_on.severity()))
-            }
-            _ => false,
-        };
+        let found = view.fail_on.is_some_and(|fail_on| {
+            let mut findings = self.reports().flat_map(|report| &report.findings);
+            findings.any(|finding| bad(finding, fail_on.severity()))
+        });
         if self.exit == Exit::Done && found { Exit::Findings } else { self.exit }
+    }
+
+    /// What was found, by all patterns that look for something.
+    fn reports(&self) -> impl Iterator<Item = &Report> {
+        let products = self.planned.iter().flat_map(|planned| &planned.products);
+        let reports = products.filter_map(|product| match product {
+            Some(Product::Review(report)) => Some(report),
+            Some(Product::Vote(_) | Product::Pipeline(_) | Product::Several(_)) | None => None,
+        });
+        self.report.iter().chain(reports)
     }
 
     fn document(&self, exit: Exit) -> Result<String, Failure> {
@@ -222,6 +249,7 @@ impl Finished {
             report: self.report.as_ref(),
             vote: self.vote.as_ref(),
             pipeline: self.passages.as_ref(),
+            patterns: self.patterns.as_ref(),
             metrics: self.metrics.as_deref(),
         };
         let text = serde_json::to_string_pretty(&document);
@@ -242,7 +270,16 @@ impl Finished {
             summary: self.facts(),
             failed: failed.collect(),
             skipped_agents: skipped.map(|one| (one.agent.clone(), one.reason.clone())).collect(),
-            waterfall: self.picture.clone(),
+            waterfall: self.pictures(),
+        }
+    }
+
+    /// The patterns, where there are several, and when each agent worked.
+    fn pictures(&self) -> Option<String> {
+        let plan = self.patterns.as_ref().map(Patterns::svg);
+        match (plan, &self.picture) {
+            (Some(plan), Some(own)) => Some(plan + own),
+            (plan, own) => plan.or_else(|| own.clone()),
         }
     }
 
@@ -254,11 +291,12 @@ impl Finished {
 
     fn facts(&self) -> Vec<String> {
         let Tally { units, done, resumed, fallbacks, retries, speculative, .. } = self.tally;
-        let mut work = match self.kind {
-            Kind::Review | Kind::Vote => {
+        let mut work = match (&self.patterns, self.kind) {
+            (Some(_), _) => format!("{done} of {} done", counted(units, "pattern")),
+            (None, Kind::Review | Kind::Vote) => {
                 format!("{done} of {} of work done", counted(units, "piece"))
             }
-            Kind::Pipeline => format!("{done} of {} done", counted(units, "document")),
+            (None, Kind::Pipeline) => format!("{done} of {} done", counted(units, "document")),
         };
         for (count, word) in [
             (resumed, "before, and not run again"),
@@ -285,11 +323,13 @@ impl Finished {
     }
 
     fn summary(&self) -> String {
-        let mut text = match (&self.vote, &self.passages) {
+        let plan = self.patterns.as_ref().map(|patterns| patterns.text() + "\n");
+        let mut text = plan.unwrap_or_default();
+        text.push_str(&match (&self.vote, &self.passages) {
             (Some(vote), _) => vote.text(),
             (None, Some(own)) => format!("{}\n{}", clean(&self.title()), passages::text(own)),
             (None, None) => clean(&self.title()) + "\n",
-        };
+        });
         if let Some(failure) = &self.failure {
             writeln!(text, "\nThe run did not complete: {}", clean(&failure.to_string())).ok();
         }
@@ -301,7 +341,10 @@ impl Finished {
             }
             None => text.push_str("\nThere is no report.\n"),
         }
-        let failed = self.failed.iter().map(|part| {
+        // Of patterns that failed it is said above.
+        let failed =
+            self.failed.iter().filter(|part| !part.agent.is_empty() || self.patterns.is_none());
+        let failed = failed.map(|part| {
             format!(
                 "{}: {}: {} ({})",
                 part.agent,
@@ -310,10 +353,10 @@ impl Finished {
                 counted(u64::from(part.attempts), "attempt")
             )
         });
-        let title = match self.kind {
-            Kind::Review => "Parts without a result",
-            Kind::Vote => "Voters that failed",
-            Kind::Pipeline => "Documents that failed",
+        let title = match (&self.patterns, self.kind) {
+            (Some(_), _) | (None, Kind::Review) => "Parts without a result",
+            (None, Kind::Vote) => "Voters that failed",
+            (None, Kind::Pipeline) => "Documents that failed",
         };
         section(&mut text, title, &failed.collect::<Vec<_>>());
         let agents = self.skipped_agents.iter().map(|one| format!("{}: {}", one.agent, one.reason));
@@ -418,6 +461,7 @@ mod tests {
         let says = |failure: FailureKind, done: u64| {
             let finished = Finished {
                 run: RunId::from_u128(1),
+                main: RunId::from_u128(1),
                 name: String::new(),
                 file: String::new(),
                 root: PathBuf::new(),
@@ -429,6 +473,8 @@ mod tests {
                 exit: Exit::Cancelled,
                 report: None,
                 kind: Kind::Review,
+                planned: None,
+                patterns: None,
                 decision: None,
                 vote: None,
                 passages: None,

@@ -16,7 +16,9 @@ use std::{
 
 use actors::{
     agent::Launcher,
-    pattern::{FailureKind, Outcome, RunError, Tally, consensus::recount, pipeline},
+    pattern::{
+        FailedPart, FailureKind, Outcome, RunError, Tally, consensus::recount, pipeline, plan,
+    },
 };
 use metrics_exporter_prometheus::PrometheusHandle;
 use protocol::RunId;
@@ -33,12 +35,13 @@ use super::{
     logs::Screen,
     opening::{Opened, not_opened, open},
     output::{Failure, clean, tell},
+    patterns::Patterns,
     picture,
     progress::Waiting,
     result::{Finished, Kind},
 };
 use crate::{
-    job::{Cast, Plan, Product, catalogue},
+    job::{Cast, Plan, Product, Tasks, Work, catalogue},
     limits::{DRAW_EVERY, SAY_WAIT},
     node::Node,
     runfile::{Problems, Resolved, RunRequest, limits::FILE_BYTES_MAX},
@@ -219,7 +222,7 @@ async fn perform(
             finished.take(*outcome, signal);
             finished.millis = opened.node.kernel().now().as_nanos() / 1_000_000;
             finished.metrics = opened.metrics.as_ref().map(PrometheusHandle::render);
-            show(finished, &start.view, &opened.node, signals).await
+            show(finished, (&plan, &start.view), &opened.node, signals).await
         }
         Ended::Halted(words) => {
             leaving.at_once();
@@ -272,10 +275,10 @@ impl View {
     /// Whether what is asked for can be made of this kind of run.
     fn suits(&self, plan: &Plan) -> Result<(), Failure> {
         let is_sarif = self.report.as_ref().is_some_and(|file| file.format == ReportFormat::Sarif);
-        let what = match plan {
-            Plan::Review(_) => return Ok(()),
-            Plan::Vote(_) => "a vote",
-            Plan::Pipeline(_) => "a pipeline",
+        let what = match plan.main() {
+            Work::Review(_) => return Ok(()),
+            Work::Vote(_) => "a vote",
+            Work::Pipeline(_) => "a pipeline",
         };
         if is_sarif {
             let words =
@@ -288,13 +291,18 @@ impl View {
 
 impl Opened {
     fn finished(&self, start: &Start, plan: &Plan) -> Finished {
-        let (range, files) = match plan {
-            Plan::Review(job) => (job.range().map(str::to_owned), job.files.list().len()),
-            Plan::Vote(_) => (None, 0),
-            Plan::Pipeline(pipeline) => (None, pipeline.cast.documents.len()),
+        let (range, files) = match plan.main() {
+            Work::Review(job) => (job.range().map(str::to_owned), job.files.list().len()),
+            Work::Vote(_) => (None, 0),
+            Work::Pipeline(pipeline) => (None, pipeline.cast.documents.len()),
+        };
+        let of_main = match plan {
+            Plan::One(_) => None,
+            Plan::Several(tasks) => tasks.runs(self.run).pop(),
         };
         Finished {
             run: self.run,
+            main: of_main.map_or(self.run, |(run, _)| run),
             name: plan.name().to_owned(),
             file: start.request.name.clone(),
             root: plan.root().to_owned(),
@@ -305,11 +313,13 @@ impl Opened {
             failure: None,
             exit: Exit::Done,
             report: None,
-            kind: match plan {
-                Plan::Review(_) => Kind::Review,
-                Plan::Vote(_) => Kind::Vote,
-                Plan::Pipeline(_) => Kind::Pipeline,
+            kind: match plan.main() {
+                Work::Review(_) => Kind::Review,
+                Work::Vote(_) => Kind::Vote,
+                Work::Pipeline(_) => Kind::Pipeline,
             },
+            planned: None,
+            patterns: None,
             decision: None,
             vote: None,
             passages: None,
@@ -325,18 +335,23 @@ impl Opened {
 /// Shows the result on a thread of its own, since whoever reads it may be slow; a signal ends that.
 async fn show(
     mut finished: Finished,
-    view: &View,
+    (plan, view): (&Plan, &View),
     node: &Node,
     signals: &mut Signals,
 ) -> Result<Exit, Failure> {
     let (view, run) = (view.clone(), finished.run);
     let journal = Arc::clone(node.kernel().journal());
+    let tasks = match plan {
+        Plan::One(_) => None,
+        Plan::Several(tasks) => Some(Arc::clone(tasks)),
+    };
     let shown = on_thread(move || {
         finished.picture = picture(&view, &*journal, run);
+        let has_begun = tasks.is_none_or(|tasks| finished.plan(&tasks, &*journal));
         match finished.kind {
-            Kind::Review => {}
-            Kind::Vote => finished.vote = finished.voted(&*journal),
-            Kind::Pipeline => finished.passed(&*journal),
+            Kind::Vote if has_begun => finished.vote = finished.voted(&*journal),
+            Kind::Pipeline if has_begun => finished.passed(&*journal),
+            Kind::Review | Kind::Vote | Kind::Pipeline => {}
         }
         finished.show(&view)
     });
@@ -378,19 +393,56 @@ fn picture(view: &View, journal: &dyn Journal, run: RunId) -> Option<String> {
     }
 }
 
+/// A part without a result of one of several patterns.
+fn of_pattern(part: FailedPart, pattern: &str) -> FailedPart {
+    FailedPart { name: format!("{pattern}: {}", part.name), ..part }
+}
+
 impl Finished {
     fn keep(&mut self, product: Option<Product>) {
         match product {
             Some(Product::Review(report)) => self.report = Some(report),
             Some(Product::Vote(decision)) => self.decision = Some(*decision),
             Some(Product::Pipeline(passages)) => self.passages = Some(passages),
+            Some(Product::Several(planned)) => self.planned = Some(*planned),
             None => {}
         }
     }
 
+    /// Takes what each of several patterns has brought, and what `main` has as the run's own; false where that never began.
+    fn plan(&mut self, tasks: &Tasks, journal: &dyn Journal) -> bool {
+        let told = self.planned.take().map(|planned| Ok(planned.report));
+        let told = told.unwrap_or_else(|| plan::recount(journal, self.run));
+        let report = match told {
+            Ok(report) => report,
+            Err(error) => {
+                tracing::warn!(%error, "what became of the patterns cannot be shown");
+                return false;
+            }
+        };
+        match Patterns::of(journal, report.clone()) {
+            Ok(patterns) => self.patterns = Some(patterns),
+            Err(error) => tracing::warn!(%error, "what became of the patterns cannot be shown"),
+        }
+        for (run, task) in tasks.runs(self.run) {
+            match history::end_of(journal, run) {
+                Ok(ended) => self.failed.extend(ended.into_iter().flat_map(|ended| {
+                    ended.failed.into_iter().map(|part| of_pattern(part, &task.name))
+                })),
+                Err(error) => tracing::warn!(%error, "the parts without a result cannot be named"),
+            }
+        }
+        let mut planned = tasks.planned(journal, report);
+        let own = planned.products.last_mut().and_then(Option::take);
+        self.planned = Some(planned);
+        let has_begun = own.is_some();
+        self.keep(own);
+        has_begun
+    }
+
     /// The vote as its journal tells it, with the decision that was told, if one was.
     fn voted(&mut self, journal: &dyn Journal) -> Option<Voted> {
-        match recount(journal, self.run) {
+        match recount(journal, self.main) {
             Ok((vote, again)) => {
                 let decision = self.decision.take().or(again.map(|again| *again));
                 Some(Voted::of(&vote, decision))
@@ -407,7 +459,7 @@ impl Finished {
         if self.passages.is_some() {
             return;
         }
-        match pipeline::recount(journal, self.run) {
+        match pipeline::recount(journal, self.main) {
             Ok(passages) => self.passages = Some(passages),
             Err(error) => tracing::warn!(%error, "the documents cannot be shown"),
         }
@@ -416,10 +468,7 @@ impl Finished {
     fn take(&mut self, outcome: Outcome<Product>, signal: Option<Exit>) {
         match outcome {
             Ok(completed) => {
-                let is_whole = match &completed.value {
-                    Product::Review(_) | Product::Pipeline(_) => completed.failed.is_empty(),
-                    Product::Vote(decision) => decision.outcome.choice().is_some(),
-                };
+                let is_whole = completed.value.is_whole(&completed.failed);
                 self.exit = if is_whole { Exit::Done } else { Exit::Incomplete };
                 self.keep(Some(completed.value));
                 self.failed = completed.failed;

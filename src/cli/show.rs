@@ -15,6 +15,7 @@ use super::{
     history::{self, History, Work, end},
     output::{Failure, clean, counted, print},
     passages,
+    patterns::Patterns,
     result::outcome_word,
     timeline::{self, millis},
 };
@@ -85,6 +86,8 @@ struct Document<'a> {
     vote: Option<&'a Voted>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pipeline: Option<&'a Passages>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    patterns: Option<&'a Patterns>,
     emergency_stops: Vec<Stop<'a>>,
 }
 
@@ -104,7 +107,8 @@ impl<'a> Stop<'a> {
 }
 
 fn document(history: &History, state: State) -> Result<String, Failure> {
-    let History { request, began, name, parts, work, vote, pipeline, ended, stops } = history;
+    let History { request, began, name, parts, work, vote, pipeline, patterns, ended, stops } =
+        history;
     let document = Document {
         synod: 1,
         run: request.run,
@@ -124,6 +128,7 @@ fn document(history: &History, state: State) -> Result<String, Failure> {
         skipped_agents: &request.cast.skipped,
         vote: vote.as_ref(),
         pipeline: pipeline.as_ref(),
+        patterns: patterns.as_ref(),
         emergency_stops: stops.iter().map(Stop::of).collect(),
     };
     let text = serde_json::to_string_pretty(&document).map_err(|error| Failure::failed(&error))?;
@@ -164,6 +169,9 @@ fn text(history: &History, state: State, all: bool) -> String {
         counted(done as u64, "piece"),
     )
     .ok();
+    if let Some(patterns) = &history.patterns {
+        writeln!(text, "\n{}", patterns.text().trim_end()).ok();
+    }
     if let Some(vote) = &history.vote {
         writeln!(text, "\n{}", vote.text()).ok();
     }
@@ -188,7 +196,7 @@ fn failures(text: &mut String, history: &History) {
     text.push('\n');
     for work in failed.iter().take(NAMES_SHOWN) {
         let error = work.error.as_deref().unwrap_or_default();
-        let line = format!("failed: {}: {}: {error}", work.agent, work.name);
+        let line = format!("failed: {}: {}: {error}", work.agent, timeline::named(work));
         writeln!(text, "{}", clean(&line)).ok();
     }
     if failed.len() > NAMES_SHOWN {
@@ -231,7 +239,7 @@ fn waterfall(text: &mut String, history: &History) {
             } else {
                 String::new()
             };
-            writeln!(text, "{:<14} {} {took} {}{again}", "", axis.bar(work), clean(&work.name))
+            writeln!(text, "{:<14} {} {took} {}{again}", "", axis.bar(work), timeline::named(work))
                 .ok();
         }
     }
@@ -289,6 +297,7 @@ mod tests {
 
     fn work(agent: &str, at: i64, millis: u64) -> Work {
         Work {
+            pattern: None,
             part: 0,
             name: "src/lib.rs".to_owned(),
             agent: agent.to_owned(),

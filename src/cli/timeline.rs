@@ -80,8 +80,12 @@ fn ending(work: &Work) -> String {
     }
 }
 
-fn named(work: &Work) -> String {
-    if work.name.is_empty() { format!("part {}", work.part) } else { clean(&work.name) }
+/// The name of a piece of work, with that of its pattern where several ran.
+pub fn named(work: &Work) -> String {
+    let name = if work.name.is_empty() { format!("part {}", work.part) } else { clean(&work.name) };
+    work.pattern
+        .as_ref()
+        .map_or_else(|| name.clone(), |pattern| format!("{}: {name}", clean(pattern)))
 }
 
 #[cfg(test)]

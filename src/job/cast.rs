@@ -1,5 +1,7 @@
 //! Who takes part in a run: found out when it begins, kept with it, and checked when it is taken up again.
 
+use std::collections::BTreeMap;
+
 use actors::agent::{NoProgram, probe};
 use review::source::Commits;
 use serde::{Deserialize, Serialize};
@@ -19,12 +21,27 @@ pub struct Cast {
     /// The documents of a pipeline, in their order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub documents: Vec<String>,
+    /// Who takes part in each pattern, and on what, where several come after each other.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub patterns: BTreeMap<String, Cast>,
 }
 
 impl Cast {
     /// Whether an agent takes part.
     pub fn has(&self, agent: &Name) -> bool {
         self.agents.iter().any(|name| name == agent.as_str())
+    }
+
+    /// Who of these takes part, as nobody else's work is looked at.
+    pub(super) fn of(&self, crew: &[&Agent]) -> Self {
+        let is_own = |name: &str| crew.iter().any(|agent| agent.name.as_str() == name);
+        let agents = self.agents.iter().filter(|name| is_own(name));
+        let skipped = self.skipped.iter().filter(|skipped| is_own(&skipped.agent));
+        Self {
+            agents: agents.cloned().collect(),
+            skipped: skipped.cloned().collect(),
+            ..Self::default()
+        }
     }
 }
 

@@ -25,6 +25,16 @@ impl Merge {
         fold.add(Review { skipped: files.skipped().to_vec(), ..Review::default() });
         Self { fold }
     }
+
+    /// Takes a review as it was answered.
+    ///
+    /// # Errors
+    /// It is none.
+    pub(super) fn take(&mut self, answer: &Value) -> Result<(), String> {
+        let review = Review::deserialize(answer);
+        self.fold.add(review.map_err(|error| format!("a result is no review: {error}"))?);
+        Ok(())
+    }
 }
 
 impl Reduce<Value> for Merge {

@@ -286,6 +286,7 @@ mod tests {
             stages: Vec::new(),
             ordered: false,
             output: None,
+            after: Vec::new(),
         }
     }
 

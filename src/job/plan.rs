@@ -1,51 +1,58 @@
-//! What a run file asks for, ready to run, whatever its pattern is.
+//! What a run file asks for, ready to run: one pattern, or several of which some come after others.
 
 use std::{fmt, path::Path, sync::Arc, time::Duration};
 
 use actors::{
     agent::{Launcher, Part},
     pattern::{
-        Completed, Outcome, RunError,
+        Completed, FailedPart, Outcome, RunError,
         consensus::{Consensus, Decision},
         map_reduce::MapReduce,
         pipeline::{Pipeline as Line, Report as Passages},
+        plan::{Plan as Several, Report as Course},
     },
 };
 use review::merge::Report;
 use runtime::budget::Limits;
 use serde_json::Value;
 
-use super::{Cast, Job, JobError, Merge, Pipeline, StandIns, Themselves, Vote, cast};
+use super::{Cast, JobError, Merge, Planned, StandIns, Tasks, Themselves, Work, cast, work::Hired};
 use crate::{
     node::Node,
-    runfile::{Agent, Resolved, crew_of},
+    runfile::{Agent, Resolved},
 };
 
 /// What a run file asks for.
 #[derive(Debug)]
 pub enum Plan {
-    /// Work that is split.
-    Review(Arc<Job>),
-    /// A question that is voted on.
-    Vote(Arc<Vote>),
-    /// Documents that go through stages.
-    Pipeline(Arc<Pipeline>),
+    /// One pattern.
+    One(Work),
+    /// A pattern and those that it comes after.
+    Several(Arc<Tasks>),
 }
 
 /// The run of a plan whose agents are on a node.
 #[derive(Debug)]
 pub enum Ready {
-    /// Of a [`Job`].
+    /// Of a [`Job`](super::Job).
     Review(MapReduce<Part, Value, Merge>),
-    /// Of a [`Vote`].
+    /// Of a [`Vote`](super::Vote).
     Vote(Box<Consensus>),
-    /// Of a [`Pipeline`].
+    /// Of a [`Pipeline`](super::Pipeline).
     Pipeline(Line),
+    /// Of [`Tasks`].
+    Several(Several),
 }
 
 /// Describes the run of a plan whose agents are on a node, as often as it is taken up there.
 #[derive(Clone)]
-pub struct Runs(Arc<dyn Fn() -> Ready + Send + Sync>);
+pub struct Runs(Arc<Staff>);
+
+/// The agents of a plan on a node.
+enum Staff {
+    One(Hired),
+    Several(Arc<Tasks>, Vec<Hired>),
+}
 
 /// What came of it.
 #[derive(Debug)]
@@ -56,6 +63,8 @@ pub enum Product {
     Vote(Box<Decision>),
     /// What became of documents.
     Pipeline(Passages),
+    /// What became of several patterns.
+    Several(Box<Planned>),
 }
 
 impl Plan {
@@ -90,26 +99,25 @@ impl Plan {
     /// # Errors
     /// [`JobError`], before anything was started.
     pub fn with(resolved: &Resolved, launcher: &Launcher, cast: Cast) -> Result<Self, JobError> {
-        if resolved.vote(&resolved.main).is_some() {
-            return Ok(Self::Vote(Arc::new(Vote::with(resolved, launcher, cast)?)));
+        if resolved.after(&resolved.main).is_empty() {
+            return Ok(Self::One(Work::with(resolved, launcher, cast)?));
         }
-        if resolved.pipeline(&resolved.main).is_some() {
-            return Ok(Self::Pipeline(Arc::new(Pipeline::with(resolved, launcher, cast)?)));
-        }
-        Ok(Self::Review(Arc::new(Job::with(resolved, launcher, cast)?)))
+        Ok(Self::Several(Arc::new(Tasks::with(resolved, launcher, cast)?)))
     }
 
-    /// Everyone who may do the work of the pattern that runs, fallbacks behind.
+    /// Everyone who may do the work of the patterns that run, fallbacks behind; each once.
     ///
     /// # Errors
     /// [`JobError::Unknown`] where there is no such pattern; a checked run file has each that it names.
     pub fn crew(resolved: &Resolved) -> Result<Vec<&Agent>, JobError> {
-        let names = match (resolved.vote(&resolved.main), resolved.pipeline(&resolved.main)) {
-            (Some(vote), _) => vote.names(),
-            (None, Some(pipeline)) => pipeline.names(),
-            (None, None) => return Ok(super::crew(resolved)?.1),
-        };
-        Ok(crew_of(&resolved.agents, &names))
+        let mut crew: Vec<&Agent> = Vec::new();
+        for name in resolved.order() {
+            let own = Work::crew(resolved, name)?;
+            let is_new = |agent: &&Agent| crew.iter().all(|other| other.name != agent.name);
+            let new: Vec<&Agent> = own.into_iter().filter(is_new).collect();
+            crew.extend(new);
+        }
+        Ok(crew)
     }
 
     /// Starts the agents on `node` and describes the run.
@@ -125,81 +133,64 @@ impl Plan {
     /// # Errors
     /// [`JobError`] when an agent cannot start.
     pub fn hire(&self, node: &Node, stand_ins: &dyn StandIns) -> Result<Runs, JobError> {
-        Ok(match self {
-            Self::Review(job) => {
-                let (job, branches) = (Arc::clone(job), job.hire(node, stand_ins)?);
-                Runs(Arc::new(move || Ready::Review(job.pattern(branches.clone()))))
-            }
-            Self::Vote(vote) => {
-                let vote = Box::new(vote.hire(node, stand_ins)?);
-                Runs(Arc::new(move || Ready::Vote(vote.clone())))
-            }
-            Self::Pipeline(pipeline) => {
-                let (pipeline, stages) = (Arc::clone(pipeline), pipeline.hire(node, stand_ins)?);
-                Runs(Arc::new(move || Ready::Pipeline(pipeline.pattern(stages.clone()))))
-            }
-        })
+        Ok(Runs(Arc::new(match self {
+            Self::One(work) => Staff::One(work.hire(node, stand_ins)?),
+            Self::Several(tasks) => Staff::Several(Arc::clone(tasks), tasks.hire(node, stand_ins)?),
+        })))
     }
 
-    /// The agents that take part, their fallbacks behind.
+    /// The pattern that was asked for.
+    pub fn main(&self) -> &Work {
+        match self {
+            Self::One(work) => work,
+            Self::Several(tasks) => &tasks.main().work,
+        }
+    }
+
+    /// The agents that take part, each once, their fallbacks behind.
     pub fn agents(&self) -> &[Agent] {
         match self {
-            Self::Review(job) => job.agents(),
-            Self::Vote(vote) => vote.agents(),
-            Self::Pipeline(pipeline) => pipeline.agents(),
+            Self::One(work) => work.agents(),
+            Self::Several(tasks) => tasks.agents(),
         }
     }
 
     /// Who takes part.
     pub fn cast(&self) -> &Cast {
         match self {
-            Self::Review(job) => &job.cast,
-            Self::Vote(vote) => &vote.cast,
-            Self::Pipeline(pipeline) => &pipeline.cast,
+            Self::One(work) => work.cast(),
+            Self::Several(tasks) => &tasks.cast,
         }
     }
 
     /// What the run is called in listings.
     pub fn name(&self) -> &str {
-        match self {
-            Self::Review(job) => job.name(),
-            Self::Vote(vote) => vote.name(),
-            Self::Pipeline(pipeline) => pipeline.name(),
-        }
+        self.main().name()
     }
 
     /// What is looked at.
     pub fn root(&self) -> &Path {
-        match self {
-            Self::Review(job) => job.files.origin(),
-            Self::Vote(vote) => vote.root(),
-            Self::Pipeline(pipeline) => pipeline.root(),
-        }
+        self.main().root()
     }
 
     /// What the run may use besides time.
     pub fn limits(&self) -> Limits {
-        match self {
-            Self::Review(job) => job.limits(),
-            Self::Vote(vote) => vote.limits(),
-            Self::Pipeline(pipeline) => pipeline.limits(),
-        }
+        self.main().limits()
     }
 
     /// How long the run may take.
     pub fn deadline(&self) -> Duration {
-        match self {
-            Self::Review(job) => job.deadline(),
-            Self::Vote(vote) => vote.deadline(),
-            Self::Pipeline(pipeline) => pipeline.deadline(),
-        }
+        self.main().deadline()
     }
 }
 
 impl Runs {
     /// Describes the run once more.
     pub fn again(&self) -> Ready {
-        (self.0)()
+        match &*self.0 {
+            Staff::One(hired) => hired.again(),
+            Staff::Several(tasks, hired) => Ready::Several(tasks.pattern(hired)),
+        }
     }
 }
 
@@ -213,6 +204,20 @@ impl Product {
     /// What the ballots come to.
     pub fn of_vote(decision: Decision) -> Self {
         Self::Vote(Box::new(decision))
+    }
+
+    /// What became of several patterns; what each has brought is not told yet.
+    pub fn of_several(report: Course) -> Self {
+        Self::Several(Box::new(Planned { report, products: Vec::new() }))
+    }
+
+    /// Whether nothing is missing of what was asked for, where a run completed without these parts.
+    pub fn is_whole(&self, failed: &[FailedPart]) -> bool {
+        match self {
+            Self::Review(_) | Self::Pipeline(_) => failed.is_empty(),
+            Self::Vote(decision) => decision.outcome.choice().is_some(),
+            Self::Several(planned) => failed.is_empty() && planned.is_whole(),
+        }
     }
 
     /// An outcome with what its value is.

@@ -11,6 +11,11 @@ use crate::runfile::Agent;
 ///
 /// Whoever it says nothing of does its own work.
 pub trait StandIns: Send + Sync {
+    /// Who stands in for the agents of the pattern of this name, one of several; `None` leaves it to this one.
+    fn of(&self, _pattern: &str) -> Option<Box<dyn StandIns>> {
+        None
+    }
+
     /// Does the work of `agent` in its place; `None` leaves it to the agent itself.
     fn in_place_of(&self, _agent: &Agent) -> Option<Arc<dyn Behaviour<Part, Value>>> {
         None

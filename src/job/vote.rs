@@ -11,7 +11,7 @@ use actors::{
         handle::{Agent as Handle, AgentBuilder},
     },
     limits::EXCERPT_CHARS_MAX,
-    pattern::consensus::{Consensus, Method, Opinion, Request, consensus},
+    pattern::consensus::{Consensus, Method, Opinion, Request, Voter as Elector, consensus},
 };
 use runtime::budget::Limits;
 use serde_json::Value;
@@ -89,12 +89,16 @@ impl Vote {
         &self.agents
     }
 
-    /// Starts the agents on `node`, or whoever stands in for them, and describes the run.
+    /// Starts the agents on `node`, or whoever stands in for them, and gives the electorate that they are.
     ///
     /// # Errors
     /// [`JobError`] when an agent cannot start.
-    pub fn hire(&self, node: &Node, stand_ins: &dyn StandIns) -> Result<Consensus, JobError> {
-        let Pattern { name, question, voters, rules, seed, within, retry, .. } = &self.pattern;
+    pub(super) fn hire(
+        &self,
+        node: &Node,
+        stand_ins: &dyn StandIns,
+    ) -> Result<Electorate, JobError> {
+        let voters = &self.pattern.voters;
         let (root, launcher, hired) = (&*self.root, &self.launcher, BTreeMap::new());
         let (employer, agents) = (self, &*self.agents);
         let mut hiring = Hiring { employer, agents, node, stand_ins, root, launcher, hired };
@@ -106,15 +110,23 @@ impl Vote {
             };
             electorate.push((voter.clone(), agent));
         }
-        let mut vote = consensus(self.pattern.proposal(question.as_str()), electorate);
+        Ok(electorate)
+    }
+
+    /// Describes the run of this electorate; `data` is what it needs to know besides the question.
+    pub(super) fn pattern(&self, electorate: &Electorate, data: Value) -> Consensus {
+        let Pattern { name, question, rules, seed, within, retry, .. } = &self.pattern;
+        let proposal = self.pattern.proposal(question.as_str()).data(data);
+        let electorate = electorate.iter().map(|(voter, agent)| (voter.clone(), agent));
+        let mut vote = consensus(proposal, electorate);
         vote = vote.name(name.as_str()).rules(rules.clone()).retries(*retry);
         if let Some(within) = within {
             vote = vote.within(*within);
         }
-        Ok(match seed {
+        match seed {
             Some(seed) => vote.seed(*seed),
             None => vote,
-        })
+        }
     }
 
     /// Stands for a voter that does not take part.
@@ -151,6 +163,9 @@ impl Employer<Request, Opinion> for Vote {
         Err(JobError::Unknown { name: builtin.to_owned() })
     }
 }
+
+/// Who votes, each with the agent that does.
+pub(super) type Electorate = Vec<(Elector, Voter)>;
 
 type Voter = Handle<Request, Opinion>;
 type Answer = Pin<Box<dyn Future<Output = Result<Opinion, AgentError>> + Send>>;

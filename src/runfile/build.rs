@@ -191,6 +191,7 @@ fn map_reduce(entry: &Entry, table: &Table) -> Option<MapReduce<Template>> {
         },
         timeout: fields.duration("timeout"),
         reduce: fields.text("reduce")?,
+        after: fields.names("after")?,
     })
 }
 
@@ -220,11 +221,8 @@ fn split_by(text: &str) -> Option<SplitBy> {
 }
 
 fn workers(fields: &Fields<'_>) -> Option<Workers> {
-    let names = |key: &str| -> Option<Vec<Name>> {
-        fields.strings(key).iter().map(|name| Name::new(name)).collect()
-    };
-    let all = names("all_of")?;
-    Some(if all.is_empty() { Workers::AnyOf(names("any_of")?) } else { Workers::AllOf(all) })
+    let all = fields.names("all_of")?;
+    Some(if all.is_empty() { Workers::AnyOf(fields.names("any_of")?) } else { Workers::AllOf(all) })
 }
 
 pub(super) fn retry(fields: &Fields<'_>) -> Option<Retries> {
@@ -296,6 +294,11 @@ impl Fields<'_> {
     pub(crate) fn strings(&self, key: &str) -> Vec<String> {
         let nodes = self.list(key);
         nodes.iter().filter_map(|node| node.value.text().map(str::to_owned)).collect()
+    }
+
+    /// Gives the names of a list; `None` where one is none.
+    pub(crate) fn names(&self, key: &str) -> Option<Vec<Name>> {
+        self.strings(key).iter().map(|name| Name::new(name)).collect()
     }
 
     pub(crate) fn integers(&self, key: &str) -> Vec<i64> {

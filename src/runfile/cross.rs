@@ -2,6 +2,7 @@
 
 use actors::limits::{AGENT_TIMEOUT_DEFAULT, HEARTBEAT_MIN};
 
+use super::after;
 use super::catalogue::Catalogue;
 use super::keys::{PATTERNS, PATTERNS_LATER};
 use super::limits::{AGENTS_MAX, FALLBACKS_MAX, INPUTS_MAX, INSTANCES_MAX, PATTERNS_MAX};
@@ -43,6 +44,7 @@ pub(crate) fn check(root: &Table, catalogue: &Catalogue) -> Vec<Problem> {
     for pattern in root.entries_of("pipeline") {
         pipeline::check(pattern, root, &mut problems);
     }
+    after::check(root, &mut problems);
     problems
 }
 
@@ -59,7 +61,7 @@ fn names(entries: &[Entry]) -> Vec<&str> {
 }
 
 /// Every pattern of a file, whatever its kind.
-fn patterns(root: &Table) -> impl Iterator<Item = &Entry> {
+pub(super) fn patterns(root: &Table) -> impl Iterator<Item = &Entry> {
     PATTERNS.iter().flat_map(|kind| root.entries_of(kind))
 }
 

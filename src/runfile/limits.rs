@@ -12,6 +12,8 @@ pub const NAME_BYTES_MAX: usize = 64;
 pub const AGENTS_MAX: usize = 256;
 /// The most patterns of one file.
 pub const PATTERNS_MAX: usize = 64;
+/// Patterns that one may come after: its agents may be given what each of them brought.
+pub const AFTER_MAX: usize = 16;
 /// The most fallbacks behind one another.
 pub const FALLBACKS_MAX: usize = actors::limits::FALLBACKS_MAX;
 /// The most inputs of one file.

@@ -410,6 +410,8 @@ pub struct MapReduce<T = String> {
     pub timeout: Option<Duration>,
     /// The name of the function that merges the results of the parts.
     pub reduce: String,
+    /// The patterns that it comes after.
+    pub after: Vec<Name>,
 }
 
 /// `split = { … }`: cuts files into parts.

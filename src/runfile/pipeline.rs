@@ -29,6 +29,8 @@ pub struct Pipeline<T = String> {
     pub ordered: bool,
     /// The JSON Schema of what leaves the last stage.
     pub output: Option<Json>,
+    /// The patterns that it comes after.
+    pub after: Vec<Name>,
 }
 
 /// One stage of a pipeline.
@@ -70,6 +72,7 @@ pub(super) fn build(entry: &Entry, table: &Table) -> Option<Pipeline<Template>> 
         stages: stages.iter().map(|node| stage(node.value.table()?)).collect::<Option<_>>()?,
         ordered: fields.boolean("ordered"),
         output: fields.node("output").and_then(|node| json(&node.value)),
+        after: fields.names("after")?,
     })
 }
 
@@ -97,6 +100,7 @@ pub(super) fn fill(pipeline: &Pipeline<Template>, values: &Values) -> Pipeline {
         stages: pipeline.stages.clone(),
         ordered: pipeline.ordered,
         output: pipeline.output.clone(),
+        after: pipeline.after.clone(),
     }
 }
 

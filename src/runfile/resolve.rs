@@ -197,6 +197,7 @@ fn fill_pattern(pattern: &MapReduce<Template>, values: &Values) -> MapReduce {
         on_partial_failure: pattern.on_partial_failure,
         timeout: pattern.timeout,
         reduce: pattern.reduce.clone(),
+        after: pattern.after.clone(),
     }
 }
 

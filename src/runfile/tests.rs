@@ -1,5 +1,6 @@
 //! Tests of run files as a whole.
 
+mod after;
 mod keys;
 mod options;
 mod pipeline;

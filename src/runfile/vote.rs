@@ -49,6 +49,8 @@ pub struct Consensus<T = String> {
     pub retry: Retries,
     /// The working directory of the voters' programs.
     pub path: T,
+    /// The patterns that it comes after.
+    pub after: Vec<Name>,
 }
 
 /// Builds the vote that a checked table stands for.
@@ -74,6 +76,7 @@ pub(super) fn build(entry: &Entry, table: &Table) -> Option<Consensus<Template>>
         within: fields.duration("within"),
         retry: retry(&fields.inner("retry", &RETRY))?,
         path: Template::new(&fields.text("path")?),
+        after: fields.names("after")?,
     })
 }
 
@@ -149,6 +152,7 @@ pub(super) fn fill(vote: &Consensus<Template>, values: &Values) -> Consensus {
         within: vote.within,
         retry: vote.retry,
         path: vote.path.fill(values).unwrap_or_else(|| ".".to_owned()),
+        after: vote.after.clone(),
     }
 }
 

@@ -87,7 +87,7 @@ pub async fn record(
         .iter()
         .filter(is_recorded)
         .for_each(|agent| tape.0.lock().cassette.enter(agent.name.as_str()));
-    let test_mocks = test.mocks.keys().map(ToString::to_string).collect();
+    let test_mocks = Arc::new(test.mocks.keys().map(ToString::to_string).collect());
     let recorder = Recorder { mocks: mocks.in_world(&seen), mocked: test_mocks, tape };
 
     let node = Node::in_memory()?;
@@ -166,11 +166,16 @@ impl Tape {
 /// Mocks whom the test mocks, and records whom it does not.
 struct Recorder {
     mocks: InWorld,
-    mocked: BTreeSet<String>,
+    mocked: Arc<BTreeSet<String>>,
     tape: Arc<Tape>,
 }
 
 impl StandIns for Recorder {
+    fn of(&self, pattern: &str) -> Option<Box<dyn StandIns>> {
+        let (mocked, tape) = (Arc::clone(&self.mocked), Arc::clone(&self.tape));
+        Some(Box::new(Self { mocks: self.mocks.of_pattern(pattern)?, mocked, tape }))
+    }
+
     fn in_place_of(&self, agent: &Agent) -> Option<Arc<dyn Behaviour<Part, Value>>> {
         if self.mocked.contains(agent.name.as_str()) { self.mocks.in_place_of(agent) } else { None }
     }

@@ -98,10 +98,7 @@ impl Ended {
     fn of(outcome: Outcome<Product>) -> Self {
         match outcome {
             Ok(completed) => {
-                let is_whole = match &completed.value {
-                    Product::Review(_) | Product::Pipeline(_) => completed.failed.is_empty(),
-                    Product::Vote(decision) => decision.outcome.choice().is_some(),
-                };
+                let is_whole = completed.value.is_whole(&completed.failed);
                 let outcome =
                     if is_whole { OutcomeName::Completed } else { OutcomeName::Incomplete };
                 let (failed, product) = (completed.failed, Some(completed.value));
@@ -121,13 +118,21 @@ impl Ended {
         self.outcome == name || self.vote().map(VoteOutcome::name) == Some(name.name())
     }
 
+    /// What the pattern has brought that the test runs, if that has begun.
+    fn main(&self) -> Option<&Product> {
+        match self.product.as_ref()? {
+            Product::Several(planned) => planned.main(),
+            own @ (Product::Review(_) | Product::Vote(_) | Product::Pipeline(_)) => Some(own),
+        }
+    }
+
     /// What its vote came to; one that was cut off came to nothing.
     fn vote(&self) -> Option<&VoteOutcome> {
-        match &self.product {
+        match self.main() {
             Some(Product::Vote(decision)) if decision.closed != ClosedBy::CutOff => {
                 Some(&decision.outcome)
             }
-            Some(Product::Vote(_) | Product::Review(_) | Product::Pipeline(_)) | None => None,
+            Some(_) | None => None,
         }
     }
 
@@ -138,19 +143,19 @@ impl Ended {
 
     /// What reviewers found.
     pub(super) fn findings(&self) -> &[Finding] {
-        match &self.product {
+        match self.main() {
             Some(Product::Review(report)) => &report.findings,
-            Some(Product::Vote(_) | Product::Pipeline(_)) | None => &[],
+            Some(_) | None => &[],
         }
     }
 
     /// How many documents have passed all stages.
     pub(super) fn done(&self) -> usize {
-        match &self.product {
+        match self.main() {
             Some(Product::Pipeline(passages)) => {
                 passages.documents.iter().filter(|own| own.end == PassageEnd::Done).count()
             }
-            Some(Product::Vote(_) | Product::Review(_)) | None => 0,
+            Some(_) | None => 0,
         }
     }
 }
@@ -191,7 +196,7 @@ impl Ended {
         let finding = |one: &Finding| format!("{} at {}:{}", one.rule, one.file, one.line);
         let failure = |one: &FailedPart| format!("{} at {}: {}", one.agent, one.name, one.error);
         let why = self.why.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
-        let product = match (&self.product, self.vote()) {
+        let product = match (self.main(), self.vote()) {
             (Some(Product::Vote(_)), Some(vote)) => match vote.choice() {
                 Some(choice) => format!(", {}: {choice}", vote.name()),
                 None => format!(", {}", vote.name()),
@@ -200,7 +205,7 @@ impl Ended {
             (Some(Product::Review(_)), _) => {
                 format!(", findings: {}", some(self.findings(), finding))
             }
-            (Some(Product::Vote(_)) | None, _) => String::new(),
+            (Some(Product::Vote(_) | Product::Several(_)) | None, _) => String::new(),
         };
         let failed = some(&self.failed, failure);
         format!("the run ended as {}{why}{product}, failed: {failed}", self.outcome.name())

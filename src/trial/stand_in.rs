@@ -20,16 +20,18 @@ use super::{
     seen::Seen,
 };
 use crate::{
-    job::{BuiltIn, JobError, Plan, StandIns, built_in, built_in_of},
+    job::{BuiltIn, JobError, Plan, StandIns, Work, built_in, built_in_of},
     runfile::{Agent, AgentKind, Mock, Saying, Test},
 };
 
 /// The stand-ins of one test, and what they know.
 pub(super) struct Mocks {
-    plan: Arc<Plan>,
+    work: Work,
     roles: BTreeMap<String, Arc<Role>>,
     /// What reviewers said, by agent and files.
     kept: Mutex<BTreeMap<Reviewed, Result<Value, String>>>,
+    /// Those of each pattern, where there are several.
+    patterns: BTreeMap<String, Arc<Mocks>>,
 }
 
 /// An agent and the files that it reviewed.
@@ -61,16 +63,28 @@ impl Mocks {
     /// [`JobError::Unknown`] for a built-in agent that there is not.
     pub(super) fn new(
         test: &Test,
-        plan: &Arc<Plan>,
+        plan: &Plan,
         cassette: Option<Cassette>,
     ) -> Result<Self, JobError> {
         let cassette = cassette.map(Arc::new);
+        let mut patterns = BTreeMap::new();
+        if let Plan::Several(tasks) = plan {
+            for task in tasks.iter() {
+                let own = Self::alone(test, &task.work, cassette.as_ref())?;
+                patterns.insert(task.name.clone(), Arc::new(own));
+            }
+        }
+        Ok(Self { patterns, ..Self::alone(test, plan.main(), cassette.as_ref())? })
+    }
+
+    /// The stand-ins of the agents of one pattern.
+    fn alone(test: &Test, work: &Work, cassette: Option<&Arc<Cassette>>) -> Result<Self, JobError> {
         let mut roles = BTreeMap::new();
-        for agent in plan.agents() {
+        for agent in work.agents() {
             let name = agent.name.to_string();
-            let recorded = cassette.as_ref().filter(|cassette| cassette.has(&name));
+            let recorded = cassette.filter(|cassette| cassette.has(&name));
             let own = match (&agent.kind, recorded) {
-                (AgentKind::Builtin(of), _) => built_in_own(agent, of, plan)?,
+                (AgentKind::Builtin(of), _) => built_in_own(agent, of, work)?,
                 (_, Some(cassette)) => Own::Recorded(Arc::clone(cassette)),
                 (_, None) => Own::Nothing,
             };
@@ -78,31 +92,31 @@ impl Mocks {
             let heartbeat = agent.heartbeat();
             roles.insert(name.clone(), Arc::new(Role { name, mocks, own, heartbeat }));
         }
-        Ok(Self { plan: Arc::clone(plan), roles, kept: Mutex::default() })
+        Ok(Self { work: work.clone(), roles, kept: Mutex::default(), patterns: BTreeMap::new() })
     }
 
     /// What an agent has said, as its pattern reads it; ballots and documents are read by whoever asked.
     fn read(&self, agent: &str, said: Value, part: &Part) -> Result<Value, AgentError> {
-        match &*self.plan {
-            Plan::Review(job) => job.read(agent, &said, part),
-            Plan::Vote(_) | Plan::Pipeline(_) => Ok(said),
+        match &self.work {
+            Work::Review(job) => job.read(agent, &said, part),
+            Work::Vote(_) | Work::Pipeline(_) => Ok(said),
         }
     }
 
     /// What an agent says that has nothing to say.
     fn nothing(&self, part: &Part) -> Value {
-        match &*self.plan {
-            Plan::Review(_) => json!({ "findings": [] }),
-            Plan::Vote(_) => json!({ "choice": null }),
-            Plan::Pipeline(_) => part.data.clone(),
+        match &self.work {
+            Work::Review(_) => json!({ "findings": [] }),
+            Work::Vote(_) => json!({ "choice": null }),
+            Work::Pipeline(_) => part.data.clone(),
         }
     }
 
     /// What a mock says in a text is read by the line where reviews are, as what a program prints is.
     fn said(&self, said: &Value) -> Value {
-        match (&*self.plan, said.as_str()) {
-            (Plan::Review(_), Some(text)) => text.lines().collect(),
-            (Plan::Review(_) | Plan::Vote(_) | Plan::Pipeline(_), _) => said.clone(),
+        match (&self.work, said.as_str()) {
+            (Work::Review(_), Some(text)) => text.lines().collect(),
+            (Work::Review(_) | Work::Vote(_) | Work::Pipeline(_), _) => said.clone(),
         }
     }
 
@@ -124,7 +138,18 @@ pub(super) struct InWorld {
     seen: Arc<Seen>,
 }
 
+impl InWorld {
+    /// Those of one of several patterns.
+    pub(super) fn of_pattern(&self, pattern: &str) -> Option<Self> {
+        Some(self.mocks.patterns.get(pattern)?.in_world(&self.seen))
+    }
+}
+
 impl StandIns for InWorld {
+    fn of(&self, pattern: &str) -> Option<Box<dyn StandIns>> {
+        Some(Box::new(self.of_pattern(pattern)?))
+    }
+
     fn in_place_of(&self, agent: &Agent) -> Option<Arc<dyn Behaviour<Part, Value>>> {
         let role = Arc::clone(self.mocks.roles.get(agent.name.as_str())?);
         let (mocks, seen) = (Arc::clone(&self.mocks), Arc::clone(&self.seen));
@@ -242,11 +267,11 @@ impl Role {
 }
 
 /// The own work of an agent that comes with Synod, on the thread of whoever calls it.
-fn built_in_own(agent: &Agent, name: &str, plan: &Plan) -> Result<Own, JobError> {
+fn built_in_own(agent: &Agent, name: &str, work: &Work) -> Result<Own, JobError> {
     let unknown = || JobError::Unknown { name: name.to_owned() };
-    match plan {
-        Plan::Review(job) => Ok(Own::Review(built_in(agent, name, &job.files)?)),
-        Plan::Vote(_) | Plan::Pipeline(_) => {
+    match work {
+        Work::Review(job) => Ok(Own::Review(built_in(agent, name, &job.files)?)),
+        Work::Vote(_) | Work::Pipeline(_) => {
             Ok(Own::Document(built_in_of(name).ok_or_else(unknown)?))
         }
     }

@@ -2,6 +2,8 @@
 #![cfg(feature = "review")]
 
 #[cfg(test)]
+mod after;
+#[cfg(test)]
 mod agent;
 #[cfg(test)]
 mod bad_input;

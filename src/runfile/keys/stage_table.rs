@@ -1,7 +1,7 @@
 //! The tables of a pipeline in a run file, key by key, in the order of the reference.
 
 use super::super::limits;
-use super::table::{RETRY, later};
+use super::table::{AFTER, RETRY, later};
 use super::{Form, Key, Shape, Text};
 
 pub(crate) static PIPELINE: Shape = Shape {
@@ -42,12 +42,9 @@ pub(crate) static PIPELINE: Shape = Shape {
             "{ type = \"object\", required = [\"summary\"] }",
             "The JSON Schema of what leaves the last stage, its transform included.",
         ),
+        AFTER,
     ],
-    later: &[later(
-        "after",
-        "patterns that follow each other",
-        "start the patterns one by one, as `main`",
-    )],
+    later: &[],
 };
 
 pub(crate) static STAGE: Shape = Shape {

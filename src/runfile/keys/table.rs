@@ -146,6 +146,14 @@ pub(crate) static INPUT: Shape = Shape {
     later: &[],
 };
 
+/// The key of every pattern that says which others come before it.
+pub(super) const AFTER: Key = Key::new(
+    "after",
+    Form::List(&Form::Text(Text::Name)),
+    "[\"review\"]",
+    "The patterns that must have completed before this one starts; they run first, each as soon as its own are done.",
+);
+
 pub(crate) static MAP_REDUCE: Shape = Shape {
     title: "map_reduce.NAME",
     about: "Work that is split into parts, done by agents, and merged; exactly one of `all_of` and \
@@ -219,12 +227,9 @@ pub(crate) static MAP_REDUCE: Shape = Shape {
             "The function that merges the results of the parts.",
         )
         .default("\"findings.merge\""),
+        AFTER,
     ],
-    later: &[later(
-        "after",
-        "patterns that follow each other",
-        "start the patterns one by one, as `main`",
-    )],
+    later: &[],
 };
 
 const ASSIGN_INSTEAD: &str = "use `round_robin` or `capability_match`";

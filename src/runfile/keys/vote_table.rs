@@ -1,7 +1,7 @@
 //! The tables of a vote in a run file, key by key, in the order of the reference.
 
 use super::super::limits;
-use super::table::{RETRY, later};
+use super::table::{AFTER, RETRY, later};
 use super::{Form, Key, Shape, Text};
 
 pub(crate) static CONSENSUS: Shape = Shape {
@@ -145,17 +145,13 @@ pub(crate) static CONSENSUS: Shape = Shape {
             "The working directory of the voters' programs.",
         )
         .default("\".\""),
+        AFTER,
     ],
     later: &[
         later(
             "revisable",
             "ballots that are revised",
             "a program answers once a round; let `rounds` follow each other",
-        ),
-        later(
-            "after",
-            "patterns that follow each other",
-            "start the patterns one by one, as `main`",
         ),
     ],
 };

@@ -1,0 +1,56 @@
+//! What the journals of several patterns tell, of which some came after others: that of their plan, and one of each beside it.
+
+use actors::pattern::plan::{Record, Recount};
+
+use super::*;
+use crate::cli::patterns::Patterns;
+
+/// Whether a run is one of several patterns, by its first record.
+pub(super) fn is_plan(journal: &dyn Journal, run: RunId) -> Result<bool, HistoryError> {
+    let first = journal.read(run, 0, 1)?;
+    let began = first.first().map(|bytes| record::decode(bytes));
+    let plan = PatternKind::Plan.as_str();
+    Ok(matches!(began, Some(Ok(Record::Began { pattern, .. })) if pattern == plan))
+}
+
+impl History {
+    /// Reads a run of several patterns: what became of each, the work of all of them, and what the last has brought.
+    pub(super) fn read_plan(
+        &mut self,
+        journal: &dyn Journal,
+        run: RunId,
+    ) -> Result<(), HistoryError> {
+        let wrong = |why| HistoryError::Record { run, why };
+        let (mut recount, mut from) = (Recount::default(), 0);
+        loop {
+            let page = journal.read(run, from, JOURNAL_READ_RECORDS_MAX)?;
+            if page.is_empty() {
+                break;
+            }
+            for bytes in &page {
+                from += 1;
+                let record = record::decode(bytes).map_err(wrong)?;
+                match &record {
+                    Record::Began { at, name, .. } => {
+                        (self.began, self.name) = (Some(*at), name.clone());
+                    }
+                    Record::Ended(ended) => self.ended = Some(ended.clone()),
+                    Record::Done { .. } | Record::Failed { .. } | Record::Spent { .. } => {}
+                }
+                recount.take(record).map_err(wrong)?;
+            }
+        }
+        let patterns = Patterns::of(journal, recount.report(run).map_err(wrong)?)?;
+        for pattern in &patterns.0 {
+            let mut own = Self::of(self.request.clone());
+            own.read_alone(journal, pattern.run)?;
+            let name = || Some(pattern.name.clone());
+            self.work.extend(own.work.into_iter().map(|work| Work { pattern: name(), ..work }));
+            self.parts += own.parts;
+            // `main` is the last.
+            (self.vote, self.pipeline) = (own.vote, own.pipeline);
+        }
+        self.patterns = Some(patterns);
+        Ok(())
+    }
+}

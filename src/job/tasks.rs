@@ -1,0 +1,203 @@
+//! Patterns of a run file of which some come after others: each prepared as if it ran alone, all of them run as one plan.
+//!
+//! # Invariants
+//! - All files and documents are listed, and all programs found, before the first pattern starts.
+//! - The last pattern is the one that was asked for; the others come before it, directly or not, each behind its own predecessors.
+//! - What each has brought is told from its journal: also of a run that was cut off, or is taken up again.
+
+use std::sync::Arc;
+
+use actors::{
+    agent::Launcher,
+    pattern::plan::{Before, Plan as Line, Report, TaskEnd, TaskReport, run_of},
+};
+use protocol::RunId;
+use runtime::engine::journal::Journal;
+use serde_json::{Map, Value, json};
+
+use super::{
+    Cast, Job, JobError, Product, StandIns, Work,
+    brief::{self, BEFORE},
+    work::Hired,
+};
+use crate::{
+    node::Node,
+    runfile::{Agent, Resolved},
+};
+
+/// Patterns of which some come after others.
+#[derive(Debug)]
+pub struct Tasks {
+    /// Who takes part, in all and in each; kept with the run, so that it can be resumed alike.
+    pub cast: Cast,
+    /// Those that come before `main`.
+    before: Vec<Task>,
+    main: Task,
+    /// The agents of all of them, each once.
+    agents: Vec<Agent>,
+}
+
+/// One of them.
+#[derive(Debug)]
+pub struct Task {
+    /// Its name.
+    pub name: String,
+    /// Those that it comes after.
+    pub after: Vec<String>,
+    /// What it does.
+    pub work: Work,
+}
+
+/// What came of them.
+#[derive(Debug)]
+pub struct Planned {
+    /// What became of each; that of `main` is the last.
+    pub report: Report,
+    /// What each has brought, as far as it came, in the same order.
+    pub products: Vec<Option<Product>>,
+}
+
+impl Tasks {
+    /// Prepares each pattern for a cast that is known; its programs are not looked for. Blocks on the file system.
+    ///
+    /// # Errors
+    /// [`JobError`], before anything was started.
+    pub fn with(
+        resolved: &Resolved,
+        launcher: &Launcher,
+        mut cast: Cast,
+    ) -> Result<Self, JobError> {
+        let (mut agents, mut tasks) = (Vec::<Agent>::new(), Vec::new());
+        for name in resolved.order() {
+            let known = cast.patterns.remove(name.as_str());
+            let crew = Work::crew(resolved, name)?;
+            let own = known.unwrap_or_else(|| cast.of(&crew));
+            let of_own = Resolved { main: name.clone(), ..resolved.clone() };
+            let work = Work::with(&of_own, launcher, own)?;
+            let is_new = |agent: &&Agent| agents.iter().all(|other| other.name != agent.name);
+            let new: Vec<Agent> = work.agents().iter().filter(is_new).cloned().collect();
+            agents.extend(new);
+            let after = resolved.after(name).iter().map(ToString::to_string).collect();
+            tasks.push(Task { name: name.to_string(), after, work });
+        }
+        let of = |task: &Task| (task.name.clone(), task.work.cast().clone());
+        cast.patterns = tasks.iter().map(of).collect();
+        let unknown = || JobError::Unknown { name: resolved.main.to_string() };
+        let main = tasks.pop().ok_or_else(unknown)?;
+        Ok(Self { cast, before: tasks, main, agents })
+    }
+
+    /// All of them, each behind those that it comes after.
+    pub fn iter(&self) -> impl Iterator<Item = &Task> {
+        self.before.iter().chain([&self.main])
+    }
+
+    /// The one that was asked for.
+    pub fn main(&self) -> &Task {
+        &self.main
+    }
+
+    /// The agents that take part, each once, their fallbacks behind.
+    pub fn agents(&self) -> &[Agent] {
+        &self.agents
+    }
+
+    /// The run of each, where that of all is `run`.
+    pub fn runs(&self, run: RunId) -> Vec<(RunId, &Task)> {
+        let runs = (0..).zip(self.iter());
+        runs.map(|(at, task)| (run_of(run, at, &task.name), task)).collect()
+    }
+
+    /// Starts the agents of each on `node`, or whoever stands in for them.
+    ///
+    /// # Errors
+    /// [`JobError`] when an agent cannot start.
+    pub(super) fn hire(
+        &self,
+        node: &Node,
+        stand_ins: &dyn StandIns,
+    ) -> Result<Vec<Hired>, JobError> {
+        let hire = |task: &Task| {
+            let own = stand_ins.of(&task.name);
+            task.work.hire(node, own.as_deref().unwrap_or(stand_ins))
+        };
+        self.iter().map(hire).collect()
+    }
+
+    /// Describes the run of these agents.
+    pub(super) fn pattern(&self, hired: &[Hired]) -> Line {
+        let line = Line::new().name(&self.main.name).needs(&self.main.name);
+        self.iter().zip(hired).fold(line, |line, (task, hired)| task.add(line, hired))
+    }
+
+    /// Tells what each has brought, as far as it came, by its journal; one whose journal cannot be read has brought nothing.
+    pub fn planned(&self, journal: &dyn Journal, report: Report) -> Planned {
+        let product = |(task, told): (&Task, &TaskReport)| {
+            let run = told.run;
+            task.work.brought(journal, run).unwrap_or_else(|why| {
+                tracing::warn!(%run, why, "what a pattern has brought cannot be told");
+                None
+            })
+        };
+        let products = self.iter().zip(&report.tasks).map(product).collect();
+        Planned { report, products }
+    }
+}
+
+impl Planned {
+    /// What `main` has brought, as far as it came.
+    pub fn main(&self) -> Option<&Product> {
+        self.products.last()?.as_ref()
+    }
+
+    /// Whether no pattern lacks a part, and `main`, where it is a vote, has made a choice.
+    pub fn is_whole(&self) -> bool {
+        let lacks_nothing =
+            |task: &TaskReport| matches!(task.end, TaskEnd::Done { missing: 0, .. });
+        let choice = match self.report.tasks.last().map(|task| &task.end) {
+            Some(TaskEnd::Done { output, .. }) => output.get("choice"),
+            _ => None,
+        };
+        self.report.tasks.iter().all(lacks_nothing) && choice.is_none_or(|choice| !choice.is_null())
+    }
+}
+
+impl Task {
+    /// Adds the run of these agents to a plan.
+    fn add(&self, line: Line, hired: &Hired) -> Line {
+        let after: Vec<&str> = self.after.iter().map(String::as_str).collect();
+        match hired {
+            Hired::Review(job, branches) => {
+                let (job, branches) = (Arc::clone(job), branches.clone());
+                let make = move |before: &Before| match told(before) {
+                    None => Ok(job.pattern(branches.clone())),
+                    Some(before) => Ok(job.pattern(Job::told(&branches, &before))),
+                };
+                line.task_as(&self.name, &after, make, |report, failed| {
+                    brief::of_review(&report, failed)
+                })
+            }
+            Hired::Vote(vote, electorate) => {
+                let (vote, electorate) = (Arc::clone(vote), electorate.clone());
+                let make = move |before: &Before| {
+                    let data = told(before).map(|before| json!({ BEFORE: before }));
+                    let data = data.unwrap_or_default();
+                    Ok(vote.pattern(&electorate, data))
+                };
+                line.task_as(&self.name, &after, make, |decision, _| brief::of_vote(&decision))
+            }
+            Hired::Pipeline(own, stages) => {
+                let (own, stages) = (Arc::clone(own), stages.clone());
+                let make = move |_: &Before| Ok(own.pattern(stages.clone()));
+                line.task_as(&self.name, &after, make, |passages, _| brief::of_pipeline(&passages))
+            }
+        }
+    }
+}
+
+/// What came before, by the names of the patterns, where something did.
+fn told(before: &Before) -> Option<Value> {
+    let all: Map<String, Value> =
+        before.iter().map(|(name, output)| (name.to_owned(), output.clone())).collect();
+    (!all.is_empty()).then_some(Value::Object(all))
+}
