@@ -30,7 +30,7 @@ use std::{
 use actors::{
     agent::{Launcher, Part, slot},
     pattern::{
-        FailureKind,
+        FailureKind, Outcome,
         consensus::{Opinion, Request},
     },
     roster,
@@ -50,7 +50,7 @@ use self::{
     stand_in::Mocks,
 };
 use crate::{
-    job::{Cast, JobError, Plan, Runs, SkippedAgent},
+    job::{Cast, JobError, Plan, Product, Runs, SkippedAgent},
     limits::{TRIAL_HEALING, TRIAL_RESUME_WAIT, TRIAL_RESUMES_MAX, TRIAL_STEPS},
     node::Node,
     runfile::{Agent, AgentKind, Problems, Resolved, RunFile, Test, resolve},
@@ -309,9 +309,12 @@ async fn call(
             let (outcome, is_cancelled) = Box::pin(ending).await;
             match outcome {
                 Err(error) if is_lost(&error.kind, is_cancelled) => {}
-                outcome => {
+                mut outcome => {
                     // What strikes from now on would strike nobody.
                     world.calm();
+                    if let Err(why) = tell(&mut outcome, &plan, (&world, &present)).await {
+                        seen.broken(why);
+                    }
                     return seen.ended(outcome);
                 }
             }
@@ -319,6 +322,37 @@ async fn call(
         world.wait(TRIAL_RESUME_WAIT).await;
     }
     seen.broken(format!("the run was lost {TRIAL_RESUMES_MAX} times"));
+}
+
+/// Adds to what became of several patterns what each has brought, by the journal: that of the node's next life, where it has died
+/// since.
+async fn tell(
+    outcome: &mut Outcome<Product>,
+    plan: &Plan,
+    (world, present): (&World, &Present),
+) -> Result<(), String> {
+    let product = match outcome {
+        Ok(done) => Some(&mut done.value),
+        Err(error) => error.partial.as_mut(),
+    };
+    let (Some(Product::Several(planned)), Plan::Several(tasks)) = (product, plan) else {
+        return Ok(());
+    };
+    let mut why = String::new();
+    for _ in 0..TRIAL_RESUMES_MAX {
+        let here = world.get(NODE).and_then(|_| present.lock().clone());
+        if let Some((node, _)) = here {
+            match tasks.planned(&**node.kernel().journal(), planned.report.clone()) {
+                Ok(told) => {
+                    **planned = told;
+                    return Ok(());
+                }
+                Err(error) => why = error,
+            }
+        }
+        world.wait(TRIAL_RESUME_WAIT).await;
+    }
+    Err(format!("what the patterns have brought cannot be told: {why}"))
 }
 
 /// Whether a run that ended so may be taken up again, and is by whoever wants its result and has not cancelled it.

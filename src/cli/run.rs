@@ -16,9 +16,7 @@ use std::{
 
 use actors::{
     agent::Launcher,
-    pattern::{
-        FailedPart, FailureKind, Outcome, RunError, Tally, consensus::recount, pipeline, plan,
-    },
+    pattern::{FailureKind, Outcome, RunError, Tally, consensus::recount, pipeline, plan},
 };
 use metrics_exporter_prometheus::PrometheusHandle;
 use protocol::RunId;
@@ -393,11 +391,6 @@ fn picture(view: &View, journal: &dyn Journal, run: RunId) -> Option<String> {
     }
 }
 
-/// A part without a result of one of several patterns.
-fn of_pattern(part: FailedPart, pattern: &str) -> FailedPart {
-    FailedPart { name: format!("{pattern}: {}", part.name), ..part }
-}
-
 impl Finished {
     fn keep(&mut self, product: Option<Product>) {
         match product {
@@ -424,15 +417,14 @@ impl Finished {
             Ok(patterns) => self.patterns = Some(patterns),
             Err(error) => tracing::warn!(%error, "what became of the patterns cannot be shown"),
         }
-        for (run, task) in tasks.runs(self.run) {
-            match history::end_of(journal, run) {
-                Ok(ended) => self.failed.extend(ended.into_iter().flat_map(|ended| {
-                    ended.failed.into_iter().map(|part| of_pattern(part, &task.name))
-                })),
-                Err(error) => tracing::warn!(%error, "the parts without a result cannot be named"),
+        let mut planned = match tasks.planned(journal, report) {
+            Ok(planned) => planned,
+            Err(error) => {
+                tracing::warn!(%error, "what the patterns have brought cannot be shown");
+                return false;
             }
-        }
-        let mut planned = tasks.planned(journal, report);
+        };
+        self.failed.append(&mut planned.failed);
         let own = planned.products.last_mut().and_then(Option::take);
         self.planned = Some(planned);
         let has_begun = own.is_some();

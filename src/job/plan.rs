@@ -208,7 +208,7 @@ impl Product {
 
     /// What became of several patterns; what each has brought is not told yet.
     pub fn of_several(report: Course) -> Self {
-        Self::Several(Box::new(Planned { report, products: Vec::new() }))
+        Self::Several(Box::new(Planned { report, products: Vec::new(), failed: Vec::new() }))
     }
 
     /// Whether nothing is missing of what was asked for, where a run completed without these parts.

@@ -9,10 +9,13 @@ use std::sync::Arc;
 
 use actors::{
     agent::Launcher,
-    pattern::plan::{Before, Plan as Line, Report, TaskEnd, TaskReport, run_of},
+    pattern::{
+        FailedPart,
+        plan::{Before, Plan as Line, Record, Report, TaskEnd, TaskReport, run_of},
+    },
 };
 use protocol::RunId;
-use runtime::engine::journal::Journal;
+use runtime::{engine::journal::Journal, record};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -55,6 +58,8 @@ pub struct Planned {
     pub report: Report,
     /// What each has brought, as far as it came, in the same order.
     pub products: Vec<Option<Product>>,
+    /// The pieces of work of all of them that brought no result, each named `PATTERN: NAME`.
+    pub failed: Vec<FailedPart>,
 }
 
 impl Tasks {
@@ -130,17 +135,21 @@ impl Tasks {
         self.iter().zip(hired).fold(line, |line, (task, hired)| task.add(line, hired))
     }
 
-    /// Tells what each has brought, as far as it came, by its journal; one whose journal cannot be read has brought nothing.
-    pub fn planned(&self, journal: &dyn Journal, report: Report) -> Planned {
-        let product = |(task, told): (&Task, &TaskReport)| {
-            let run = told.run;
-            task.work.brought(journal, run).unwrap_or_else(|why| {
-                tracing::warn!(%run, why, "what a pattern has brought cannot be told");
-                None
-            })
-        };
-        let products = self.iter().zip(&report.tasks).map(product).collect();
-        Planned { report, products }
+    /// Tells what each has brought, as far as it came, by its journal.
+    ///
+    /// # Errors
+    /// A journal cannot be read, or tells of another pattern.
+    pub fn planned(&self, journal: &dyn Journal, report: Report) -> Result<Planned, String> {
+        let (mut products, mut failed) = (Vec::new(), Vec::new());
+        for (task, told) in self.iter().zip(&report.tasks) {
+            products.push(task.work.brought(journal, told.run)?);
+            let name = |part: FailedPart| FailedPart {
+                name: format!("{}: {}", task.name, part.name),
+                ..part
+            };
+            failed.extend(missing(journal, told.run)?.into_iter().map(name));
+        }
+        Ok(Planned { report, products, failed })
     }
 }
 
@@ -193,6 +202,18 @@ impl Task {
             }
         }
     }
+}
+
+/// The parts without a result that the end of a run names, whatever its pattern is: that record is the same for all of them.
+fn missing(journal: &dyn Journal, run: RunId) -> Result<Vec<FailedPart>, String> {
+    let next = journal.next(run).map_err(|error| error.to_string())?;
+    let Some(last) = next.checked_sub(1) else { return Ok(Vec::new()) };
+    let records = journal.read(run, last, 1).map_err(|error| error.to_string())?;
+    let last = records.first().map(|bytes| record::decode(bytes));
+    Ok(match last {
+        Some(Ok(Record::Ended(ended))) => ended.failed,
+        Some(_) | None => Vec::new(),
+    })
 }
 
 /// What came before, by the names of the patterns, where something did.

@@ -27,24 +27,7 @@ pub(super) async fn run(
         Ready::Review(run) => follow(node, of, (run, Product::Review), moment).await,
         Ready::Vote(run) => follow(node, of, (*run, Product::of_vote), moment).await,
         Ready::Pipeline(run) => follow(node, of, (run, Product::Pipeline), moment).await,
-        Ready::Several(run) => {
-            let (mut outcome, is_cancelled) =
-                follow(node, of, (run, Product::of_several), moment).await;
-            told(&mut outcome, of.0, node);
-            (outcome, is_cancelled)
-        }
-    }
-}
-
-/// Adds what each of several patterns has brought, by its journal.
-fn told(outcome: &mut Outcome<Product>, plan: &Plan, node: &Node) {
-    let product = match outcome {
-        Ok(done) => Some(&mut done.value),
-        Err(error) => error.partial.as_mut(),
-    };
-    if let (Some(Product::Several(planned)), Plan::Several(tasks)) = (product, plan) {
-        let report = std::mem::take(&mut planned.report);
-        **planned = tasks.planned(&**node.kernel().journal(), report);
+        Ready::Several(run) => follow(node, of, (run, Product::of_several), moment).await,
     }
 }
 

@@ -96,6 +96,15 @@ fn count(count: &mut u64) -> u64 {
 
 impl Ended {
     fn of(outcome: Outcome<Product>) -> Self {
+        let mut ended = Self::as_told(outcome);
+        // What failed of several patterns are not these themselves but pieces of their work.
+        if let Some(Product::Several(planned)) = &mut ended.product {
+            ended.failed = std::mem::take(&mut planned.failed);
+        }
+        ended
+    }
+
+    fn as_told(outcome: Outcome<Product>) -> Self {
         match outcome {
             Ok(completed) => {
                 let is_whole = completed.value.is_whole(&completed.failed);

@@ -269,3 +269,79 @@ fn a_pattern_that_fails_takes_those_with_it_that_come_after_it_and_nobody_else()
     );
     assert_eq!(document["vote"]["decision"]["outcome"]["choice"], "ship");
 }
+
+/// A review and a pipeline, then a vote; `more` is what their test file says.
+fn tested(place: &Place, more: &str) {
+    let program = |name: &str| {
+        format!(
+            "{name} = {{ command = [\"no-such-program\"], reads = \"json\", timeout = \"20s\" }}\n"
+        )
+    };
+    let agents = ["lint", "read", "risk"].map(program).concat();
+    let keep = "retry = { attempts = 1 }";
+    let patterns = [
+        review(place, "code", "lint", keep),
+        pipeline(place, "texts", "read", "after = [\"code\"]"),
+        vote("gate", "risk", "after = [\"code\", \"texts\"]"),
+    ];
+    write(place, &agents, &patterns);
+    let head = "synod = 1\n[[test]]\nname = \"a test\"\nfiles = { \"a.txt\" = \"text\\n\" }\n";
+    fs::write(place.path("run.test.toml"), format!("{head}{more}\n")).unwrap();
+}
+
+#[test]
+fn patterns_that_come_after_others_are_tested_together_whatever_strikes() {
+    let place = Place::new(&[]);
+    let mocks = "mock = { lint = { says = [] }, read = { passes = true, slow = \"2s\" }, risk = { says = \"ship\" } }\n";
+    let faults = "faults = [\"crash\", \"delay\"]\nseeds = 10\nnever = { choice = \"hold\" }\n";
+    let holds = "expect = { outcome = [\"completed\", \"consensus\"], choice = \"ship\", calls = { lint = \"1..\", read = \"1..\", risk = \"1..\" }, failed = 0 }";
+    tested(&place, &[mocks, faults, holds].concat());
+    let ended = place.run(&["test", "run.test.toml"]);
+    assert_eq!(ended.code, 0, "{ended:?}");
+
+    // What has failed before the vote is named with its pattern; the run is whole but for that.
+    let mocks = "mock = { lint = { fails = \"no\" }, read = { passes = true }, risk = { says = \"ship\" } }\n";
+    let holds = "expect = { outcome = \"incomplete\", choice = \"ship\", failed = 1, failure = { agent = \"lint\", part = \"code: \", error = \"no\" } }";
+    tested(&place, &[mocks, holds].concat());
+    let ended = place.run(&["test", "run.test.toml"]);
+    assert_eq!(ended.code, 0, "{ended:?}");
+
+    // Each agent's mock is held against the pattern that it works in.
+    let wrong = "mock = { lint = { abstains = true }, read = { passes = true }, risk = { says = \"stay\" } }\nexpect = { done = 1 }";
+    tested(&place, wrong);
+    let ended = place.run(&["test", "run.test.toml"]);
+    assert_eq!(ended.code, 2, "{ended:?}");
+    has(
+        &ended.err,
+        &[
+            "`abstains` says nothing of a map_reduce",
+            "`gate` has no choice `stay`",
+            "`done` says nothing of a consensus",
+            "3 problems",
+        ],
+    );
+}
+
+#[test]
+fn what_voters_are_told_is_recorded_and_played_back() {
+    let place = Place::new(&[("a.txt", "text\n")]);
+    let agents = [
+        "typos = { builtin = \"review.typos\" }\n".to_owned(),
+        keeps(&place, "owner", r#"{"choice":"ship"}"#),
+    ];
+    let patterns =
+        [review(&place, "code", "typos", ""), vote("gate", "owner", "after = [\"code\"]")];
+    write(&place, &agents.concat(), &patterns);
+    let test = "synod = 1\n[[test]]\nname = \"a test\"\ncassette = \"tape.json\"\nexpect = { choice = \"ship\" }\n";
+    fs::write(place.path("run.test.toml"), test).unwrap();
+    let recorded = place.run(&["test", "run.test.toml", "--record"]);
+    assert_eq!(recorded.code, 0, "{recorded:?}");
+    assert!(asked(&place, "owner")["proposal"]["data"]["before"]["code"].is_object());
+    let played = place.run(&["test", "run.test.toml"]);
+    assert_eq!(played.code, 0, "{played:?}");
+    // Other findings are another request.
+    fs::write(place.path("tree/a.txt"), "recieve\n").unwrap();
+    let other = place.run(&["test", "run.test.toml"]);
+    assert_eq!(other.code, 1, "{other:?}");
+    has(&other.out, &["no answer of agent `owner`"]);
+}

@@ -39,7 +39,7 @@ pub(super) fn check(root: &Table, run_file: &RunFile) -> Vec<Problem> {
         for mock in table.entries_of("mock") {
             problems.extend(agent(mock.key_at, &mock.key, &team));
             problems.extend(each(&mock.node).iter().filter_map(deeds));
-            problems.extend(each(&mock.node).iter().flat_map(|mock| team.mock(mock)));
+            problems.extend(each(&mock.node).iter().flat_map(|node| team.mock(&mock.key, node)));
         }
         for key in ["never", "always", "expect"] {
             let conditions = table.node(key).map_or(&[][..], each);
@@ -135,7 +135,7 @@ fn unanswered(test: &Node, table: &Table, team: &Team<'_>) -> Option<Problem> {
             .label("this test")
             .help_with(format!(
                 "write `mock = {{ {first} = {{ {} }} }}`, or `cassette = \"FILE\"` and record it by `synod test --record`",
-                team.example()
+                team.example(first)
             )),
     )
 }

@@ -2,24 +2,29 @@
 //!
 //! [`cross`](super::cross) calls it, and refuses by it what would never count.
 
-use super::super::model::{Agent, AgentKind, Consensus, Name, Pipeline, RunFile, crew_of};
+use super::super::model::{
+    Agent, AgentKind, Consensus, MapReduce, Name, Pipeline, RunFile, crew_of,
+};
 use super::super::problem::Problem;
 use super::super::suggest::suggest;
 use super::super::template::Template;
 use super::super::tree::{Node, Table};
 use super::build::each;
 
-/// A pattern with all who may do its work.
+/// A pattern with all who may do its work, and that of the patterns that it comes after.
 pub(super) struct Team<'f> {
     pub(super) name: &'f str,
+    /// Who does the work of any of the patterns, each once.
     pub(super) agents: Vec<&'f Agent<Template>>,
     kind: Kind<'f>,
+    /// Those of the patterns that run, each alone, this one last.
+    patterns: Vec<Self>,
 }
 
 /// What kind of pattern it is.
 #[derive(Clone, Copy)]
 enum Kind<'f> {
-    MapReduce,
+    MapReduce(&'f MapReduce<Template>),
     Consensus(&'f Consensus<Template>),
     Pipeline(&'f Pipeline<Template>),
 }
@@ -36,17 +41,41 @@ const OF_VOTES: [&str; 5] =
     ["consensus", "tie_broken", "no_decision", "insufficient_participation", "vetoed"];
 
 impl<'f> Team<'f> {
-    /// The team of the pattern of this name.
+    /// The team of the pattern of this name, with those before it.
     pub(super) fn of(run_file: &'f RunFile, name: &str) -> Option<Self> {
+        let (name, team) = Self::alone(run_file, name)?;
+        let order = run_file.order_of(name).into_iter();
+        let patterns = order.filter_map(|name| Some(Self::alone(run_file, name.as_str())?.1));
+        let patterns: Vec<Self> = patterns.collect();
+        let mut agents = team.agents.clone();
+        for agent in patterns.iter().flat_map(|team| &team.agents) {
+            if agents.iter().all(|other| other.name != agent.name) {
+                agents.push(agent);
+            }
+        }
+        Some(Self { agents, patterns, ..team })
+    }
+
+    /// The pattern of this name, and its team without those before it.
+    fn alone(run_file: &'f RunFile, name: &str) -> Option<(&'f Name, Self)> {
         let is = |own: &Name| own.as_str() == name;
         let reviews = run_file.map_reduces.iter().filter(|own| is(&own.name));
-        let reviews = reviews.map(|own| (&own.name, own.workers.names().to_vec(), Kind::MapReduce));
+        let reviews =
+            reviews.map(|own| (&own.name, own.workers.names().to_vec(), Kind::MapReduce(own)));
         let votes = run_file.votes.iter().filter(|own| is(&own.name));
         let votes = votes.map(|own| (&own.name, own.names(), Kind::Consensus(own)));
         let pipelines = run_file.pipelines.iter().filter(|own| is(&own.name));
         let pipelines = pipelines.map(|own| (&own.name, own.names(), Kind::Pipeline(own)));
         let (name, names, kind) = reviews.chain(votes).chain(pipelines).next()?;
-        Some(Self { name: name.as_str(), agents: crew_of(&run_file.agents, &names), kind })
+        let agents = crew_of(&run_file.agents, &names);
+        Some((name, Self { name: name.as_str(), agents, kind, patterns: Vec::new() }))
+    }
+
+    /// Those of the patterns that an agent works in, each alone; the whole team where it works in none.
+    fn of_agent(&self, agent: &str) -> Vec<&Self> {
+        let works = |team: &&Self| team.agents.iter().any(|own| own.name.as_str() == agent);
+        let teams: Vec<&Self> = self.patterns.iter().filter(works).collect();
+        if teams.is_empty() { vec![self] } else { teams }
     }
 
     /// The names of all patterns.
@@ -57,10 +86,10 @@ impl<'f> Team<'f> {
         reviews.chain(votes).chain(pipelines).collect()
     }
 
-    /// What a mock of this team could do.
-    pub(super) fn example(&self) -> String {
-        match self.kind {
-            Kind::MapReduce => "says = []".to_owned(),
+    /// What a mock of this agent could do.
+    pub(super) fn example(&self, agent: &str) -> String {
+        match self.of_agent(agent).first().map_or(self.kind, |team| team.kind) {
+            Kind::MapReduce(_) => "says = []".to_owned(),
             Kind::Consensus(vote) => {
                 format!("says = {:?}", vote.choices.first().map_or("", String::as_str))
             }
@@ -70,19 +99,50 @@ impl<'f> Team<'f> {
 
     /// Refuses a cassette of a program that is given what differs from run to run.
     pub(super) fn unrepeatable(&self, test: &Table) -> Option<Problem> {
+        let in_stages = self.patterns.iter().find_map(|team| team.unrepeatable_stage(test));
+        in_stages
+            .or_else(|| self.patterns.iter().find_map(|team| self.unrepeatable_data(team, test)))
+    }
+
+    /// Of one pattern that is told what a pipeline has brought, with its times.
+    fn unrepeatable_data(&self, told: &Self, test: &Table) -> Option<Problem> {
+        let cassette = test.entry("cassette")?;
+        let after = match told.kind {
+            Kind::MapReduce(own) => &own.after,
+            Kind::Consensus(own) => &own.after,
+            Kind::Pipeline(_) => return None,
+        };
+        let is_timed = |team: &&Self| match team.kind {
+            Kind::Pipeline(own) => {
+                after.contains(&own.name)
+                    && own.stages.iter().any(|stage| stage.transform.is_some())
+            }
+            Kind::MapReduce(_) | Kind::Consensus(_) => false,
+        };
+        let timed = self.patterns.iter().find(is_timed)?;
+        let agent = told.agents.iter().find(|agent| told.is_played(&agent.name, test))?;
+        let words = format!(
+            "what `{}` is told of `{}` says by `metadata` when it was made, so no recorded answer fits it",
+            told.name, timed.name
+        );
+        let help = format!("mock `{}`, or delete each `transform` of `{}`", agent.name, timed.name);
+        Some(Problem::new(cassette.key_at, words).label("cannot be played back").help_with(help))
+    }
+
+    /// Whether an agent is a program whose recorded answers are played back.
+    fn is_played(&self, name: &Name, test: &Table) -> bool {
+        let agent = self.agents.iter().find(|agent| agent.name == *name);
+        let is_mocked = test.entries_of("mock").iter().any(|mock| mock.key == name.as_str());
+        !is_mocked && agent.is_some_and(|agent| !matches!(agent.kind, AgentKind::Builtin(_)))
+    }
+
+    /// Of one pipeline that adds to a document when something was made of it.
+    fn unrepeatable_stage(&self, test: &Table) -> Option<Problem> {
         let (Kind::Pipeline(pipeline), Some(cassette)) = (self.kind, test.entry("cassette")) else {
             return None;
         };
         let stages = pipeline.stages.iter().skip_while(|stage| stage.transform.is_none()).skip(1);
-        let of_program = |name: &Name| {
-            let agent = self.agents.iter().find(|agent| agent.name == *name);
-            agent.is_some_and(|agent| !matches!(agent.kind, AgentKind::Builtin(_)))
-        };
-        let is_mocked =
-            |name: &Name| test.entries_of("mock").iter().any(|mock| mock.key == name.as_str());
-        let stage = stages
-            .into_iter()
-            .find(|stage| of_program(&stage.agent) && !is_mocked(&stage.agent))?;
+        let stage = stages.into_iter().find(|stage| self.is_played(&stage.agent, test))?;
         let words = format!(
             "what stage `{}` is given says by `metadata` when it was made, so no recorded answer fits it",
             stage.name
@@ -91,12 +151,17 @@ impl<'f> Team<'f> {
         Some(Problem::new(cassette.key_at, words).label("cannot be played back").help_with(help))
     }
 
-    /// Finds what a mock says that an agent of this team never does.
-    pub(super) fn mock(&self, node: &Node) -> Vec<Problem> {
+    /// Finds what a mock says that this agent never does in any of the patterns that it works in.
+    pub(super) fn mock(&self, agent: &str, node: &Node) -> Vec<Problem> {
+        let found = self.of_agent(agent).into_iter().map(|team| team.mock_alone(node));
+        found.min_by_key(Vec::len).unwrap_or_default()
+    }
+
+    fn mock_alone(&self, node: &Node) -> Vec<Problem> {
         let Some(mock) = node.value.table() else { return Vec::new() };
         let mut problems = self.foreign(mock);
         match self.kind {
-            Kind::MapReduce => {}
+            Kind::MapReduce(_) => {}
             Kind::Consensus(vote) => {
                 problems.extend(mock.node("says").into_iter().flat_map(|says| chosen(says, vote)));
                 problems.extend(no_files(mock));
@@ -133,7 +198,7 @@ impl<'f> Team<'f> {
 
     fn kind(&self) -> &'static str {
         match self.kind {
-            Kind::MapReduce => "map_reduce",
+            Kind::MapReduce(_) => "map_reduce",
             Kind::Consensus(_) => "consensus",
             Kind::Pipeline(_) => "pipeline",
         }
