@@ -6,8 +6,13 @@ mod picture;
 
 use std::fmt::Write as _;
 
-use actors::pattern::plan::{Report, TaskEnd, TaskReport};
+use actors::pattern::{
+    consensus::Decision,
+    pipeline::Report as Passages,
+    plan::{Report, TaskEnd, TaskReport},
+};
 use protocol::RunId;
+use review::merge::Report as Findings;
 use runtime::engine::journal::{Journal, JournalError};
 use serde::Serialize;
 use serde_json::Value;
@@ -16,6 +21,7 @@ use super::{
     ballots::{escaped, escaped_markdown},
     output::{clean, counted},
 };
+use crate::job::{Planned, Product};
 
 /// Several patterns, each behind those that it comes after; the one that was asked for is the last.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -98,6 +104,13 @@ impl Patterns {
         format!("{done} of {} done", counted(self.0.len() as u64, "pattern"))
     }
 
+    /// Each with all that it has brought, where that is known and not told elsewhere.
+    pub fn with<'a>(&'a self, planned: Option<&'a Planned>) -> Vec<Whole<'a>> {
+        let products = planned.map_or(&[][..], |planned| &planned.products);
+        let product = |at: usize| products.get(at).and_then(Option::as_ref);
+        self.0.iter().enumerate().map(|(at, own)| Whole::of(own, product(at))).collect()
+    }
+
     /// A line for each.
     pub fn text(&self) -> String {
         let mut text = self.outcome() + "\n";
@@ -152,6 +165,31 @@ impl Patterns {
     }
 }
 
+/// A pattern with all that it has brought.
+#[derive(Debug, Serialize)]
+pub struct Whole<'a> {
+    #[serde(flatten)]
+    own: &'a Pattern,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    report: Option<&'a Findings>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decision: Option<&'a Decision>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pipeline: Option<&'a Passages>,
+}
+
+impl<'a> Whole<'a> {
+    fn of(own: &'a Pattern, product: Option<&'a Product>) -> Self {
+        let whole = Self { own, report: None, decision: None, pipeline: None };
+        match product {
+            Some(Product::Review(report)) => Self { report: Some(report), ..whole },
+            Some(Product::Vote(decision)) => Self { decision: Some(decision), ..whole },
+            Some(Product::Pipeline(passages)) => Self { pipeline: Some(passages), ..whole },
+            Some(Product::Several(_)) | None => whole,
+        }
+    }
+}
+
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1a1a1a;background:#fff}\
 @media(prefers-color-scheme:dark){body{color:#ddd;background:#161616}}";
 
@@ -190,6 +228,26 @@ impl Pattern {
         }
     }
 
+    /// What it has brought, in a few words.
+    fn brought(&self) -> Option<String> {
+        let output = self.output.as_ref()?;
+        let count = |key: &str| output.get(key).and_then(Value::as_u64);
+        if let Some(choice) = output.get("choice") {
+            let none =
+                || output.get("outcome").and_then(Value::as_str).map(|word| word.replace('_', " "));
+            return choice.as_str().map(str::to_owned).or_else(none);
+        }
+        if let (Some(errors), Some(warnings), Some(notes)) =
+            (count("errors"), count("warnings"), count("notes"))
+        {
+            let [errors, warnings, notes] =
+                [(errors, "error"), (warnings, "warning"), (notes, "note")]
+                    .map(|(some, word)| counted(some, word));
+            return Some(format!("{errors}, {warnings}, {notes}"));
+        }
+        count("done").map(|done| counted(done, "document"))
+    }
+
     /// What became of it.
     fn state(&self) -> String {
         match (self.state, &self.why, self.micros) {
@@ -201,7 +259,9 @@ impl Pattern {
                     }
                     Some(0) | None => String::new(),
                 };
-                format!("done in {}.{:03} s{missing}", millis / 1_000, millis % 1_000)
+                let brought = self.brought().map(|brought| format!(": {brought}"));
+                let brought = brought.unwrap_or_default();
+                format!("done in {}.{:03} s{missing}{brought}", millis / 1_000, millis % 1_000)
             }
             (State::Skipped, Some(why), _) => why.clone(),
             (state, Some(why), _) => format!("{}: {why}", state.word()),
@@ -222,7 +282,7 @@ mod tests {
             end,
         };
         let done = TaskEnd::Done {
-            output: Value::Null,
+            output: serde_json::json!({ "errors": 1, "warnings": 0, "notes": 2 }),
             missing: 2,
             at: 5,
             micros: 1_250_000,
@@ -246,7 +306,7 @@ mod tests {
         let text = patterns().text();
         for line in [
             "1 of 5 patterns done\n",
-            "  review  done in 1.250 s, 2 parts without a result\n",
+            "  review  done in 1.250 s, 2 parts without a result: 1 error, 0 warnings, 2 notes\n",
             "  texts   failed: it is <b> | small\n",
             "  long    begun, after review\n",
             "  late    waiting, after long\n",

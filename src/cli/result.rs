@@ -19,7 +19,7 @@ use super::{
     exit::Exit,
     output::{Failure, clean, counted, print, tell},
     passages,
-    patterns::Patterns,
+    patterns::{Patterns, Whole},
 };
 use crate::{
     job::{Planned, Product, SkippedAgent},
@@ -109,7 +109,7 @@ struct Document<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pipeline: Option<&'a Passages>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    patterns: Option<&'a Patterns>,
+    patterns: Option<Vec<Whole<'a>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     metrics: Option<&'a str>,
 }
@@ -249,7 +249,7 @@ impl Finished {
             report: self.report.as_ref(),
             vote: self.vote.as_ref(),
             pipeline: self.passages.as_ref(),
-            patterns: self.patterns.as_ref(),
+            patterns: self.patterns.as_ref().map(|own| own.with(self.planned.as_ref())),
             metrics: self.metrics.as_deref(),
         };
         let text = serde_json::to_string_pretty(&document);

@@ -163,6 +163,17 @@ pub(super) fn instances(agent: &Agent) -> usize {
     agent.count.map_or_else(cores, NonZeroUsize::get)
 }
 
+/// The instances that an agent has in one pattern; a program that stays answers one request at a time.
+pub(super) fn places(agent: &Agent) -> usize {
+    match &agent.kind {
+        AgentKind::Builtin(_) => instances(agent),
+        AgentKind::Process(_) => {
+            agent.count.map_or(1, NonZeroUsize::get).saturating_mul(agent.concurrency.get())
+        }
+        AgentKind::Command(_) | AgentKind::Actor(_) => agent.count.map_or(1, NonZeroUsize::get),
+    }
+}
+
 pub(super) fn concurrency(agent: &Agent) -> u32 {
     u32::try_from(agent.concurrency.get()).unwrap_or(u32::MAX)
 }

@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use actors::agent::{AgentError, NoProgram, handle::StartError};
 use review::source::SourceError;
 
-use crate::limits::{DOCUMENT_FOLDERS_MAX, DOCUMENTS_MAX};
+use crate::{
+    limits::{DOCUMENT_FOLDERS_MAX, DOCUMENTS_MAX},
+    runfile::limits::INSTANCES_MAX,
+};
 
 /// Why a job cannot be prepared or started.
 #[derive(Debug, thiserror::Error)]
@@ -84,6 +87,16 @@ pub enum JobError {
         agent: String,
         /// Why not.
         reason: String,
+    },
+    /// The agents of patterns that run together are too many.
+    #[error(
+        "the agents of `{main}` and the patterns that it comes after have {count} instances together, an agent of several patterns counted in each; at most {INSTANCES_MAX}: lower `count`"
+    )]
+    Instances {
+        /// The pattern that was asked for.
+        main: String,
+        /// How many they have.
+        count: usize,
     },
     /// An agent's command line is not possible.
     #[error("agent `{agent}`: {why}")]

@@ -19,13 +19,13 @@ use runtime::{engine::journal::Journal, record};
 use serde_json::{Map, Value, json};
 
 use super::{
-    Cast, Job, JobError, Product, StandIns, Work,
+    Cast, Job, JobError, Product, StandIns, Work, agents,
     brief::{self, BEFORE},
     work::Hired,
 };
 use crate::{
     node::Node,
-    runfile::{Agent, Resolved},
+    runfile::{Agent, Resolved, limits::INSTANCES_MAX},
 };
 
 /// Patterns of which some come after others.
@@ -72,16 +72,16 @@ impl Tasks {
         launcher: &Launcher,
         mut cast: Cast,
     ) -> Result<Self, JobError> {
-        let (mut agents, mut tasks) = (Vec::<Agent>::new(), Vec::new());
+        let (mut crew, mut tasks) = (Vec::<Agent>::new(), Vec::new());
         for name in resolved.order() {
             let known = cast.patterns.remove(name.as_str());
-            let crew = Work::crew(resolved, name)?;
-            let own = known.unwrap_or_else(|| cast.of(&crew));
+            let own = Work::crew(resolved, name)?;
+            let own = known.unwrap_or_else(|| cast.of(&own));
             let of_own = Resolved { main: name.clone(), ..resolved.clone() };
             let work = Work::with(&of_own, launcher, own)?;
-            let is_new = |agent: &&Agent| agents.iter().all(|other| other.name != agent.name);
+            let is_new = |agent: &&Agent| crew.iter().all(|other| other.name != agent.name);
             let new: Vec<Agent> = work.agents().iter().filter(is_new).cloned().collect();
-            agents.extend(new);
+            crew.extend(new);
             let after = resolved.after(name).iter().map(ToString::to_string).collect();
             tasks.push(Task { name: name.to_string(), after, work });
         }
@@ -89,7 +89,12 @@ impl Tasks {
         cast.patterns = tasks.iter().map(of).collect();
         let unknown = || JobError::Unknown { name: resolved.main.to_string() };
         let main = tasks.pop().ok_or_else(unknown)?;
-        Ok(Self { cast, before: tasks, main, agents })
+        let all = tasks.iter().chain([&main]).flat_map(|task| task.work.agents());
+        let count = all.map(agents::places).fold(0, usize::saturating_add);
+        if i64::try_from(count).is_ok_and(|count| count > INSTANCES_MAX) {
+            return Err(JobError::Instances { main: main.name, count });
+        }
+        Ok(Self { cast, before: tasks, main, agents: crew })
     }
 
     /// All of them, each behind those that it comes after.
@@ -221,4 +226,78 @@ fn told(before: &Before) -> Option<Value> {
     let all: Map<String, Value> =
         before.iter().map(|(name, output)| (name.to_owned(), output.clone())).collect();
     (!all.is_empty()).then_some(Value::Object(all))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        job::{Plan, catalogue},
+        runfile::{RunRequest, Set},
+    };
+
+    use super::*;
+
+    const FILE: &str = r#"
+        synod = 1
+        main = "gate"
+        agents.typos = { builtin = "review.typos" }
+        agents.gone = { command = ["no-such-program"], reads = "json", optional = true }
+        agents.owner = { process = ["sh"], count = 2 }
+        agents.other = { command = ["sh"], reads = "json" }
+        map_reduce.code = { split = { use = "code.files" }, all_of = ["typos", "gone"] }
+        map_reduce.late = { split = { use = "code.files" }, all_of = ["owner", "typos"], after = ["code"] }
+        map_reduce.apart = { split = { use = "code.files" }, all_of = ["other"] }
+        consensus.gate = { question = "?", choices = ["a", "b"], voters = { owner = 1, gone = 1 }, after = ["late"] }
+    "#;
+
+    fn prepared(before: Option<&Cast>, overrides: &[&str]) -> Result<Plan, JobError> {
+        let tree = tempfile::tempdir().unwrap();
+        std::fs::write(tree.path().join("a.md"), "text\n").unwrap();
+        let paths = ["code", "late"]
+            .map(|name| format!("map_reduce.{name}.split.path={}", tree.path().display()));
+        let overrides = overrides.iter().copied().chain(paths.iter().map(String::as_str));
+        let request = RunRequest {
+            name: "run.toml".to_owned(),
+            text: FILE.to_owned(),
+            overrides: overrides.map(|set| Set(set.to_owned())).collect(),
+            inputs: Vec::new(),
+        };
+        let resolved = request.resolve(&catalogue(), &|_| None).unwrap();
+        Plan::prepare(&resolved, &Launcher::at("/bin/false"), before)
+    }
+
+    #[test]
+    fn each_pattern_has_its_own_of_those_who_take_part() {
+        let plan = prepared(None, &[]).unwrap();
+        let Plan::Several(tasks) = &plan else { panic!("{plan:?}") };
+        assert_eq!(tasks.cast.agents, ["typos", "owner"]);
+        let of = |name: &str| tasks.cast.patterns[name].clone();
+        assert_eq!((of("code").agents, of("code").skipped.len()), (vec!["typos".to_owned()], 1));
+        assert_eq!((of("late").agents.len(), of("late").skipped.len()), (2, 0));
+        assert_eq!((of("gate").agents, of("gate").skipped.len()), (vec!["owner".to_owned()], 1));
+        let names: Vec<_> = tasks.runs(RunId::from_u128(1)).into_iter().collect();
+        assert_eq!(
+            names.iter().map(|(_, task)| &*task.name).collect::<Vec<_>>(),
+            ["code", "late", "gate"]
+        );
+        let again = prepared(Some(&tasks.cast), &[]).unwrap();
+        assert_eq!(again.cast(), &tasks.cast, "that of a run that is resumed is taken");
+    }
+
+    #[test]
+    fn a_pattern_that_comes_after_none_is_prepared_as_it_always_was() {
+        let plan = prepared(None, &["main=code"]).unwrap();
+        assert!(matches!(&plan, Plan::One(Work::Review(_))), "{plan:?}");
+        assert!(plan.cast().patterns.is_empty());
+    }
+
+    #[test]
+    fn too_many_instances_in_all_patterns_together_are_refused() {
+        let count =
+            ["agents.owner.count=1024", "agents.owner.concurrency=3", "agents.typos.count=1"];
+        let error = prepared(None, &count).unwrap_err().to_string();
+        let told = "the agents of `gate` and the patterns that it comes after have 6146 instances";
+        assert!(error.starts_with(told), "{error}");
+        assert!(error.ends_with("at most 4096: lower `count`"), "{error}");
+    }
 }

@@ -216,8 +216,22 @@ fn votes_and_reviews_are_told_what_came_before_and_findings_of_all_count() {
         (&"hold".into(), &"it is Friday".into())
     );
     assert_eq!(document["patterns"][3]["output"], *before, "and that is what is shown");
+    assert_eq!(document["patterns"][0]["report"]["findings"][0]["rule"], "typos.word");
+    let decision = &document["patterns"][3]["decision"]["outcome"];
+    assert_eq!(
+        (&decision["choice"], &document["patterns"][4]["decision"]),
+        (&"hold".into(), &Value::Null)
+    );
     let shown = place.run(&["show", "last"]).out;
-    has(&shown, &["5 of 5 patterns done", "consensus: ship", "again", "second: "]);
+    has(
+        &shown,
+        &[
+            "5 of 5 patterns done",
+            "s: hold, after second, papers",
+            "s: 1 document",
+            "s: 1 error, 0 warnings, 0 notes",
+        ],
+    );
 }
 
 #[test]
@@ -344,4 +358,36 @@ fn what_voters_are_told_is_recorded_and_played_back() {
     let other = place.run(&["test", "run.test.toml"]);
     assert_eq!(other.code, 1, "{other:?}");
     has(&other.out, &["no answer of agent `owner`"]);
+}
+
+#[test]
+fn a_signal_ends_all_patterns_and_a_drain_lets_those_begin_that_come_after() {
+    let place = Place::new(&[("a.txt", "text\n")]);
+    diamond(&place);
+    let pipe = place.pipe("begun");
+    for name in ["a-first", "a-texts", "a-deep"] {
+        go(&place, name);
+    }
+    let running = place.start(&["run", "run.toml", "--drain", "10m"]);
+    while pipe.line() != "a-deep" {}
+    running.signal(Signal::INT);
+    let ended = running.end();
+    assert_eq!(ended.code, 130, "{ended:?}");
+    has(
+        &ended.out,
+        &["cancelled", "  first  done in", "  other  begun, after first", "  gate   waiting"],
+    );
+    has(&place.run(&["show", "last"]).out, &["cancelled", "  other  begun, after first"]);
+    pipe.drain();
+
+    let pipe = place.pipe_again("begun");
+    let running = place.start(&["resume", "last", "--drain", "10m"]);
+    while pipe.line() != "a-other" {}
+    running.signal(Signal::TERM);
+    go(&place, "a-other");
+    while pipe.line() != "a-gate" {}
+    go(&place, "a-gate");
+    let ended = running.end();
+    assert_eq!(ended.code, 0, "{ended:?}");
+    has(&ended.out, &["5 of 5 patterns done", "consensus: ship"]);
 }

@@ -331,3 +331,39 @@ fn a_program_that_is_given_the_time_is_not_recorded() {
     assert_eq!(refused.place(problem).line, 5);
     assert!(parse("mock = { read = { passes = true } }").is_ok());
 }
+
+#[test]
+fn mocks_and_cassettes_are_held_against_all_patterns_that_run() {
+    let run = r#"
+synod = 1
+main = "gate"
+agents.lint = { command = ["lint"], reads = "json" }
+agents.read = { process = ["read"] }
+agents.risk = { command = ["risk"], reads = "json" }
+map_reduce.code = { split = { use = "code.files" }, all_of = ["lint"] }
+pipeline.texts = { documents = "docs", stages = [{ name = "one", agent = "read", transform = "metadata" }] }
+consensus.gate = { question = "?", choices = ["ship", "hold"], voters = { risk = 1, lint = 1 }, after = ["code", "texts"] }
+"#;
+    let run = RunFile::parse("run.toml", run, &[]).unwrap();
+    let messages = |test: &str| {
+        let text = format!(
+            "synod = 1\n[[test]]\nname = \"t\"\n{test}\nexpect = {{ choice = \"ship\" }}\n"
+        );
+        let problems = TestFile::parse("run.test.toml", &text, &run).err();
+        problems.map_or_else(Vec::new, |problems| {
+            problems.iter().map(|one| one.message().to_owned()).collect::<Vec<_>>()
+        })
+    };
+    let all =
+        "mock = { lint = { says = [] }, read = { passes = true }, risk = { says = \"ship\" } }";
+    assert_eq!(messages(all), [""; 0]);
+    let votes = all.replace("says = []", "abstains = true");
+    assert_eq!(messages(&votes), [""; 0], "it works in a review, and votes too");
+    let wrong = all.replace("passes = true", "abstains = true");
+    assert_eq!(messages(&wrong), ["`abstains` says nothing of a pipeline"]);
+    let timed = "cassette = \"c.json\"\nmock = { lint = { says = [] }, read = { passes = true } }";
+    let told = "what `gate` is told of `texts` says by `metadata` when it was made, so no recorded answer fits it";
+    assert_eq!(messages(timed), [told]);
+    let alone = messages(&format!("run = \"code\"\n{all}"));
+    assert!(alone.contains(&"`code` has no agent `read`".to_owned()), "{alone:?}");
+}
