@@ -5,7 +5,7 @@ use std::fs;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use super::place::Place;
+use super::place::{Place, Running};
 
 /// An agent that says in a log and a pipe that it has begun, and goes on when there is a file for that.
 fn waits(place: &Place, name: &str) -> String {
@@ -390,4 +390,34 @@ fn a_signal_ends_all_patterns_and_a_drain_lets_those_begin_that_come_after() {
     let ended = running.end();
     assert_eq!(ended.code, 0, "{ended:?}");
     has(&ended.out, &["5 of 5 patterns done", "consensus: ship"]);
+}
+
+#[test]
+fn the_example_votes_on_what_its_reviews_and_its_pipeline_have_brought() {
+    let place = Place::new(&[("a.md", "# Bees\n\nBees make honey. Honey is sweet.\n")]);
+    let tree = place.path("tree");
+    let gate = || {
+        let inputs = ["code", "papers"].map(|name| format!("{name}={}", tree.display()));
+        let [code, papers] = &inputs;
+        let file = "examples/release_gate.toml";
+        let arguments = ["run", file, "--json", "--input", code, "--input", papers];
+        let mut program = place.synod(&arguments);
+        program.current_dir(env!("CARGO_MANIFEST_DIR"));
+        let ended = Running::new(program.spawn().unwrap()).end();
+        let document = ended.json();
+        assert_eq!(
+            (ended.code, document["patterns"].as_array().unwrap().len()),
+            (0, 4),
+            "{document}"
+        );
+        document["vote"]["decision"].clone()
+    };
+    let decision = gate();
+    assert_eq!(decision["outcome"]["choice"], "ship", "{decision}");
+    let body = "MIIEpAIBAAKCAQEA7v3xTqzLw0kJ5m8ePdQf2rY1hUoVnXbWcGs9".repeat(8);
+    let key = format!("-----BEGIN RSA PRIVATE KEY-----\n{body}\n-----END RSA PRIVATE KEY-----");
+    fs::write(place.path("tree/key.md"), format!("# Key\n\n{key}\n")).unwrap();
+    let decision = gate();
+    assert_eq!(decision["outcome"]["choice"], "hold", "{decision}");
+    has(&decision.to_string(), &["there may be secrets in it", "key.md:3"]);
 }
