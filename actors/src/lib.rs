@@ -16,4 +16,5 @@ pub mod limits;
 pub mod pattern;
 pub mod roster;
 pub mod split;
+pub mod swarm;
 pub mod system;

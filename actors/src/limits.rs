@@ -264,3 +264,21 @@ const _: () = assert!(CANCELLED_REDUCE_WAIT.as_millis() <= PARTIAL_REDUCE_WAIT.a
 const _: () = assert!(SPLIT_RECORD_BYTES < DATUM_BYTES_MAX);
 const _: () = assert!(REASONING_BYTES_MAX + EVIDENCE_BYTES_MAX < DATUM_BYTES_MAX);
 const _: () = assert!(FAILED_RECORD_BYTES + 4 * ERROR_BYTES_MAX < DATUM_BYTES_MAX);
+
+/// Rows of the trace of one swarm; where there would be more, they come half as often.
+pub const TRACE_ROWS_MAX: usize = 65_536;
+
+/// Stretches of ticks with a pattern that one swarm reports; behind them the last one of a pattern goes on.
+pub const EMERGED_MAX: usize = 256;
+
+/// Cells of one grid, and nodes of one graph.
+pub const GRID_CELLS_MAX: usize = 1 << 20;
+
+/// Agents of one swarm that were ever born.
+pub const AGENTS_MAX: usize = 1 << 24;
+
+/// Cities of one instance of the travelling salesman problem.
+pub const CITIES_MAX: usize = 100_000;
+
+/// Cities whose distances are kept in a table; those of more are measured each time.
+pub const DISTANCE_TABLE_CITIES_MAX: usize = 4_096;
