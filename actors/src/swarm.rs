@@ -8,12 +8,15 @@
 //! - Actions are applied in the order of agents; a move that is missed changes nothing.
 //! - The answer is the best so far.
 
+pub mod boids;
 pub mod course;
 pub mod detect;
 mod dice;
+pub mod foraging;
 mod model;
 pub mod path;
 pub mod pheromone;
+pub mod resources;
 mod span;
 pub mod terrain;
 pub mod trace;

@@ -29,6 +29,11 @@ pub trait Model: Send + Sync + 'static {
     /// Says what it is, with all that its course depends on: a run that is taken up again must have the same.
     fn describe(&self) -> String;
 
+    /// Whether it looks for a solution: a run of one that does and has found none has failed.
+    fn seeks(&self) -> bool {
+        true
+    }
+
     /// The world before the first tick.
     ///
     /// # Errors
