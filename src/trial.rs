@@ -364,6 +364,7 @@ const fn is_lost(kind: &FailureKind, is_cancelled: bool) -> bool {
         | FailureKind::Split { .. }
         | FailureKind::Parts { .. }
         | FailureKind::Reduce { .. }
+        | FailureKind::NoAnswer { .. }
         | FailureKind::TimedOut { .. }
         | FailureKind::OverBudget { .. } => false,
     }

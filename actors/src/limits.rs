@@ -282,3 +282,43 @@ pub const CITIES_MAX: usize = 100_000;
 
 /// Cities whose distances are kept in a table; those of more are measured each time.
 pub const DISTANCE_TABLE_CITIES_MAX: usize = 4_096;
+
+/// The time that all agents of a swarm have to act in one tick, where none is given.
+pub const TICK_DEADLINE_DEFAULT: Duration = Duration::from_secs(10);
+
+/// Actors of one swarm: where there would be more, the last one hosts the agents that are left.
+pub const HOSTS_MAX: usize = 65_536;
+
+/// How often the actors of one swarm's agents are started again within [`HOST_RESTART_PERIOD`].
+pub const HOST_RESTARTS: u32 = 1_000;
+
+/// The time within which they may be started again so often.
+pub const HOST_RESTART_PERIOD: Duration = Duration::from_secs(60);
+
+/// The time between two snapshots of a swarm, where none is given.
+pub const SNAPSHOT_EVERY_DEFAULT: Duration = Duration::from_secs(1);
+
+/// The part of a run's time that lies at least between two snapshots of a swarm.
+pub const SNAPSHOT_TIME_PART: u32 = 10;
+
+/// The largest snapshot of a swarm, in bytes; of a larger world there is none.
+pub const SNAPSHOT_BYTES_MAX: usize = 4 << 20;
+
+/// Bytes of a snapshot in one record.
+pub const SNAPSHOT_RECORD_BYTES: usize = 256 << 10;
+
+/// Rows of a swarm's trace in one record.
+pub const TRACE_RECORD_ROWS: usize = 1_024;
+
+/// Spans of agents that missed a move, in one record.
+pub const MISSED_RECORD_SPANS: usize = 16_384;
+
+/// Numbers that one row of a swarm's trace measures.
+pub const MEASURES_MAX: usize = 64;
+
+/// The tick of a swarm that tells its progress is one of so many in its course.
+pub const PROGRESS_PARTS: u64 = 100;
+
+const _: () = assert!(MISSED_RECORD_SPANS * 11 + 128 < DATUM_BYTES_MAX);
+const _: () = assert!(SNAPSHOT_RECORD_BYTES < DATUM_BYTES_MAX);
+const _: () = assert!(TRACE_RECORD_ROWS * (MEASURES_MAX * 9 + 128) < DATUM_BYTES_MAX);

@@ -10,6 +10,7 @@ mod counters;
 pub mod map_reduce;
 pub mod pipeline;
 pub mod plan;
+pub mod swarm;
 
 use std::{fmt, time::Duration};
 
@@ -31,11 +32,14 @@ pub enum PatternKind {
     Consensus,
     /// [`plan`]: tasks of which some come after others, each a run of a pattern.
     Plan,
+    /// [`swarm`]: agents that act tick by tick in an environment that they share.
+    Swarm,
 }
 
 impl PatternKind {
     /// Every pattern.
-    pub const ALL: [Self; 4] = [Self::MapReduce, Self::Pipeline, Self::Consensus, Self::Plan];
+    pub const ALL: [Self; 5] =
+        [Self::MapReduce, Self::Pipeline, Self::Consensus, Self::Plan, Self::Swarm];
 
     /// Its name in run files, records and labels.
     pub const fn as_str(self) -> &'static str {
@@ -44,6 +48,7 @@ impl PatternKind {
             Self::Pipeline => "pipeline",
             Self::Consensus => "consensus",
             Self::Plan => "plan",
+            Self::Swarm => "swarm",
         }
     }
 }
@@ -131,6 +136,12 @@ pub enum FailureKind {
     /// The results could not be put together.
     #[error("the results could not be reduced: {why}")]
     Reduce {
+        /// Why.
+        why: String,
+    },
+    /// It came to its end without an answer.
+    #[error("no answer was found: {why}")]
+    NoAnswer {
         /// Why.
         why: String,
     },

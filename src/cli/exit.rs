@@ -71,6 +71,7 @@ impl Exit {
             | FailureKind::Split { .. }
             | FailureKind::Parts { .. }
             | FailureKind::Reduce { .. }
+            | FailureKind::NoAnswer { .. }
             | FailureKind::OverBudget { .. }
             | FailureKind::NodeLost { .. } => Self::Failed,
         }

@@ -134,7 +134,8 @@ pub fn outcome_word(failure: Option<&FailureKind>) -> &'static str {
             FailureKind::Invalid { .. }
             | FailureKind::Split { .. }
             | FailureKind::Parts { .. }
-            | FailureKind::Reduce { .. },
+            | FailureKind::Reduce { .. }
+            | FailureKind::NoAnswer { .. },
         ) => "failed",
     }
 }

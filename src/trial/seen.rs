@@ -179,6 +179,7 @@ const fn name_of(kind: &FailureKind) -> OutcomeName {
         | FailureKind::Split { .. }
         | FailureKind::Parts { .. }
         | FailureKind::Reduce { .. }
+        | FailureKind::NoAnswer { .. }
         | FailureKind::NodeLost { .. } => OutcomeName::Failed,
     }
 }

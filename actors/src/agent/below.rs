@@ -193,7 +193,9 @@ impl From<FailureKind> for AgentError {
             FailureKind::Invalid { .. }
             | FailureKind::Split { .. }
             | FailureKind::OverBudget { .. } => Self::Refused { reason: why },
-            FailureKind::Parts { .. } | FailureKind::Reduce { .. } => Self::Failed { message: why },
+            FailureKind::Parts { .. }
+            | FailureKind::Reduce { .. }
+            | FailureKind::NoAnswer { .. } => Self::Failed { message: why },
             FailureKind::TimedOut { after, .. } => Self::TimedOut { after },
             FailureKind::Cancelled { .. } => Self::Cancelled,
             FailureKind::NodeLost { .. } => Self::Lost { reason: why },

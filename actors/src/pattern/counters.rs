@@ -132,7 +132,8 @@ impl Counters {
                 FailureKind::Invalid { .. }
                 | FailureKind::Split { .. }
                 | FailureKind::Parts { .. }
-                | FailureKind::Reduce { .. },
+                | FailureKind::Reduce { .. }
+                | FailureKind::NoAnswer { .. },
             ) => "failed",
         };
         let labels = [("pattern", self.pattern), ("agents", band(agents)), ("status", status)];

@@ -101,6 +101,8 @@ pub struct Course<M: Model> {
     solved: Option<String>,
     trace: Trace,
     rounds: Rounds,
+    /// Something of the next tick is in the world already.
+    torn: bool,
 }
 
 impl<M: Model> Course<M> {
@@ -128,6 +130,7 @@ impl<M: Model> Course<M> {
             solved: None,
             trace,
             rounds: Rounds::default(),
+            torn: false,
         };
         course.consider(known);
         Ok(course)
@@ -180,6 +183,7 @@ impl<M: Model> Course<M> {
             guarded("a change from outside", || change(model, world, best))
                 .flatten()
                 .map_err(|why| format!("what happens before tick {next}: {why}"))?;
+            self.torn = true;
             self.price_again()?;
         }
         let dice = Throws::new(self.seed, next, NO_STAGE).of_swarm();
@@ -198,6 +202,7 @@ impl<M: Model> Course<M> {
     /// # Errors
     /// The model panicked.
     pub fn apply(&mut self, acts: Acts<M::Action>) -> Result<Vec<M::Action>, String> {
+        self.torn |= !acts.is_empty();
         let (model, world) = (&*self.setup.model, Arc::make_mut(&mut self.world));
         guarded("the doing of actions", || {
             acts.each(|agent, action| {
@@ -219,7 +224,7 @@ impl<M: Model> Course<M> {
         let dice = Throws::new(seed, tick, NO_STAGE - 1).of_swarm();
         let found =
             guarded("the end of a tick", || model.advance(world, Moment { tick, best, dice }))?;
-        (self.tick, self.solved) = (tick, None);
+        (self.tick, self.solved, self.torn) = (tick, None, false);
         let cost = found.as_ref().map(|found| found.cost).filter(|cost| cost.is_finite());
         self.consider(found);
         self.look()?;

@@ -51,6 +51,11 @@ impl Spans {
         Self(self.ranges().map(cut).filter(|(from, to)| from < to).collect())
     }
 
+    /// The same in sets of at most so many spans each.
+    pub fn parts(&self, most: usize) -> impl Iterator<Item = Self> {
+        self.0.chunks(most.max(1)).map(|spans| Self(spans.to_vec()))
+    }
+
     /// The spans.
     pub fn ranges(&self) -> impl Iterator<Item = Range<u32>> {
         self.0.iter().map(|(from, to)| *from..*to)
@@ -92,7 +97,9 @@ mod tests {
             let cut: BTreeSet<u32> = spans.within(&within).ranges().flatten().collect();
             prop_assert_eq!(&cut, &set.iter().copied().filter(|n| within.contains(n)).collect());
             prop_assert_eq!(spans.clone(), set.into_iter().collect());
-            let mut joined = spans.clone();
+            let mut joined = Spans::default();
+            spans.parts(2).for_each(|part| joined.join(&part));
+            prop_assert_eq!(&joined, &spans);
             joined.join(&spans);
             prop_assert_eq!(joined, spans);
         }

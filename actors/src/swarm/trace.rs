@@ -29,7 +29,7 @@ pub struct Row {
 }
 
 /// Rows of ticks.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Trace {
     /// The names of what rows measure.
     pub columns: &'static [&'static str],

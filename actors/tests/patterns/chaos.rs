@@ -223,6 +223,7 @@ fn ended_for_a_reason(case: &Case, took: Duration, kind: &FailureKind) {
         | FailureKind::Invalid { .. }
         | FailureKind::Split { .. }
         | FailureKind::Reduce { .. }
+        | FailureKind::NoAnswer { .. }
         | FailureKind::OverBudget { .. }
         | FailureKind::NodeLost { .. } => false,
     };

@@ -41,6 +41,7 @@ mod plan;
 mod plan_told;
 mod resume;
 mod simulated;
+mod swarm;
 
 /// Waits until `holds`, and fails when it does not hold soon.
 async fn until(what: &str, holds: impl Fn() -> bool) {

@@ -20,17 +20,20 @@ struct Saved<W, S> {
 }
 
 impl<M: Model> Course<M> {
-    /// The course as it is, between two ticks, without its trace.
+    /// The course as it is, without its trace; none in the middle of a tick.
     ///
     /// # Errors
     /// The world cannot be written as `MessagePack`.
-    pub fn save(&self) -> Result<Vec<u8>, String> {
+    pub fn save(&self) -> Result<Option<Vec<u8>>, String> {
+        if self.torn {
+            return Ok(None);
+        }
         let (best, solved) = (self.best.as_ref(), self.solved.as_deref());
         let (tick, emerged, world) = (self.tick, &*self.emerged, &*self.world);
-        runtime::record::encode(&SavedRef { tick, best, emerged, solved, world })
+        runtime::record::encode(&SavedRef { tick, best, emerged, solved, world }).map(Some)
     }
 
-    /// The course as it was [`save`](Self::save)d, with the rows of its trace.
+    /// The course as it was [`save`](Self::save)d, with the rows that its trace had then, one every so many ticks.
     ///
     /// # Errors
     /// The setup is wrong, or the bytes are not those of a course of this model.
@@ -38,14 +41,13 @@ impl<M: Model> Course<M> {
         setup: Arc<Setup<M>>,
         seed: u64,
         bytes: &[u8],
-        rows: Vec<Row>,
+        (every, rows): (u64, Vec<Row>),
     ) -> Result<Self, String> {
         check(&setup)?;
         let Saved { tick, best, emerged, solved, world } = runtime::record::decode(bytes)?;
-        let mut trace = Trace::new(setup.model.measures());
-        rows.into_iter().filter(|row| row.tick <= tick).for_each(|row| trace.push(row));
-        let (world, rounds) = (Arc::new(world), Rounds::default());
-        Ok(Self { setup, seed, world, tick, best, emerged, solved, trace, rounds })
+        let trace = Trace { columns: setup.model.measures(), every, rows };
+        let (world, rounds, torn) = (Arc::new(world), Rounds::default(), false);
+        Ok(Self { setup, seed, world, tick, best, emerged, solved, trace, rounds, torn })
     }
 }
 

@@ -29,6 +29,7 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
             other @ (FailureKind::Rejected { .. }
             | FailureKind::Invalid { .. }
             | FailureKind::Parts { .. }
+            | FailureKind::NoAnswer { .. }
             | FailureKind::TimedOut { .. }
             | FailureKind::OverBudget { .. }
             | FailureKind::Cancelled { .. }

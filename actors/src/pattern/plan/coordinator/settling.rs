@@ -91,7 +91,8 @@ impl Coordinator {
             FailureKind::Invalid { .. }
             | FailureKind::Split { .. }
             | FailureKind::Parts { .. }
-            | FailureKind::Reduce { .. } => {
+            | FailureKind::Reduce { .. }
+            | FailureKind::NoAnswer { .. } => {
                 return self.failed(task, (kind.to_string(), partial), cx);
             }
             // It had all the time of this run but for a moment.

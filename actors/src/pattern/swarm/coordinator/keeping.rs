@@ -1,0 +1,84 @@
+//! Keeping: snapshots of the swarm, and how it goes on from one.
+
+use protocol::Bytes;
+
+use super::*;
+use crate::{
+    limits::{SNAPSHOT_BYTES_MAX, SNAPSHOT_RECORD_BYTES, SNAPSHOT_TIME_PART, TRACE_RECORD_ROWS},
+    swarm::number,
+};
+
+impl<M: Model> Coordinator<M> {
+    /// Takes what the journal says.
+    pub(super) fn restore(&mut self, record: Record) {
+        match record {
+            Record::Began { course, .. } => self.past.course = Some(course),
+            Record::Missed { tick, stage, agents } => {
+                self.missed.entry((tick, stage)).or_default().join(&agents);
+            }
+            Record::Rows { every, rows } => self.past.rows(every, rows),
+            Record::Snapshot { tick, part, parts, bytes } => {
+                self.past.part(tick, (part, parts), &bytes.0);
+            }
+            Record::Spent { messages, tokens, micro_dollars, children } => {
+                self.spending.replay(Cost { messages, tokens, micro_dollars, children });
+            }
+            // The run was ended by its deadline or its owner and is now taken up again.
+            Record::Ended(_) => {}
+        }
+    }
+
+    /// The course from the last snapshot on, or from its beginning.
+    pub(super) fn take_up(&mut self) -> Result<Course<M>, String> {
+        let (setup, seed) = (Arc::clone(&self.scheme.setup), self.scheme.options.seed);
+        let mut past = std::mem::take(&mut self.past);
+        let Some((tick, bytes)) = past.snapshot.take() else { return Course::begin(setup, seed) };
+        self.missed = self.missed.split_off(&(tick + 1, 0));
+        let course = Course::restore(setup, seed, &bytes, past.trace(tick));
+        course.map_err(|why| format!("the swarm of tick {tick} cannot be read: {why}"))
+    }
+
+    /// Records the swarm as it is, if it is time to; `last` says that there is no other time.
+    pub(super) fn keep(&mut self, last: bool, cx: &mut In<M>) {
+        let (now, every) = (cx.now(), self.scheme.options.snapshot_every);
+        let Some(course) = &self.course else { return };
+        let Snapshots { began, last: before, tick, too_large } = self.snapshots;
+        let wait = every.max(now.since(began) / SNAPSHOT_TIME_PART);
+        let is_time = last || every.is_zero() || now.since(before) >= wait;
+        if !is_time || too_large || course.ticks() == tick {
+            return;
+        }
+        let bytes = match course.save() {
+            Ok(Some(bytes)) if bytes.len() <= SNAPSHOT_BYTES_MAX => bytes,
+            Ok(None) => return,
+            Ok(Some(_)) | Err(_) => {
+                let run = self.brief.run;
+                tracing::info!(%run, "the world is too large for a snapshot; a resume begins anew");
+                self.snapshots.too_large = true;
+                return;
+            }
+        };
+        let every = course.trace().every;
+        let rows = &course.trace().rows;
+        let rows = rows.get(rows.partition_point(|row| row.tick <= tick)..).unwrap_or_default();
+        for rows in rows.chunks(TRACE_RECORD_ROWS) {
+            cx.record(&Record::Rows { every, rows: rows.to_vec() });
+        }
+        let parts = number(bytes.len().div_ceil(SNAPSHOT_RECORD_BYTES));
+        let tick = course.ticks();
+        for (part, bytes) in (0..).zip(bytes.chunks(SNAPSHOT_RECORD_BYTES)) {
+            let bytes = Bytes(bytes.to_vec());
+            cx.record(&Record::Snapshot { tick, part, parts, bytes });
+        }
+        self.snapshots = Snapshots { last: now, tick, ..self.snapshots };
+        self.record_spent(cx);
+    }
+
+    /// Records what the run has spent, if a resume must know of it and does not.
+    pub(super) fn record_spent(&mut self, cx: &mut In<M>) {
+        if let Some(spent) = self.spending.news(&self.brief.budget) {
+            let Cost { messages, tokens, micro_dollars, children } = spent;
+            cx.record(&Record::Spent { messages, tokens, micro_dollars, children });
+        }
+    }
+}
