@@ -286,12 +286,17 @@ impl<M: Model> Course<M> {
         Ok(())
     }
 
-    /// Notes a pattern: the one of the tick before goes on, or another one begins.
+    /// Notes a pattern: that of the tick before goes on, or one that comes to the same is back, or another one begins.
     fn note(&mut self, pattern: Pattern<M::Solution>) {
         let (tick, is_full) = (self.tick, self.emerged.len() >= EMERGED_MAX);
         let last = self.emerged.iter_mut().rev().find(|own| own.pattern.name == pattern.name);
+        let is_same =
+            |own: &Emerged<M::Solution>| match (&own.pattern.extracted, &pattern.extracted) {
+                (Some(own), Some(new)) => own == new,
+                (None, _) | (_, None) => own.until + 1 >= tick,
+            };
         match last {
-            Some(own) if is_full || own.until + 1 >= tick => own.until = tick,
+            Some(own) if is_full || is_same(own) => own.until = tick,
             None if is_full => {}
             Some(_) | None => self.emerged.push(Emerged { since: tick, until: tick, pattern }),
         }

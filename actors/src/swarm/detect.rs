@@ -61,7 +61,7 @@ pub struct Pattern<S> {
     pub extracted: Option<S>,
 }
 
-/// A pattern that was there for some ticks on end.
+/// A pattern that was there for some ticks: on end, or, where it comes to something, until it came to something else.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Emerged<S> {
     /// The first of them.

@@ -216,8 +216,9 @@ impl PathWorld {
         &self.crowd
     }
 
+    /// Whether a step cannot be taken any more.
     #[inline]
-    fn is_closed(&self, step: usize) -> bool {
+    pub fn is_closed(&self, step: usize) -> bool {
         !self.closed.is_empty() && self.closed.binary_search(&number(step)).is_ok()
     }
 }

@@ -143,3 +143,29 @@ fn what_is_wrong_is_told_and_what_is_trivial_is_answered() {
     let (corridor, _) = course(PathColony::new(corridor.terrain(), 5, 0), 3, 1);
     assert_eq!(corridor.best().unwrap().solution, [5, 4, 3, 2, 1, 0]);
 }
+
+#[test]
+fn published_ways_are_the_shortest_and_ants_find_ways_nearly_as_short() {
+    let Some(folder) = std::env::var_os("SYNOD_TEST_DATA").map(std::path::PathBuf::from) else {
+        return;
+    };
+    let read = |file: &str| std::fs::read_to_string(folder.join("movingai").join(file)).unwrap();
+    let grid = Grid::parse(&read("arena.map")).unwrap();
+    let terrain = grid.terrain();
+    let scenarios = read("arena.map.scen");
+    let scenarios = scenarios.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let scenarios: Vec<_> = scenarios.filter(|words| words.get(1) == Some(&"arena.map")).collect();
+    assert_eq!(scenarios.len(), 130);
+    for (at, words) in scenarios.iter().enumerate() {
+        let number = |at: usize| words[at].parse::<u32>().unwrap();
+        let place = |at: usize| grid.place(number(at), number(at + 1)).unwrap();
+        let (start, goal, published) = (place(4), place(6), words[8].parse::<f64>().unwrap());
+        let (exact, _) = shortest(&terrain, (start, goal), |_| false).expect("there is a way");
+        assert!((exact - published).abs() < 1e-4, "{words:?}: {exact}");
+        if at % 20 == 19 {
+            let (course, _) = course(PathColony::new(terrain.clone(), start, goal), 40, 1);
+            let best = course.best().unwrap();
+            assert!(best.cost <= 1.05 * exact, "{words:?}: {}", best.cost);
+        }
+    }
+}

@@ -77,3 +77,131 @@ fn colonies_find_the_proven_optimum_of_small_instances() {
         }
     }
 }
+
+#[test]
+fn tsplib_files_are_read_in_all_their_forms() {
+    let read = |text: &str| Instance::parse(text).unwrap();
+    let head = "NAME : four\nTYPE : TSP\nCOMMENT : a square\nDIMENSION : 4\n";
+    let square = "NODE_COORD_SECTION\n1 0 0\n2 0 3\n3 4 3\n4 4e0 0.0\nEOF\n";
+    let at = |kind: &str| read(&format!("{head}EDGE_WEIGHT_TYPE : {kind}\n{square}"));
+    let kinds = ["EUC_2D", "CEIL_2D", "MAN_2D", "MAX_2D", "ATT"];
+    let distances = kinds.map(|kind| (at(kind).distance(0, 1), at(kind).distance(0, 2)));
+    assert_eq!(distances, [(3, 5), (3, 5), (3, 7), (3, 4), (1, 2)]);
+    assert_eq!((at("EUC_2D").name(), at("EUC_2D").length(&[0, 1, 2, 3])), ("four", Some(14)));
+    assert_eq!(at("EUC_2D").length(&[0, 1, 2, 2]), None);
+
+    // Two cities of `ulysses16`, whose distance TSPLIB's documentation gives.
+    let earth = "TYPE: TSP\nDIMENSION: 3\nEDGE_WEIGHT_TYPE: GEO\nNODE_COORD_SECTION\n1 38.24 20.42\n2 39.57 26.15\n3 40.56 25.32\nEOF";
+    assert_eq!((read(earth).distance(0, 1), read(earth).distance(1, 2)), (509, 126));
+
+    let full = "0 1 2 3\n1 0 4 5\n2 4 0 6\n3 5 6 0";
+    for (format, distances) in [
+        ("FULL_MATRIX", full),
+        ("UPPER_ROW", "1 2 3 4 5 6"),
+        ("LOWER_COL", "1 2 3 4 5 6"),
+        ("LOWER_ROW", "1 2 4 3\n5 6"),
+        ("UPPER_COL", "1 2 4 3\n5 6"),
+        ("UPPER_DIAG_ROW", "0 1 2 3 0 4 5 0 6 0"),
+        ("LOWER_DIAG_COL", "0 1 2 3 0 4 5 0 6 0"),
+        ("LOWER_DIAG_ROW", "0 1 0 2 4 0 3 5 6 0"),
+        ("UPPER_DIAG_COL", "0 1 0 2 4 0 3 5 6 0"),
+    ] {
+        let given = format!(
+            "{head}EDGE_WEIGHT_TYPE: EXPLICIT\nEDGE_WEIGHT_FORMAT: {format}\nEDGE_WEIGHT_SECTION\n{distances}\nEOF\n"
+        );
+        let given = read(&given);
+        let row = |city| (0..4).map(|other| given.distance(city, other)).collect::<Vec<_>>();
+        assert_eq!((row(0), row(2)), (vec![0, 1, 2, 3], vec![2, 4, 0, 6]), "{format}");
+        assert_eq!(given.positions(), None);
+    }
+}
+
+#[test]
+fn a_tsplib_file_that_is_none_is_refused_with_its_line_and_what_is_expected_there() {
+    let head = "TYPE: TSP\nDIMENSION: 3\nEDGE_WEIGHT_TYPE: EUC_2D\n";
+    let explicit = "TYPE: TSP\nDIMENSION: 3\nEDGE_WEIGHT_TYPE: EXPLICIT\n";
+    let at = |rest: &str| format!("{head}NODE_COORD_SECTION\n{rest}");
+    let given = |rest: &str| format!("{explicit}EDGE_WEIGHT_FORMAT: UPPER_ROW\n{rest}");
+    for (text, why) in [
+        (String::new(), "the file ends before its cities"),
+        (head.to_owned(), "the file ends before its cities"),
+        (at("1 0 0\n2 0 1\n"), "the file is cut off: it has 2 of 3 cities"),
+        (at("1 0 0\n2 0"), "line 6 of the instance: `2 0` is no city"),
+        (at("1 0 0\n1 0 1\n"), "line 6 of the instance: city 1 is there twice"),
+        (at("4 0 0\n"), "line 5 of the instance: there is no city 4 of 3"),
+        (at("1 0 0\n2 inf 1\n3 0 0\n"), "city 2 of the instance is nowhere"),
+        ("TYPE: ATSP\n".to_owned(), "line 1 of the instance: its type is `ATSP`"),
+        ("DIMENSION: 2\n".to_owned(), "line 1 of the instance: `2` cities; from 3"),
+        (
+            "EDGE_WEIGHT_TYPE: XRAY1\n".to_owned(),
+            "the edge weight type `XRAY1` is not known; EUC_2D",
+        ),
+        ("TYPE: TSP\nNODE_COORD_SECTION\n".to_owned(), "DIMENSION is missing"),
+        ("DIMENSION: 3\nNODE_COORD_SECTION\n".to_owned(), "EDGE_WEIGHT_TYPE is missing"),
+        ("GIBBERISH\n".to_owned(), "line 1 of the instance: `GIBBERISH` is neither"),
+        (given("NODE_COORD_SECTION\n"), "its EDGE_WEIGHT_TYPE is EXPLICIT"),
+        (given("EDGE_WEIGHT_SECTION\n1 2\n"), "the file is cut off: it has 2 of 3 distances"),
+        (given("EDGE_WEIGHT_SECTION\n1 2 x\n"), "line 6 of the instance: `x` is no distance"),
+        (given("EDGE_WEIGHT_SECTION\n1 2 3 4\n"), "more than 3 distances"),
+        (format!("{explicit}EDGE_WEIGHT_SECTION\n"), "EDGE_WEIGHT_FORMAT is missing"),
+        (format!("{explicit}EDGE_WEIGHT_FORMAT: SPIRAL\n"), "the edge weight format `SPIRAL`"),
+        (
+            format!(
+                "{explicit}EDGE_WEIGHT_FORMAT: FULL_MATRIX\nEDGE_WEIGHT_SECTION\n0 1 2 1 0 3 9 3 0\n"
+            ),
+            "the distance of cities 1 and 3 depends on the direction",
+        ),
+    ] {
+        let wrong = Instance::parse(&text).unwrap_err();
+        assert!(wrong.contains(why), "{wrong}\nnot: {why}");
+    }
+}
+
+#[test]
+fn files_cut_off_anywhere_are_read_or_refused() {
+    let text = "NAME: a\nTYPE: TSP\nDIMENSION: 4\nEDGE_WEIGHT_TYPE: EUC_2D\nNODE_COORD_SECTION\n1 10 10\n2 20 10\n3 30 10\n4 40 15\nEOF\n";
+    let whole = Instance::parse(text).unwrap();
+    for end in 0..text.len() {
+        match Instance::parse(&text[..end]) {
+            // What is cut from the last city's numbers nobody can tell.
+            Ok(read) => {
+                assert!(end > text.find("4 40 1").unwrap() && read.cities() == whole.cities());
+            }
+            Err(why) => assert!(!why.is_empty()),
+        }
+    }
+}
+
+/// The larger ones are for a program that is optimised.
+#[test]
+fn published_optima_are_the_lengths_of_published_tours_and_colonies_find_them() {
+    let Some(folder) = std::env::var_os("SYNOD_TEST_DATA").map(std::path::PathBuf::from) else {
+        return;
+    };
+    let published = [
+        ("eil51", 426, true),
+        ("berlin52", 7_542, true),
+        ("kroA100", 21_282, true),
+        ("ch130", 6_110, false),
+        ("lin318", 42_029, false),
+    ];
+    for (name, optimum, is_small) in published {
+        let read = |kind: &str| {
+            std::fs::read_to_string(folder.join(format!("tsplib/{name}.{kind}"))).unwrap()
+        };
+        let instance = Arc::new(Instance::parse(&read("tsp")).unwrap());
+        let tour = read("opt.tour");
+        let tour = tour.lines().skip_while(|line| line.trim() != "TOUR_SECTION").skip(1);
+        let words = tour.flat_map(str::split_whitespace).map_while(|word| word.parse::<u32>().ok());
+        let tour: Vec<u32> = words.map(|city| city - 1).collect();
+        assert_eq!(instance.length(&tour), Some(optimum), "{name}");
+        if is_small {
+            let colony = TspColony::new(Arc::clone(&instance), Options::searching()).unwrap();
+            let mut setup = Setup::new(colony, 60);
+            setup.detectors.push(Box::new(Reached(optimum as f64)));
+            let mut course = Course::begin(setup.into(), 1).unwrap();
+            let end = course.run(&Missed::new()).unwrap();
+            assert!(matches!(end, End::Solution { .. }), "{name}: {course:?}");
+        }
+    }
+}
