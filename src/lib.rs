@@ -46,6 +46,7 @@ pub mod prelude {
             },
             pipeline::{Document, pipeline, stage},
             plan::Plan,
+            swarm::Swarm,
         },
     };
     pub use runtime::{
@@ -81,6 +82,11 @@ pub mod supervision {}
 #[cfg(doctest)]
 #[doc = include_str!("../docs/CONSENSUS.md")]
 pub mod consensus {}
+
+/// The code of docs/SWARM.md.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/SWARM.md")]
+pub mod swarms {}
 
 /// The code of docs/COMPOSITION.md.
 #[cfg(doctest)]

@@ -119,6 +119,8 @@ impl Drop for Opens {
 pub(crate) struct Places {
     at: Vec<u64>,
     dead: Vec<bool>,
+    /// Follows from all moves in their order.
+    log: u64,
 }
 
 impl Ring {
@@ -140,7 +142,7 @@ impl Model for Ring {
 
     fn world(&self, dice: &mut Dice) -> Result<Places, String> {
         let at: Vec<u64> = (0..self.agents).map(|_| u64::from(dice.below(100))).collect();
-        Ok(Places { dead: vec![false; at.len()], at })
+        Ok(Places { dead: vec![false; at.len()], at, log: 0 })
     }
 
     fn born(&self, world: &Places) -> u32 {
@@ -164,6 +166,7 @@ impl Model for Ring {
 
     fn apply(&self, world: &mut Places, agent: u32, action: u64) {
         world.at[agent as usize] = action;
+        world.log = world.log.wrapping_mul(31).wrapping_add(action);
     }
 
     fn advance(&self, world: &mut Places, moment: Moment<'_, u64>) -> Option<Candidate<u64>> {

@@ -61,6 +61,37 @@ fn every_move_of_local_search_keeps_a_tour_and_makes_it_shorter() {
 }
 
 #[test]
+fn where_local_search_finds_nothing_more_no_swap_of_segments_and_no_reversal_is_shorter() {
+    let mut improver = Improver::default();
+    for seed in 0..300 {
+        let instance = random(7, seed);
+        let (each, lists) = instance.nearest(6);
+        let near = Near { instance: &instance, lists: &lists, each, looked_at: each };
+        let mut tour: Vec<u32> = (0..7).collect();
+        Throws::new(seed, 1, 0).of_swarm().shuffle(&mut tour);
+        let mut before = Vec::new();
+        while tour != before {
+            before.clone_from(&tour);
+            improver.improve(&mut tour, near, 0..7);
+        }
+        let length = instance.length(&tour);
+        for turn in 0..7 {
+            tour.rotate_left(1);
+            for (from, to) in (0..7).flat_map(|to| (0..to).map(move |from| (from, to))) {
+                let mut reversed = tour.clone();
+                reversed[from..=to].reverse();
+                assert!(instance.length(&reversed) >= length, "seed {seed}, turned {turn}");
+                for middle in from..to {
+                    let mut swapped = tour.clone();
+                    swapped[from..=to].rotate_left(middle + 1 - from);
+                    assert!(instance.length(&swapped) >= length, "seed {seed}, turned {turn}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn colonies_find_the_proven_optimum_of_small_instances() {
     for seed in 0..6 {
         let instance = Arc::new(random(11, seed));
