@@ -160,7 +160,7 @@ impl<M: Model> Course<M> {
             let world = Arc::clone(&self.world);
             let acts = decide(&*self.setup.model, &world, job, &mut scratch, Vec::new());
             drop(world);
-            count += acts.missed.len();
+            count += acts.missed().map_or(0, Spans::len);
             self.apply(acts)?;
         }
         self.end_tick(count)

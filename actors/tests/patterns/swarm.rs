@@ -396,7 +396,7 @@ async fn a_swarm_ends_with_its_best_at_its_deadline_its_time_and_its_budget() {
     let limits = Limits { messages: Some(50), ..Limits::default() };
     let broke = system.run(swarm()).limits(limits).deadline(MINUTE).await.unwrap_err();
     assert!(matches!(broke.kind, FailureKind::OverBudget { done: 2, .. }), "{broke}");
-    assert_eq!((broke.tally.attempts, broke.partial.unwrap().ticks), (50, 2));
+    assert_eq!((broke.tally.attempts, broke.partial.unwrap().ticks), (40, 2));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -25,7 +25,7 @@ pub(super) struct Job<M: Model> {
     pub(super) stage: u32,
     pub(super) agents: Range<u32>,
     /// Who of them misses the move, by the journal.
-    pub(super) except: Spans,
+    pub(super) except: Option<Box<Spans>>,
     pub(super) world: Arc<M::World>,
     /// Room for the actions.
     pub(super) room: Vec<M::Action>,
@@ -55,6 +55,7 @@ impl<M: Model> Host<M> {
     fn decide(&mut self, job: Job<M>) -> (u64, Acts<M::Action>) {
         let Job { round, tick, stage, agents, except, world, room } = job;
         self.last = (tick, agents.clone());
+        let except = except.unwrap_or_default();
         let job = course::Job { seed: self.seed, tick, stage, agents, except: &except };
         (round, course::decide(&*self.model, &world, job, &mut self.scratch, room))
     }

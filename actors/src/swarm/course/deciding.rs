@@ -27,20 +27,21 @@ pub struct Acts<A> {
     first: u32,
     /// By agent, of those who decided.
     actions: Vec<A>,
-    /// Who decided, where it was not everybody from the first on.
-    who: Option<Vec<u32>>,
-    /// Who has missed the move.
-    pub missed: Spans,
+    /// Boxed, since mostly everybody decides and what is sent by the million is to be small.
+    odd: Option<Box<Odd>>,
+}
+
+/// What is to be said where not everybody from the first on has decided.
+#[derive(Clone, Debug, Default)]
+struct Odd {
+    /// Who decided.
+    who: Vec<u32>,
+    missed: Spans,
     /// Of these, who panicked, and what the first of them said.
-    pub panicked: Option<(Spans, String)>,
+    panicked: Option<(Spans, String)>,
 }
 
 impl<A> Acts<A> {
-    /// Nobody has decided; these have missed the move.
-    pub fn none(missed: Spans) -> Self {
-        Self { first: 0, actions: Vec::new(), who: None, missed, panicked: None }
-    }
-
     /// How many have decided.
     pub fn len(&self) -> usize {
         self.actions.len()
@@ -51,27 +52,39 @@ impl<A> Acts<A> {
         self.actions.is_empty()
     }
 
+    /// Who has missed the move; none where nobody has.
+    pub fn missed(&self) -> Option<&Spans> {
+        self.odd.as_ref().map(|odd| &odd.missed).filter(|missed| !missed.is_empty())
+    }
+
+    /// Of these, who panicked, and what the first of them said.
+    pub fn panicked(&self) -> Option<(&Spans, &str)> {
+        self.odd.as_ref()?.panicked.as_ref().map(|(who, why)| (who, why.as_str()))
+    }
+
     /// Gives away the actions in the order of agents; what is left is room for others.
     pub(super) fn each(self, mut take: impl FnMut(u32, A)) -> Vec<A> {
-        let Self { first, mut actions, who, .. } = self;
-        match who {
+        let Self { first, mut actions, odd } = self;
+        match odd {
             None => (first..).zip(actions.drain(..)).for_each(|(agent, act)| take(agent, act)),
-            Some(who) => who.into_iter().zip(actions.drain(..)).for_each(|(n, act)| take(n, act)),
+            Some(odd) => {
+                odd.who.into_iter().zip(actions.drain(..)).for_each(|(n, act)| take(n, act));
+            }
         }
         actions
     }
 
     fn push(&mut self, agent: u32, action: A) {
         self.actions.push(action);
-        if let Some(who) = &mut self.who {
-            who.push(agent);
+        if let Some(odd) = &mut self.odd {
+            odd.who.push(agent);
         }
     }
 
     /// Leaves an agent out.
-    fn skip(&mut self, agent: u32) {
+    fn skip(&mut self, agent: u32) -> &mut Odd {
         let before = self.first..agent;
-        self.who.get_or_insert_with(|| before.collect());
+        self.odd.get_or_insert_with(|| Box::new(Odd { who: before.collect(), ..Odd::default() }))
     }
 }
 
@@ -87,7 +100,7 @@ pub fn decide<M: Model>(
     let throws = Throws::new(seed, tick, stage);
     room.clear();
     room.reserve(agents.len());
-    let mut acts = Acts { first: agents.start, actions: room, ..Acts::none(Spans::default()) };
+    let mut acts = Acts { first: agents.start, actions: room, odd: None };
     let misses = !except.is_empty();
     let (mut next, end) = (agents.start, agents.end);
     while next < end {
@@ -98,8 +111,7 @@ pub fn decide<M: Model>(
                 if !model.lives(world, agent) {
                     acts.skip(agent);
                 } else if misses && except.contains(agent) {
-                    acts.skip(agent);
-                    acts.missed.add(agent..next);
+                    acts.skip(agent).missed.add(agent..next);
                 } else {
                     let mut turn = Turn { tick, stage, agent, dice: throws.of(agent) };
                     let action = model.decide(model.view(world, agent), &mut turn, scratch);
@@ -109,9 +121,9 @@ pub fn decide<M: Model>(
         });
         if let Err(why) = decided {
             let agent = next - 1;
-            acts.skip(agent);
-            acts.missed.add(agent..next);
-            let (panicked, _) = acts.panicked.get_or_insert_with(|| (Spans::default(), why));
+            let odd = acts.skip(agent);
+            odd.missed.add(agent..next);
+            let (panicked, _) = odd.panicked.get_or_insert_with(|| (Spans::default(), why));
             panicked.add(agent..next);
             *scratch = M::Scratch::default();
         }

@@ -51,12 +51,20 @@ impl<M: Model> Coordinator<M> {
         self.tick.has_asked = true;
         let is_free = |host: &&usize| self.seats.get(**host).is_some_and(|own| own.owes.is_none());
         let free: Vec<usize> = hosts.iter().filter(is_free).copied().collect();
-        for host in free {
-            if self.ended {
-                return;
-            }
-            self.ask(host, cx);
+        if self.pay(free.len(), cx) {
+            free.into_iter().for_each(|host| self.put(host, cx));
         }
+    }
+
+    /// Pays for so many questions; ends the run where its budget does not allow them.
+    fn pay(&mut self, questions: usize, cx: &mut In<M>) -> bool {
+        let cost = Cost { messages: questions as u64, ..Cost::ZERO };
+        if let Err(exceeded) = self.brief.budget.spend(cost, cx.now()) {
+            let (why, (done, units)) = (exceeded.to_string(), self.done());
+            self.stop_early(FailureKind::OverBudget { why, done, units }, cx);
+            return false;
+        }
+        true
     }
 
     /// The agents of a host that take part in the open round.
@@ -71,17 +79,20 @@ impl<M: Model> Coordinator<M> {
         course.is_some_and(|course| self.scheme.setup.model.lives(course.world(), agent))
     }
 
-    /// Asks a host for its part of the open round.
+    /// Asks a host for its part of the open round, by itself.
     pub(super) fn ask(&mut self, host: usize, cx: &mut In<M>) {
-        if let Err(exceeded) = self.brief.budget.spend(Cost::MESSAGE, cx.now()) {
-            let (why, (done, units)) = (exceeded.to_string(), self.done());
-            return self.stop_early(FailureKind::OverBudget { why, done, units }, cx);
+        if self.pay(1, cx) {
+            self.put(host, cx);
         }
+    }
+
+    /// Puts the question to a host that is paid.
+    fn put(&mut self, host: usize, cx: &mut In<M>) {
         let agents = self.part(host);
         let (Some(course), Some(asked)) = (&self.course, &mut self.asked) else { return };
         let (round, tick, stage) = (asked.number, course.ticks() + 1, asked.round.stage);
         let known = self.missed.get(&(tick, stage));
-        let except = known.map(|missed| missed.within(&agents)).unwrap_or_default();
+        let except = known.map(|missed| Box::new(missed.within(&agents)));
         let Some(seat) = self.seats.get_mut(host) else { return };
         let (world, room) = (Arc::clone(course.world()), std::mem::take(&mut seat.room));
         asked.left += 1;
@@ -146,8 +157,8 @@ impl<M: Model> Coordinator<M> {
         }
         for (host, acts) in hosts.zip(answers) {
             let (Some(acts), Some(course)) = (acts, &mut self.course) else { continue };
-            missed.join(&acts.missed);
-            if let Some((who, why)) = &acts.panicked {
+            acts.missed().into_iter().for_each(|own| missed.join(own));
+            if let Some((who, why)) = acts.panicked() {
                 let (run, agents) = (self.brief.run, who.len());
                 tracing::warn!(%run, agents, why, "agents panicked and have missed a move");
             }
