@@ -216,7 +216,7 @@ async fn bridges() {
     for seed in 0..10 {
         let swarm = Swarm::new(PathColony::new(graph.terrain(), 0, 3)).seed(seed).ticks(200);
         let report = run(swarm).await.0.unwrap().value;
-        let crowd = report.world.crowd();
+        let crowd = report.world.as_ref().unwrap().crowd();
         let short = if crowd.way == [0, 1, 3] { crowd.share } else { 1.0 - crowd.share };
         shares.push(short);
     }
@@ -237,7 +237,8 @@ async fn obstacle() {
         match done {
             Ok(done) => {
                 let report = done.value;
-                let closed = |step| report.world.is_closed(step);
+                let world = report.world.unwrap();
+                let closed = |step| world.is_closed(step);
                 let after = shortest(&terrain, (from, to), closed).map_or(f64::NAN, |way| way.0);
                 let again: Vec<_> = report.emerged.iter().map(|own| own.since).collect();
                 let best = report.best.unwrap();
@@ -336,7 +337,9 @@ async fn moves() {
         for ticks in [ticks / 4, ticks] {
             let swarm = Swarm::new(Counting(agents)).ticks(ticks).agents_per_actor(per_actor);
             let (done, took) = run(swarm).await;
-            assert!(done.unwrap().value.world.iter().all(|count| u64::from(*count) == ticks));
+            assert!(
+                done.unwrap().value.world.unwrap().iter().all(|count| u64::from(*count) == ticks)
+            );
             times.push(took);
         }
         // The difference is without what the agents' births and ends take.

@@ -186,8 +186,10 @@ pub struct Flock {
     cells: u32,
     /// By cell, where its birds begin in `order`; one more at the end.
     first: Vec<u32>,
-    /// Birds by cell.
-    order: Vec<u32>,
+    /// Birds by cell, with their numbers: side by side what is looked at together.
+    order: Vec<(Bird, u32)>,
+    /// By bird, where it stands in `order`.
+    spot: Vec<u32>,
     /// By bird, its cell.
     cell: Vec<u32>,
 }
@@ -218,8 +220,9 @@ const CELLS_MAX: f64 = 1_024.0;
 impl Flock {
     fn new(birds: Vec<Bird>, side: f64, radius: f64) -> Self {
         let cells = whole((side / radius).floor().clamp(1.0, CELLS_MAX));
-        let (first, order, cell) = (Vec::new(), vec![0; birds.len()], vec![0; birds.len()]);
-        let mut own = Self { birds, side, radius, cells, first, order, cell };
+        let (first, order) = (Vec::new(), vec![(Bird::default(), 0); birds.len()]);
+        let (spot, cell) = (vec![0; birds.len()], vec![0; birds.len()]);
+        let mut own = Self { birds, side, radius, cells, first, order, spot, cell };
         own.sort();
         own
     }
@@ -250,7 +253,7 @@ impl Flock {
 
     /// Puts the birds into their cells, by counting.
     fn sort(&mut self) {
-        let Self { birds, side, cells, first, order, cell, .. } = self;
+        let Self { birds, side, cells, first, order, spot, cell, .. } = self;
         first.clear();
         first.resize(*cells as usize * *cells as usize + 1, 0);
         let per = f64::from(*cells) / *side;
@@ -268,11 +271,13 @@ impl Flock {
         }
         // From the last one, so that each cell's birds stand in the order of their numbers and `first` ends where it begins.
         let mut place = first.clone();
-        for (bird, own) in (0..number(birds.len())).zip(cell.iter()).rev() {
+        let numbered = (0..number(birds.len())).zip(birds.iter()).zip(cell.iter());
+        for (((number, bird), own), spot) in numbered.zip(spot.iter_mut()).rev() {
             if let Some(end) = place.get_mut(*own as usize + 1) {
                 *end -= 1;
-                if let Some(spot) = order.get_mut(*end as usize) {
-                    *spot = bird;
+                *spot = *end;
+                if let Some(place) = order.get_mut(*end as usize) {
+                    *place = (*bird, number);
                 }
             }
         }
@@ -304,8 +309,7 @@ impl Surroundings<'_> {
             for x in around(column, cells) {
                 let cell = (y * cells + x) as usize;
                 let range = nth(&flock.first, cell) as usize..nth(&flock.first, cell + 1) as usize;
-                for other in flock.order.get(range).unwrap_or_default() {
-                    let bird = nth(&flock.birds, *other as usize);
+                for (bird, other) in flock.order.get(range).unwrap_or_default() {
                     let offset = Vector {
                         x: nearest(bird.at.x - own.at.x, side),
                         y: nearest(bird.at.y - own.at.y, side),
@@ -368,6 +372,10 @@ impl Model for Boids {
             && velocity.y.is_finite()
         {
             bird.velocity = velocity;
+            let spot = nth(&flock.spot, agent as usize) as usize;
+            if let Some((bird, _)) = flock.order.get_mut(spot) {
+                bird.velocity = velocity;
+            }
         }
     }
 

@@ -29,7 +29,7 @@ pub struct Row {
 }
 
 /// Rows of ticks.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Trace {
     /// The names of what rows measure.
     pub columns: &'static [&'static str],
@@ -37,6 +37,13 @@ pub struct Trace {
     pub every: u64,
     /// The rows, by tick.
     pub rows: Vec<Row>,
+}
+
+impl Default for Trace {
+    /// A trace that measures nothing.
+    fn default() -> Self {
+        Self::new(&[])
+    }
 }
 
 impl Trace {

@@ -42,6 +42,7 @@ mod plan_told;
 mod resume;
 mod simulated;
 mod swarm;
+mod swarm_ring;
 mod swarm_sim;
 
 /// Waits until `holds`, and fails when it does not hold soon.

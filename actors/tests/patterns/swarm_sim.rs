@@ -13,7 +13,7 @@ use synod_actors::{
     system::AgentSystem,
 };
 
-use crate::swarm::{Ring, bits_of, in_place, missed};
+use crate::swarm_ring::{Ring, bits_of, in_place, missed};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const RUN: RunId = RunId::from_u128(7);

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::swarm::{Best, Model, course::End, detect::Emerged, trace::Trace};
 
 /// The outcome of a swarm.
-#[derive(Serialize)]
+///
+/// Written as the output of a task or a part of another run it is without trace and world, so that it fits a record.
+#[derive(Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct Report<M: Model> {
     /// The best so far; of a run that ended well there is one, if its model seeks one.
@@ -23,10 +25,11 @@ pub struct Report<M: Model> {
     /// The patterns that have emerged, in the order in which they did first.
     pub emerged: Vec<Emerged<M::Solution>>,
     /// What is known of each tick: how it came to the best.
-    pub trace: Trace,
-    /// The world at the end, of a run that was cut off perhaps in the middle of a tick.
     #[serde(skip)]
-    pub world: Arc<M::World>,
+    pub trace: Trace,
+    /// The world at the end, of a run that was cut off perhaps in the middle of a tick; none of a report that was read.
+    #[serde(skip)]
+    pub world: Option<Arc<M::World>>,
 }
 
 impl<M: Model> Clone for Report<M> {
@@ -36,7 +39,7 @@ impl<M: Model> Clone for Report<M> {
             end: self.end.clone(),
             emerged: self.emerged.clone(),
             trace: self.trace.clone(),
-            world: Arc::clone(&self.world),
+            world: self.world.clone(),
             ..*self
         }
     }

@@ -74,7 +74,7 @@ impl<M: Model> Coordinator<M> {
             missed: self.missed_in_all,
             emerged: course.emerged().to_vec(),
             trace: course.trace().clone(),
-            world: Arc::clone(course.world()),
+            world: Some(Arc::clone(course.world())),
         }
     }
 }
