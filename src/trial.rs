@@ -365,6 +365,7 @@ const fn is_lost(kind: &FailureKind, is_cancelled: bool) -> bool {
         | FailureKind::Parts { .. }
         | FailureKind::Reduce { .. }
         | FailureKind::NoAnswer { .. }
+        | FailureKind::Aborted { .. }
         | FailureKind::TimedOut { .. }
         | FailureKind::OverBudget { .. } => false,
     }

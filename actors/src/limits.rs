@@ -176,6 +176,33 @@ pub const TASK_NAMES_SHOWN: usize = 32;
 /// Tasks of one plan that run at a time, where it says nothing else.
 pub const PLAN_TASKS_AT_ONCE: usize = 16;
 
+/// Teams of one hierarchy.
+pub const TEAMS_MAX: usize = 256;
+
+/// The name of a team, in bytes.
+pub const TEAM_NAME_BYTES_MAX: usize = 64;
+
+/// Workers of one team.
+pub const TEAM_WORKERS_MAX: usize = 1_024;
+
+/// Tasks of one plan of a hierarchy.
+pub const HIERARCHY_TASKS_MAX: usize = 65_536;
+
+/// Decisions on one failure, after which the run ends.
+pub const DECISIONS_MAX: u32 = 32;
+
+/// How often the workers of one team are started again within [`TEAM_RESTART_PERIOD`], where it says nothing else.
+pub const TEAM_RESTARTS: u32 = 3;
+
+/// The time within which they may be started again so often.
+pub const TEAM_RESTART_PERIOD: Duration = Duration::from_secs(60);
+
+/// How often the leaders of one run are started again within [`LEADER_RESTART_PERIOD`], where it says nothing else.
+pub const LEADER_RESTARTS: u32 = 3;
+
+/// The time within which they may be started again so often.
+pub const LEADER_RESTART_PERIOD: Duration = Duration::from_secs(60);
+
 /// Topics of votes that one node's metrics tell apart.
 pub const TOPICS_MAX: usize = 64;
 

@@ -7,6 +7,7 @@ mod bounds;
 mod brief;
 pub mod consensus;
 mod counters;
+pub mod hierarchy;
 pub mod map_reduce;
 pub mod pipeline;
 pub mod plan;
@@ -32,14 +33,22 @@ pub enum PatternKind {
     Consensus,
     /// [`plan`]: tasks of which some come after others, each a run of a pattern.
     Plan,
+    /// [`hierarchy`]: a supervisor, leaders of teams, and their workers.
+    Hierarchy,
     /// [`swarm`]: agents that act tick by tick in an environment that they share.
     Swarm,
 }
 
 impl PatternKind {
     /// Every pattern.
-    pub const ALL: [Self; 5] =
-        [Self::MapReduce, Self::Pipeline, Self::Consensus, Self::Plan, Self::Swarm];
+    pub const ALL: [Self; 6] = [
+        Self::MapReduce,
+        Self::Pipeline,
+        Self::Consensus,
+        Self::Plan,
+        Self::Hierarchy,
+        Self::Swarm,
+    ];
 
     /// Its name in run files, records and labels.
     pub const fn as_str(self) -> &'static str {
@@ -48,6 +57,7 @@ impl PatternKind {
             Self::Pipeline => "pipeline",
             Self::Consensus => "consensus",
             Self::Plan => "plan",
+            Self::Hierarchy => "hierarchy",
             Self::Swarm => "swarm",
         }
     }
@@ -136,6 +146,16 @@ pub enum FailureKind {
     /// The results could not be put together.
     #[error("the results could not be reduced: {why}")]
     Reduce {
+        /// Why.
+        why: String,
+    },
+    /// What failed was for nobody to decide on, or was decided to end the run.
+    #[error("team `{team}` failed at `{task}`: {why}")]
+    Aborted {
+        /// The team; empty where no team had it.
+        team: String,
+        /// The task, behind its assignment and a `/`; empty where it was the team's leader that failed.
+        task: String,
         /// Why.
         why: String,
     },

@@ -265,12 +265,13 @@ impl AgentSystem {
 
     /// What the runs of a pattern count.
     pub(crate) fn counters(&self, pattern: PatternKind) -> Arc<Counters> {
-        let [map_reduce, pipeline, consensus, plan, swarm] = &self.0.counters;
+        let [map_reduce, pipeline, consensus, plan, hierarchy, swarm] = &self.0.counters;
         Arc::clone(match pattern {
             PatternKind::MapReduce => map_reduce,
             PatternKind::Pipeline => pipeline,
             PatternKind::Consensus => consensus,
             PatternKind::Plan => plan,
+            PatternKind::Hierarchy => hierarchy,
             PatternKind::Swarm => swarm,
         })
     }

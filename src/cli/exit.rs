@@ -72,6 +72,7 @@ impl Exit {
             | FailureKind::Parts { .. }
             | FailureKind::Reduce { .. }
             | FailureKind::NoAnswer { .. }
+            | FailureKind::Aborted { .. }
             | FailureKind::OverBudget { .. }
             | FailureKind::NodeLost { .. } => Self::Failed,
         }

@@ -135,7 +135,8 @@ pub fn outcome_word(failure: Option<&FailureKind>) -> &'static str {
             | FailureKind::Split { .. }
             | FailureKind::Parts { .. }
             | FailureKind::Reduce { .. }
-            | FailureKind::NoAnswer { .. },
+            | FailureKind::NoAnswer { .. }
+            | FailureKind::Aborted { .. },
         ) => "failed",
     }
 }

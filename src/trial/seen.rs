@@ -180,6 +180,7 @@ const fn name_of(kind: &FailureKind) -> OutcomeName {
         | FailureKind::Parts { .. }
         | FailureKind::Reduce { .. }
         | FailureKind::NoAnswer { .. }
+        | FailureKind::Aborted { .. }
         | FailureKind::NodeLost { .. } => OutcomeName::Failed,
     }
 }

@@ -195,7 +195,8 @@ impl From<FailureKind> for AgentError {
             | FailureKind::OverBudget { .. } => Self::Refused { reason: why },
             FailureKind::Parts { .. }
             | FailureKind::Reduce { .. }
-            | FailureKind::NoAnswer { .. } => Self::Failed { message: why },
+            | FailureKind::NoAnswer { .. }
+            | FailureKind::Aborted { .. } => Self::Failed { message: why },
             FailureKind::TimedOut { after, .. } => Self::TimedOut { after },
             FailureKind::Cancelled { .. } => Self::Cancelled,
             FailureKind::NodeLost { .. } => Self::Lost { reason: why },

@@ -437,7 +437,7 @@ impl AgentError {
     }
 
     /// The same error with `more` behind its text, where it has one of its own.
-    pub(super) fn with(mut self, more: &str) -> Self {
+    pub(crate) fn with(mut self, more: &str) -> Self {
         match &mut self {
             Self::Failed { message: text }
             | Self::Panicked { message: text }

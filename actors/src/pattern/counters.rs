@@ -133,7 +133,8 @@ impl Counters {
                 | FailureKind::Split { .. }
                 | FailureKind::Parts { .. }
                 | FailureKind::Reduce { .. }
-                | FailureKind::NoAnswer { .. },
+                | FailureKind::NoAnswer { .. }
+                | FailureKind::Aborted { .. },
             ) => "failed",
         };
         let labels = [("pattern", self.pattern), ("agents", band(agents)), ("status", status)];

@@ -24,6 +24,8 @@ use std::{collections::BTreeSet, fmt, sync::Arc};
 use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 
+pub(super) use link::{given, taken};
+
 pub use document::Document;
 pub use journal::{Recount, recount};
 pub use record::{Record, StageBegan};

@@ -224,6 +224,7 @@ fn ended_for_a_reason(case: &Case, took: Duration, kind: &FailureKind) {
         | FailureKind::Split { .. }
         | FailureKind::Reduce { .. }
         | FailureKind::NoAnswer { .. }
+        | FailureKind::Aborted { .. }
         | FailureKind::OverBudget { .. }
         | FailureKind::NodeLost { .. } => false,
     };

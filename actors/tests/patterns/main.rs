@@ -28,6 +28,10 @@ mod fallbacks;
 mod fallbacks_sim;
 #[cfg(test)]
 mod gates;
+#[cfg(test)]
+mod hierarchy;
+mod hierarchy_again;
+mod hierarchy_ends;
 mod map_reduce;
 #[cfg(test)]
 mod one_node;

@@ -37,6 +37,10 @@ event_kinds! {
     TaskFailed = "task_failed",
     /// A task is tried again.
     TaskRetried = "task_retried",
+    /// An assignment of a hierarchy was given to a team.
+    Delegated = "delegated",
+    /// A leader, a supervisor or a monitor decided on what failed.
+    Intervened = "intervened",
     /// An agent crashed and was started again.
     AgentRestarted = "agent_restarted",
     /// An agent that declares a heartbeat showed no sign of life any more and was ended.

@@ -124,7 +124,9 @@ impl<I: Send + 'static, O: Send + 'static> Link for Typed<I, O> {
 }
 
 /// A document as a typed input; JSON stays what it is.
-pub(super) fn taken<I: DeserializeOwned + 'static>(document: &Value) -> Result<I, String> {
+pub(in crate::pattern) fn taken<I: DeserializeOwned + 'static>(
+    document: &Value,
+) -> Result<I, String> {
     let mut input: Option<I> = None;
     if let Some(json) = (&mut input as &mut dyn Any).downcast_mut::<Option<Value>>() {
         *json = Some(document.clone());
@@ -137,7 +139,7 @@ pub(super) fn taken<I: DeserializeOwned + 'static>(document: &Value) -> Result<I
 }
 
 /// An answer as JSON.
-pub(super) fn given<O: Serialize + 'static>(output: O) -> Result<Value, String> {
+pub(in crate::pattern) fn given<O: Serialize + 'static>(output: O) -> Result<Value, String> {
     let mut output = Some(output);
     if let Some(json) = (&mut output as &mut dyn Any).downcast_mut::<Option<Value>>() {
         return json.take().ok_or_else(|| "there is no answer".to_owned());

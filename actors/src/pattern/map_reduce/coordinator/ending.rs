@@ -30,6 +30,7 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
             | FailureKind::Invalid { .. }
             | FailureKind::Parts { .. }
             | FailureKind::NoAnswer { .. }
+            | FailureKind::Aborted { .. }
             | FailureKind::TimedOut { .. }
             | FailureKind::OverBudget { .. }
             | FailureKind::Cancelled { .. }

@@ -92,7 +92,8 @@ impl Coordinator {
             | FailureKind::Split { .. }
             | FailureKind::Parts { .. }
             | FailureKind::Reduce { .. }
-            | FailureKind::NoAnswer { .. } => {
+            | FailureKind::NoAnswer { .. }
+            | FailureKind::Aborted { .. } => {
                 return self.failed(task, (kind.to_string(), partial), cx);
             }
             // It had all the time of this run but for a moment.

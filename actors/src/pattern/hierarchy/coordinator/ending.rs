@@ -1,0 +1,142 @@
+//! Ending: early or when all is done; recorded, told.
+
+use super::*;
+use crate::pattern::{
+    Completed, Ended, FailedPart, RunError,
+    bounds::fitting,
+    hierarchy::{
+        AssignmentEnd, AssignmentReport, TaskEnd, TaskReport,
+        board::{Duty, DutyState, Job, JobState},
+    },
+};
+
+impl Coordinator {
+    /// Ends the run before all is done: running calls are cancelled and given a moment to end.
+    pub(super) fn stop_early(&mut self, kind: FailureKind, cx: &mut In) {
+        if self.phase != Phase::Running {
+            return;
+        }
+        self.ending = Some(kind);
+        self.phase = Phase::Stopping;
+        for seat in &mut self.seats {
+            seat.orders = vec![Order::Stop];
+            seat.is_idle |= seat.is_down;
+        }
+        self.crew.stop(cx);
+        cx.after(QUIESCENCE_WAIT, Msg::Quiesced);
+    }
+
+    /// Records how the run ended, tells whoever waits, and stops.
+    pub(super) fn end(&mut self, cx: &mut In) {
+        if self.phase == Phase::Ended {
+            return;
+        }
+        self.phase = Phase::Ended;
+        self.record_spent(cx);
+        (self.tally.units, self.tally.done) = (self.board.units(), self.board.done);
+        self.tally.fallbacks = self.board.jobs.iter().filter(|job| job.fell_back()).count() as u64;
+        let failed = self.failures();
+        let report = self.report();
+        let (run, tally, failure) = (self.brief.run, self.tally.clone(), self.ending.take());
+        let ended = Ended {
+            at: millis(cx),
+            failure: failure.clone(),
+            failed: fitting(&failed),
+            tally: tally.clone(),
+        };
+        cx.record(&Record::Ended(ended));
+        self.brief.counters.ended(failure.as_ref(), self.scheme.workers());
+        let data = failure.as_ref().map_or(Value::Null, |kind| json!(kind));
+        self.publish(EventKind::RunEnded, cx, || json!({ "failure": data }));
+        let outcome = match failure {
+            None => Ok(Completed { run, value: report, failed, tally }),
+            Some(kind) => {
+                Err(Box::new(RunError { run, kind, partial: Some(report), failed, tally }))
+            }
+        };
+        if let Some(reply) = self.outcome.take() {
+            cx.reply(reply, outcome);
+        }
+        self.phase_span = tracing::Span::none();
+        cx.stop();
+    }
+
+    fn report(&mut self) -> Report {
+        let board = std::mem::take(&mut self.board);
+        let duty = |duty: &Duty| AssignmentReport {
+            name: duty.name.to_string(),
+            team: duty.team.map(|team| self.team_name(team).to_owned()),
+            after: duty.after.clone(),
+            end: match &duty.state {
+                DutyState::Done => AssignmentEnd::Done,
+                DutyState::Failed(why) => AssignmentEnd::Failed { why: why.clone() },
+                DutyState::Skipped(because) => AssignmentEnd::Skipped {
+                    because: board.duties.get(*because).map_or("", |duty| &duty.name).to_owned(),
+                },
+                DutyState::Replaced => AssignmentEnd::Replaced,
+                DutyState::Waiting | DutyState::Given => AssignmentEnd::Open,
+            },
+            tasks: board
+                .jobs
+                .get(duty.jobs.clone())
+                .into_iter()
+                .flatten()
+                .map(|job| self.task(job))
+                .collect(),
+        };
+        Report {
+            assignments: board.duties.iter().map(duty).collect(),
+            output: self.output.take().unwrap_or_default(),
+            decisions: std::mem::take(&mut self.decided),
+        }
+    }
+
+    fn task(&self, job: &Job) -> TaskReport {
+        let worker = |worker: u32| {
+            let team = job.team.and_then(|team| self.scheme.team(team));
+            team.filter(|_| worker != u32::MAX).map_or("", |team| team.worker(worker)).to_owned()
+        };
+        let end = match &job.state {
+            JobState::Done(deed) => TaskEnd::Done {
+                output: Arc::clone(&deed.output),
+                worker: worker(deed.worker),
+                attempts: deed.attempts,
+                at: deed.at,
+                micros: deed.micros,
+                resumed: deed.resumed,
+            },
+            JobState::GivenUp { why, worker: by } => {
+                TaskEnd::GivenUp { why: why.clone(), worker: worker(*by), attempts: job.attempts }
+            }
+            JobState::Open | JobState::Failing(_) | JobState::Dropped => TaskEnd::Open,
+        };
+        let team = job.team.map(|team| self.team_name(team).to_owned());
+        TaskReport { name: job.name.to_string(), team, end }
+    }
+
+    /// Tasks without an output, as all patterns tell them; those that the end of the run left open are none.
+    fn failures(&self) -> Vec<FailedPart> {
+        let board = &self.board;
+        let failure = |(part, job): (u32, &Job)| {
+            let duty = board.duties.get(job.duty)?;
+            let error = match (&job.state, &duty.state) {
+                (JobState::GivenUp { why, .. }, _) => why.clone(),
+                (JobState::Failing(failure), _) => failure.why(),
+                (JobState::Open, DutyState::Failed(why)) => why.clone(),
+                (JobState::Open, DutyState::Skipped(because)) => {
+                    let because = board.duties.get(*because).map_or("", |duty| &duty.name);
+                    format!("not begun, since `{because}` failed before it")
+                }
+                (JobState::Open | JobState::Done(_) | JobState::Dropped, _) => return None,
+            };
+            let name = if duty.by_leader {
+                duty.name.to_string()
+            } else {
+                format!("{}/{}", duty.name, job.name)
+            };
+            let agent = job.team.map_or_else(String::new, |team| self.team_name(team).to_owned());
+            Some(FailedPart { part, name, agent, attempts: job.attempts, error })
+        };
+        (0..).zip(&board.jobs).filter_map(failure).collect()
+    }
+}
