@@ -32,6 +32,7 @@ mod gates;
 mod hierarchy;
 mod hierarchy_again;
 mod hierarchy_ends;
+mod hierarchy_levels;
 mod map_reduce;
 #[cfg(test)]
 mod one_node;

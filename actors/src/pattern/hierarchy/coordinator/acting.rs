@@ -187,7 +187,7 @@ impl Coordinator {
                 });
                 match decision {
                     Ok(decision) => {
-                        self.decide(Decider::Supervisor, (&failure, u32::MAX), decision, cx);
+                        self.decide(Decider::Supervisor, &failure, decision, cx);
                     }
                     Err(why) => self.abort(&failure, format!("{}; {why}", failure.why()), cx),
                 }

@@ -27,7 +27,7 @@ impl Coordinator {
         }
         let supervisor = Arc::clone(&self.scheme.supervisor.own);
         match guarded("the supervisor", || supervisor.intervene(&failure)) {
-            Ok(decision) => self.decide(Decider::Supervisor, (&failure, NOBODY), decision, cx),
+            Ok(decision) => self.decide(Decider::Supervisor, &failure, decision, cx),
             Err(why) => self.abort(&failure, why, cx),
         }
         true
@@ -52,7 +52,7 @@ impl Coordinator {
     pub(super) fn decide(
         &mut self,
         by: Decider,
-        (failure, worker): (&Failure, u32),
+        failure: &Failure,
         decision: Decision,
         cx: &mut In,
     ) {
@@ -76,7 +76,7 @@ impl Coordinator {
         let (of, team, avoid) = (failure.of, None, None);
         let why = clip(failure.why());
         let mut decided = Decided { at, by, of, decision, team, avoid, why };
-        if let Err(why) = self.settle_on(&mut decided, worker) {
+        if let Err(why) = self.settle_on(&mut decided, self.worker_of(failure)) {
             return self.abort(failure, format!("{}; {why}", failure.why()), cx);
         }
         cx.record(&Record::Decided(decided.clone()));
@@ -102,7 +102,7 @@ impl Coordinator {
     ///
     /// # Errors
     /// Why it cannot.
-    fn settle_on(&self, decided: &mut Decided, worker: u32) -> Result<(), String> {
+    fn settle_on(&self, decided: &mut Decided, worker: Option<u32>) -> Result<(), String> {
         match (&decided.decision, decided.of) {
             (Decision::Replan { plan }, _) => {
                 check_datum(plan).map_err(|error| format!("the new plan: {error}"))?;
@@ -118,7 +118,7 @@ impl Coordinator {
                 Ok(())
             }
             (Decision::Inform, Subject::Task(_)) => {
-                decided.avoid = (worker != NOBODY).then_some(worker);
+                decided.avoid = worker;
                 Ok(())
             }
             (Decision::Inform | Decision::Retry | Decision::Abort { .. }, _) => Ok(()),
@@ -130,7 +130,7 @@ impl Coordinator {
         &self,
         of: Subject,
         to: Option<&str>,
-        (by, worker): (Decider, u32),
+        (by, worker): (Decider, Option<u32>),
     ) -> Result<(Option<u32>, Option<u32>), String> {
         let had = match of {
             Subject::Task(unit) => self.board.job(unit).and_then(|job| job.team),
@@ -149,10 +149,11 @@ impl Coordinator {
             is_up && self.scheme.team(number).is_some_and(|team| team.can(by_leader))
         };
         let teams = (0..).zip(&self.scheme.teams).map(|(number, _)| number);
-        let colleague = (worker != NOBODY && !by_leader).then_some((None, Some(worker)));
+        let colleague = worker.filter(|worker| self.has_colleagues(of, *worker));
+        let colleague = colleague.map(|worker| (None, Some(worker)));
         match to {
             None if by == Decider::Leader => {
-                colleague.ok_or_else(|| "no worker is there to be changed for another".to_owned())
+                colleague.ok_or_else(|| "no other worker can take it".to_owned())
             }
             None => {
                 let others = teams.filter(|team| Some(*team) != had && able(*team));
@@ -174,6 +175,23 @@ impl Coordinator {
                 }
             }
         }
+    }
+
+    /// The worker that a failure is of.
+    fn worker_of(&self, failure: &Failure) -> Option<u32> {
+        let team = self.scheme.teams.iter().find(|team| *team.name == failure.team)?;
+        let worker = team.workers.iter().position(|own| *own.name == failure.worker)?;
+        u32::try_from(worker).ok()
+    }
+
+    /// Whether a task's team has workers that may have it instead of this one.
+    fn has_colleagues(&self, of: Subject, worker: u32) -> bool {
+        let Subject::Task(unit) = of else { return false };
+        let Some(job) = self.board.job(unit) else { return false };
+        let workers =
+            job.team.and_then(|team| self.scheme.team(team)).map_or(0, |team| team.workers.len());
+        let workers = 0..u32::try_from(workers).unwrap_or(u32::MAX);
+        workers.into_iter().any(|other| other != worker && !job.avoid.contains(&other))
     }
 
     /// How long a task waits before it is done again by the same team.

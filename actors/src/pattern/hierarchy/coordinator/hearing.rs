@@ -103,7 +103,7 @@ impl Coordinator {
         let mut failure = self.failure(Subject::Task(unit), Some(team), error);
         let name = self.scheme.team(team).map_or("", |team| team.worker(worker));
         name.clone_into(&mut failure.worker);
-        self.decide(Decider::Monitor, (&failure, worker), decision, cx);
+        self.decide(Decider::Monitor, &failure, decision, cx);
     }
 
     fn done(&mut self, from: Source, done: Done, cx: &mut In) {
@@ -193,10 +193,10 @@ impl Coordinator {
         self.count_attempts(unit, failure.attempts);
         let what = Happened::Failed { failure: &failure };
         if let Some(decision) = self.seen(from, (unit, worker), what) {
-            return self.decide(Decider::Monitor, (&failure, worker), decision, cx);
+            return self.decide(Decider::Monitor, &failure, decision, cx);
         }
         match decision {
-            Some(decision) => self.decide(Decider::Leader, (&failure, worker), decision, cx),
+            Some(decision) => self.decide(Decider::Leader, &failure, decision, cx),
             None => {
                 cx.record(&Record::Failed { unit, failure: failure.clone() });
                 self.fails(unit, failure);

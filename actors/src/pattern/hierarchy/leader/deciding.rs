@@ -78,6 +78,10 @@ impl Leader {
     ) {
         let authority = self.post.team().map(|team| team.authority);
         let decision = match decision {
+            Ok(Some(Decision::Reassign { to: None })) if failure.others == 0 => {
+                failure.note = "its leader would reassign it, and has nobody else".to_owned();
+                None
+            }
             Ok(Some(decision)) if Some(decision.level()) <= authority => Some(decision),
             Ok(Some(decision)) => {
                 let (wanted, may) =
