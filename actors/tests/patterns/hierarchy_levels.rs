@@ -10,7 +10,6 @@ use std::{
 };
 
 use runtime::{
-    child::ChildRef,
     events::{EventKind, Filter, Received},
     retry::Retries,
 };
@@ -20,22 +19,18 @@ use synod_actors::{
     pattern::{
         FailureKind,
         hierarchy::{
-            Assignment, AssignmentEnd, Decider, Decision, DecisionLevel, Delegation, Failure,
-            Happened, Lead, Plan, Progress, Rules, Subject, Supervise, Supervisor, TaskEnd, Team,
-            TeamCard, hierarchy,
+            AssignmentEnd, Decider, Decision, DecisionLevel, Failure, Lead, Plan, Rules, Subject,
+            Supervise, Supervisor, TaskEnd, Team, TeamCard, hierarchy,
         },
     },
     system::AgentSystem,
 };
 
-use crate::{
-    hierarchy::{MINUTE, adds, numbers, system},
-    until,
-};
+use crate::hierarchy::{MINUTE, adds, numbers, system};
 
-type Calls = Arc<Mutex<BTreeMap<u64, u64>>>;
+pub(crate) type Calls = Arc<Mutex<BTreeMap<u64, u64>>>;
 
-fn count(calls: &Calls, n: u64) -> u64 {
+pub(crate) fn count(calls: &Calls, n: u64) -> u64 {
     let mut calls = calls.lock().unwrap();
     let own = calls.entry(n).or_default();
     *own += 1;
@@ -43,7 +38,12 @@ fn count(calls: &Calls, n: u64) -> u64 {
 }
 
 /// An agent that panics at threes, so often; it counts what it is asked.
-fn panics(system: &AgentSystem, name: &str, calls: &Calls, times: u64) -> Agent<u64, u64> {
+pub(crate) fn panics(
+    system: &AgentSystem,
+    name: &str,
+    calls: &Calls,
+    times: u64,
+) -> Agent<u64, u64> {
     let calls = Arc::clone(calls);
     let agent = system.agent(name, move |n: u64, _| {
         let panics = count(&calls, n) <= times && n == 3;
@@ -70,9 +70,9 @@ fn once() -> Rules {
 }
 
 /// What a supervisor that has one plan decides, and what it was asked.
-struct Decides<F> {
-    plan: Plan,
-    decide: F,
+pub(crate) struct Decides<F> {
+    pub(crate) plan: Plan,
+    pub(crate) decide: F,
 }
 
 impl<F: Fn(&Failure) -> Decision + Send + Sync + 'static> Supervise for Decides<F> {
@@ -85,11 +85,11 @@ impl<F: Fn(&Failure) -> Decision + Send + Sync + 'static> Supervise for Decides<
     }
 }
 
-fn all() -> Plan {
+pub(crate) fn all() -> Plan {
     Plan::new().assign(numbers("all", "a", 0..6))
 }
 
-fn nobody(failure: &Failure) -> Decision {
+pub(crate) fn nobody(failure: &Failure) -> Decision {
     panic!("nobody should be asked: {failure:?}")
 }
 
@@ -296,141 +296,6 @@ async fn a_decision_that_cannot_be_carried_out_ends_the_run_and_says_why() {
     }
 }
 
-/// The actor of a run with this end of its name.
-fn named(system: &AgentSystem, name: &str) -> Option<ChildRef> {
-    let actors = system.node().actors().into_iter();
-    let mut own = actors.filter(|actor| actor.name().starts_with("runs/"));
-    own.find(|actor| actor.name().ends_with(name) && actor.ended().is_none())
-}
-
-/// An agent that waits at threes until it is let go, the first time.
-fn waits(system: &AgentSystem, calls: &Calls) -> Agent<u64, u64> {
-    let calls = Arc::clone(calls);
-    let agent = system.agent("waits", move |n: u64, _| {
-        let first = count(&calls, n) == 1;
-        async move {
-            if n >= 3 && first {
-                std::future::pending::<()>().await;
-            }
-            Ok::<_, String>(n + 1)
-        }
-    });
-    agent.concurrency(4).start().unwrap()
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_leader_that_is_killed_in_mid_run_is_started_again_and_its_team_goes_on() {
-    for kill in ["leader", "worker"] {
-        let (system, calls) = (system(), Calls::default());
-        let agent = waits(&system, &calls);
-        let plan = Plan::new().assign(numbers("all", "a", 0..4)).assign(numbers("b", "b", 0..2));
-        let other = adds(&system, "adds", 1);
-        let lives = Arc::<Mutex<Vec<(u32, u64)>>>::default();
-        let seen = Arc::clone(&lives);
-        let monitor = move |progress: &Progress<'_>| {
-            if progress.team == "a" {
-                seen.lock().unwrap().push((progress.life, progress.number));
-            }
-            None
-        };
-        let run = hierarchy(Value::Null, Decides { plan, decide: nobody })
-            .team(Team::new("a").workers(1, &agent))
-            .team(Team::new("b").workers(1, &other))
-            .monitor(monitor);
-        let handle = system.run(run).deadline(MINUTE).start().await.unwrap();
-        let at_work = || calls.lock().unwrap().get(&3).is_some();
-        until("it is at the last", at_work).await;
-        let name = if kill == "leader" { "/a" } else { "/a/waits-1" };
-        named(&system, name).unwrap().kill();
-        let done = handle.outcome().await.unwrap();
-        // Calls that a leader took with it are not counted.
-        let attempts = if kill == "leader" { 6 } else { 7 };
-        assert_eq!((done.tally.done, done.tally.attempts), (6, attempts), "{kill}");
-        let calls = calls.lock().unwrap().clone();
-        assert_eq!(calls, BTreeMap::from([(0, 1), (1, 1), (2, 1), (3, 2)]), "{kill}");
-        let lives = lives.lock().unwrap();
-        assert!(lives.is_sorted(), "in order over all lives: {lives:?}");
-        assert_eq!(lives.last().unwrap().0, if kill == "leader" { 2 } else { 1 });
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_leader_that_ends_too_often_is_for_the_supervisor_to_decide_on() {
-    let table = [
-        (Decision::Retry, 6, "a"),
-        (Decision::REASSIGN, 6, "b"),
-        (Decision::Inform, 3, "a"),
-        (Decision::Replan { plan: Plan::new().assign(numbers("new", "b", 0..3)) }, 3, "a"),
-    ];
-    for (decision, tasks, team) in table {
-        let (system, calls) = (system(), Calls::default());
-        let agent = waits(&system, &calls);
-        let helps = adds(&system, "helps", 4);
-        let wanted = decision.clone();
-        let decide = move |failure: &Failure| {
-            assert_eq!((failure.of, failure.team.as_str()), (Subject::Team(0), "a"));
-            assert!(failure.error.to_string().contains("its leader ended too often: killed"));
-            wanted.clone()
-        };
-        let rules = Rules { leader_restarts: (0, MINUTE), ..Rules::default() };
-        let run = hierarchy(Value::Null, Decides { plan: all(), decide }).rules(rules);
-        let run =
-            run.team(Team::new("a").workers(3, &agent)).team(Team::new("b").workers(1, &helps));
-        let handle = system.run(run).deadline(MINUTE).start().await.unwrap();
-        let at_work = || (3..6).all(|n| calls.lock().unwrap().get(&n).is_some());
-        until("all are at the last", at_work).await;
-        named(&system, "/a").unwrap().kill();
-        let done = handle.outcome().await.unwrap();
-        let all = done.value.assignment("all").unwrap();
-        assert_eq!(all.tasks[5].team.as_deref(), Some(team), "{decision:?}");
-        let by = all.tasks.iter().filter(|task| matches!(task.end, TaskEnd::Done { .. })).count();
-        assert_eq!(by, tasks, "{decision:?}");
-        if let Decision::Replan { .. } = decision {
-            assert_eq!((done.tally.done, done.tally.units), (6, 6));
-            assert_eq!(all.end, AssignmentEnd::Replaced);
-        }
-        assert_eq!(done.failed.len(), if decision == Decision::Inform { 3 } else { 0 });
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_assignment_that_no_team_takes_may_be_given_up_with_what_comes_after_it() {
-    let system = system();
-    let adds = adds(&system, "adds", 2);
-    let plan = Plan::new()
-        .assign(Assignment::new("x", Delegation::Bid).task("t", 1))
-        .assign(numbers("y", "a", 0..1).after(["x"]))
-        .assign(numbers("z", "a", 0..1));
-    struct Silent;
-    impl Lead for Silent {
-        fn bid(&self, _: &synod_actors::pattern::hierarchy::Offer<'_>) -> Option<f64> {
-            None
-        }
-    }
-    for (decision, done) in
-        [(Decision::Inform, 1), (Decision::Reassign { to: Some("a".to_owned()) }, 3)]
-    {
-        let decide = move |failure: &Failure| {
-            assert_eq!((failure.of, failure.assignment.as_str()), (Subject::Assignment(0), "x"));
-            decision.clone()
-        };
-        let run = hierarchy(Value::Null, Decides { plan: plan.clone(), decide });
-        let run = run.team(Team::new("a").workers(1, &adds).leader(Silent));
-        let ended = system.run(run).deadline(MINUTE).await.unwrap();
-        assert_eq!((ended.tally.done, ended.failed.len() as u64), (done, 3 - done));
-        let (x, y) = (ended.value.assignment("x").unwrap(), ended.value.assignment("y").unwrap());
-        match done {
-            1 => {
-                let because = AssignmentEnd::Skipped { because: "x".to_owned() };
-                assert!(matches!(&x.end, AssignmentEnd::Failed { why } if why.contains("bids")));
-                assert_eq!(y.end, because);
-                assert!(ended.failed[1].error.contains("`x` failed before it"));
-            }
-            _ => assert_eq!((&x.end, &y.end), (&AssignmentEnd::Done, &AssignmentEnd::Done)),
-        }
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leaders_agent_and_a_supervisors_agent_decide_too() {
     let (system, calls) = (system(), Calls::default());
@@ -478,91 +343,6 @@ async fn a_leaders_agent_and_a_supervisors_agent_decide_too() {
     );
     assert_eq!((calls.lock().unwrap()[&3], done.failed.len()), (4, 1));
     assert_eq!(done.failed[0].attempts, 4);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_monitor_intervenes_at_each_level() {
-    // What it decides on the first end of task 3, the tasks done, the calls of task 3.
-    let replan = Decision::Replan { plan: Plan::new().assign(numbers("new", "b", 7..8)) };
-    let table = [
-        (Decision::Inform, Some(6), 1),
-        (Decision::Retry, Some(6), 2),
-        (Decision::REASSIGN, Some(6), 2),
-        (replan, None, 1),
-    ];
-    for (decision, tasks, attempts) in table {
-        let (system, calls) = (system(), Calls::default());
-        let agent = panics(&system, "counts", &calls, 0);
-        let (wanted, first) = (decision.clone(), AtomicU64::new(0));
-        let monitor = move |progress: &Progress<'_>| {
-            let is_it = progress.task == "t3" && matches!(progress.what, Happened::Done { .. });
-            (is_it && first.fetch_add(1, Ordering::SeqCst) == 0).then(|| wanted.clone())
-        };
-        let run = hierarchy(Value::Null, Decides { plan: all(), decide: nobody })
-            .team(Team::new("a").workers(2, &agent))
-            .team(Team::new("b").workers(2, &agent))
-            .monitor(monitor);
-        let done = system.run(run).deadline(MINUTE).await.unwrap();
-        let all = done.value.assignment("all").unwrap();
-        assert_eq!(calls.lock().unwrap()[&3], attempts, "{decision:?}");
-        let [decided] = done.value.decisions.as_slice() else { panic!("{:?}", done.value) };
-        assert_eq!((decided.by, decided.decision.level()), (Decider::Monitor, decision.level()));
-        match tasks {
-            Some(tasks) => assert_eq!(done.tally.done, tasks, "{decision:?}"),
-            // What was done by then is kept.
-            None => assert_eq!(done.value.output["new"], json!({ "t7": 8 })),
-        }
-        assert!(matches!(all.tasks[3].end, TaskEnd::Done { .. }));
-        let by = if decision == Decision::REASSIGN { "b" } else { "a" };
-        assert_eq!(all.tasks[3].team.as_deref(), Some(by));
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_monitor_ends_a_run_as_far_as_the_supervisor_may_and_whatever_it_does_by_a_panic() {
-    for (level, panics) in [
-        (DecisionLevel::Abort, false),
-        (DecisionLevel::Replan, false),
-        (DecisionLevel::Abort, true),
-    ] {
-        let (system, calls) = (system(), Calls::default());
-        let agent = self::panics(&system, "counts", &calls, 0);
-        let monitor = move |progress: &Progress<'_>| {
-            assert!(!panics, "as told");
-            let is_it = progress.task == "t3" && progress.what == Happened::Began;
-            is_it.then(|| Decision::Abort { why: "the error rate is too high".to_owned() })
-        };
-        let run = hierarchy(Value::Null, Supervisor::new(all()).level(level));
-        let run = run.team(Team::new("a").workers(2, &agent)).monitor(monitor);
-        let error = system.run(run).deadline(MINUTE).await.unwrap_err();
-        let expected = match (panics, level) {
-            (true, _) => "the monitor panicked: as told",
-            (false, DecisionLevel::Abort) => {
-                "team `a` failed at `all/t3`: the error rate is too high"
-            }
-            (false, _) => "to abort is above what the supervisor may, which is to replan",
-        };
-        assert!(error.to_string().contains(expected), "{error}");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_task_that_a_monitor_takes_away_while_it_runs_is_cut_off() {
-    let (system, calls) = (system(), Calls::default());
-    let hangs = waits(&system, &calls);
-    let helps = adds(&system, "helps", 1);
-    let monitor = |progress: &Progress<'_>| {
-        let began = progress.what == Happened::Began && progress.team == "a";
-        (began && progress.task == "t3").then_some(Decision::Reassign { to: Some("b".to_owned()) })
-    };
-    let run = hierarchy(Value::Null, Plan::new().assign(numbers("all", "a", 0..4)))
-        .team(Team::new("a").workers(1, &hangs))
-        .team(Team::new("b").workers(1, &helps))
-        .monitor(monitor);
-    let done = system.run(run).deadline(MINUTE).await.unwrap();
-    let task = &done.value.assignments[0].tasks[3];
-    assert_eq!((done.tally.done, task.team.as_deref()), (4, Some("b")));
-    until("no timer is left", || system.node().pending_timers() == 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

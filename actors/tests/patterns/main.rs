@@ -32,7 +32,10 @@ mod gates;
 mod hierarchy;
 mod hierarchy_again;
 mod hierarchy_ends;
+mod hierarchy_leaders;
 mod hierarchy_levels;
+mod hierarchy_monitor;
+mod hierarchy_sim;
 mod map_reduce;
 #[cfg(test)]
 mod one_node;

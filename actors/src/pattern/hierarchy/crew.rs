@@ -4,7 +4,8 @@
 //!
 //! # Invariants
 //! - A worker is at one task at a time; a place is with one worker at a time, and given back once or taken back by the roster.
-//! - What a worker says that has ended since is not heard.
+//! - What a worker says that has ended since, or that was of another incarnation of the boss, is not heard; nor is what the roster
+//!   says to such a one.
 
 mod places;
 
@@ -54,6 +55,8 @@ pub(super) struct Ties<M> {
 /// The workers of one boss.
 pub(super) struct Crew {
     terms: Terms,
+    /// Which incarnation of the boss has it.
+    boss: u32,
     seats: Vec<Seat>,
     places: Places,
     enlisted: Option<Enlisted>,
@@ -94,7 +97,8 @@ pub(super) struct Outcome {
 impl Crew {
     /// A crew of nobody.
     pub(super) fn new(terms: Terms) -> Self {
-        Self { terms, seats: Vec::new(), places: Places::default(), enlisted: None }
+        let (seats, places) = (Vec::new(), Places::default());
+        Self { terms, boss: 0, seats, places, enlisted: None }
     }
 
     /// Starts a worker for each member, below the boss.
@@ -105,11 +109,14 @@ impl Crew {
         cx: &mut Cx<A>,
     ) {
         let told: Recipient<Box<Told>> = cx.me().recipient(ties.told);
+        let boss = cx.incarnation();
+        self.boss = boss;
+        self.places.begin(boss);
         for (member, seat) in members.into_iter().zip(0..) {
             self.places.know(&member.links);
             let Terms { brief, team, timeout, deadline, span } = self.terms.clone();
             let (to, ended, own) = (told.clone(), ties.ended, member.clone());
-            let post = Post { brief, team, member, seat, timeout, deadline, span, to };
+            let post = Post { brief, team, member, seat, boss, timeout, deadline, span, to };
             // One task, its answer, and what an incarnation before was to do.
             let spawn = Spawn::named(&*own.name).mailbox(Mailbox::new(8, Overflow::Wait));
             let birth = move || Worker::new(post.clone());
@@ -181,8 +188,9 @@ impl Crew {
 
     /// Takes what a worker says; tells what came of its task, unless another agent is asked.
     pub(super) fn told<A: Actor>(&mut self, told: Told, cx: &mut Cx<A>) -> Option<Outcome> {
-        let Told { seat, life, answer, usable, at, took } = told;
-        let of = self.seats.get_mut(seat as usize).filter(|seat| seat.life == life)?;
+        let Told { seat, boss, life, answer, usable, at, took } = told;
+        let is_own = |seat: &&mut Seat| seat.life == life && self.boss == boss;
+        let of = self.seats.get_mut(seat as usize).filter(is_own)?;
         let current = of.at.as_mut()?;
         match current.lease.take() {
             Some(lease) if usable => self.places.put_back(lease, &of.member.links, current.link),

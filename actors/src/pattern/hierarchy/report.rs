@@ -16,6 +16,8 @@ pub struct Report {
     pub assignments: Vec<AssignmentReport>,
     /// What was decided, in order.
     pub decisions: Vec<Decided>,
+    /// How often leaders were started again, in this process.
+    pub restarts: u64,
 }
 
 impl Report {

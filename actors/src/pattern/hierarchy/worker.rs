@@ -50,8 +50,9 @@ pub(super) struct Do {
 
 /// What came of a task.
 pub(super) struct Told {
-    /// Which of its boss's it is, and which incarnation of it.
+    /// Which of its boss's it is, of which incarnation of the boss, and which incarnation of it.
     pub(super) seat: u32,
+    pub(super) boss: u32,
     pub(super) life: u32,
     pub(super) answer: Result<Arc<Value>, AgentError>,
     /// Whether the place may be used again.
@@ -69,6 +70,8 @@ pub(super) struct Post {
     pub(super) team: Arc<str>,
     pub(super) member: Member,
     pub(super) seat: u32,
+    /// Which incarnation of its boss it is of.
+    pub(super) boss: u32,
     /// The time that each call has.
     pub(super) timeout: Duration,
     pub(super) deadline: Moment,
@@ -193,8 +196,9 @@ impl Worker {
         at: i64,
         cx: &mut In,
     ) {
-        let (seat, life) = (self.post.seat, cx.incarnation());
-        cx.send(&self.post.to, Box::new(Told { seat, life, answer, usable, at, took }));
+        let (Post { seat, boss, .. }, life) = (&self.post, cx.incarnation());
+        let (seat, boss) = (*seat, *boss);
+        cx.send(&self.post.to, Box::new(Told { seat, boss, life, answer, usable, at, took }));
     }
 }
 

@@ -88,6 +88,7 @@ impl Coordinator {
             assignments: board.duties.iter().map(duty).collect(),
             output: self.output.take().unwrap_or_default(),
             decisions: std::mem::take(&mut self.decided),
+            restarts: self.seats.iter().map(|seat| seat.restarts).sum(),
         }
     }
 

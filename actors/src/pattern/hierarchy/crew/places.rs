@@ -45,6 +45,11 @@ struct Asked {
 }
 
 impl Places {
+    /// Numbers demands so that what is granted to an incarnation of the boss is known from what was to those before.
+    pub(super) fn begin(&mut self, boss: u32) {
+        self.next_demand = u64::from(boss) << 32;
+    }
+
     /// Makes a lane for each agent of a chain that has none.
     pub(super) fn know(&mut self, links: &[Arc<dyn Link>]) {
         for at in 0..links.len() {
