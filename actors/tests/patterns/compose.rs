@@ -24,7 +24,7 @@ use synod_actors::{
     agent::{Agent, CallContext},
     pattern::{
         FailedPart, FailureKind,
-        consensus::{Opinion, Proposal, Request, Rules, Voter, consensus},
+        consensus::{Decision, Opinion, Proposal, Request, Rules, Voter, consensus},
         map_reduce::{Done, by_run, map_reduce},
         pipeline::{Pipeline, pipeline, stage},
     },
@@ -40,16 +40,16 @@ use crate::consensus::{MINUTE, two_thirds};
 
 /// Who is at work, and what was asked of whom.
 #[derive(Default)]
-struct Seen {
+pub(crate) struct Seen {
     /// Calls of the agent that counts words.
-    counted: AtomicU64,
+    pub(crate) counted: AtomicU64,
     /// Calls of voters, by voter, and those of them that were given up.
     asked: Mutex<BTreeMap<String, u64>>,
-    dropped: AtomicU64,
+    pub(crate) dropped: AtomicU64,
 }
 
 impl Seen {
-    fn asked(&self) -> u64 {
+    pub(crate) fn asked(&self) -> u64 {
         self.asked.lock().unwrap().values().sum()
     }
 }
@@ -63,8 +63,20 @@ impl Drop for GivenUp {
     }
 }
 
-/// A text goes through one stage: its lines are counted, and three voters say whether that is long. Some of them hang.
+/// A text, whose lines are counted, and three voters say whether that is long. Some of them hang.
+pub(crate) const TEXT: &str = "one two\nthree\nfour five six";
+
+/// A text goes through one stage.
 fn top(system: &AgentSystem, seen: &Arc<Seen>, hangs: fn(&str) -> bool) -> Pipeline {
+    pipeline([TEXT.to_owned()], [stage("judge", &judge(system, seen, hangs))])
+}
+
+/// Whoever judges a text, by a map_reduce whose reducer is a vote.
+pub(crate) fn judge(
+    system: &AgentSystem,
+    seen: &Arc<Seen>,
+    hangs: fn(&str) -> bool,
+) -> Agent<String, Decision> {
     let counts = Arc::clone(seen);
     let words = system.agent("words", move |line: String, _| {
         counts.counted.fetch_add(1, Ordering::SeqCst);
@@ -86,8 +98,7 @@ fn top(system: &AgentSystem, seen: &Arc<Seen>, hangs: fn(&str) -> bool) -> Pipel
         });
         map_reduce(lines, &words).reduce(vote)
     });
-    let judge = judge.start().unwrap();
-    pipeline(["one two\nthree\nfour five six".to_owned()], [stage("judge", &judge)])
+    judge.start().unwrap()
 }
 
 fn voter(
@@ -113,11 +124,11 @@ fn voter(
     voter.start().unwrap()
 }
 
-fn nobody(_: &str) -> bool {
+pub(crate) fn nobody(_: &str) -> bool {
     false
 }
 
-fn everybody(_: &str) -> bool {
+pub(crate) fn everybody(_: &str) -> bool {
     true
 }
 
@@ -133,7 +144,7 @@ pub(crate) fn world(seed: u64) -> (World, AgentSystem) {
 
 /// Writes down which span of a run is in which.
 #[derive(Clone, Default)]
-struct Spans(Arc<Mutex<Tree>>);
+pub(crate) struct Spans(Arc<Mutex<Tree>>);
 
 #[derive(Debug, Default)]
 struct Tree {
@@ -181,7 +192,7 @@ impl Subscriber for Spans {
 
 impl Spans {
     /// The runs in which a run of this pattern is, from itself to the root.
-    fn way_up(&self, pattern: &str) -> Vec<String> {
+    pub(crate) fn way_up(&self, pattern: &str) -> Vec<String> {
         let spans = &self.0.lock().unwrap().spans;
         let own = format!("collaboration.execute \"{pattern}\"");
         let mut at = spans.iter().position(|(name, _)| *name == own).map(|at| at as u64 + 1);

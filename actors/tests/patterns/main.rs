@@ -31,6 +31,8 @@ mod gates;
 #[cfg(test)]
 mod hierarchy;
 mod hierarchy_again;
+#[cfg(test)]
+mod hierarchy_below;
 mod hierarchy_ends;
 mod hierarchy_leaders;
 mod hierarchy_levels;
