@@ -35,7 +35,8 @@ pub(super) struct Board {
     pub(super) unsent: Vec<u64>,
     /// By team, its tasks that are open.
     open: Vec<u64>,
-    /// Tasks that are done.
+    /// Tasks of the plans, but for those that others took the place of, and those of them that are done.
+    pub(super) units: u64,
     pub(super) done: u64,
     /// What was decided how often, but for taking note.
     pub(super) decisions: BTreeMap<Subject, u32>,
@@ -57,6 +58,8 @@ pub(super) struct Duty {
     place: usize,
     /// Tasks that have not ended.
     left: usize,
+    /// What those came to that it is after, once that is asked for, and what it came to itself.
+    before: Option<Arc<Results>>,
     result: Option<Arc<TeamResult>>,
 }
 
@@ -145,12 +148,6 @@ impl Board {
         self.schedule.as_ref().is_some_and(Schedule::is_over)
     }
 
-    /// Tasks of the plans, but for those that others took the place of.
-    pub(super) fn units(&self) -> u64 {
-        let counts = |job: &&Job| !matches!(job.state, JobState::Dropped);
-        self.jobs.iter().filter(counts).count() as u64
-    }
-
     /// The names of the assignments that are done.
     pub(super) fn done_names(&self) -> Vec<&str> {
         let done = self.duties.iter().filter(|duty| duty.state == DutyState::Done);
@@ -201,6 +198,7 @@ impl Board {
                 *open = open.saturating_sub(1);
             }
             (job.state, job.is_handed) = (JobState::Dropped, false);
+            self.units -= 1;
         }
         for duty in &mut self.duties {
             if matches!(duty.state, DutyState::Waiting | DutyState::Given) {
@@ -226,8 +224,9 @@ impl Board {
             self.jobs.push(Job::new(name.into(), input, duty));
         }
         let jobs = first..self.jobs.len();
+        self.units += jobs.len() as u64;
         let (left, state) = (jobs.len(), DutyState::Waiting);
-        let (team, place, result) = (None, 0, None);
+        let (team, place, before, result) = (None, 0, None, None);
         self.duties.push(Duty {
             name,
             to,
@@ -238,6 +237,7 @@ impl Board {
             state,
             place,
             left,
+            before,
             result,
         });
     }
@@ -322,21 +322,24 @@ impl Board {
         self.close_job(duty);
     }
 
-    /// Gives an assignment up that no team takes: those that come after it are skipped.
-    pub(super) fn fail(&mut self, duty: usize, why: String) {
-        let Some(of) = self.duties.get_mut(duty) else { return };
+    /// Gives an assignment up that no team takes: those that come after it are skipped. Tells which tasks nobody does for that.
+    pub(super) fn fail(&mut self, duty: usize, why: String) -> Vec<u64> {
+        let Some(of) = self.duties.get_mut(duty) else { return Vec::new() };
         if of.state != DutyState::Waiting {
-            return;
+            return Vec::new();
         }
         of.state = DutyState::Failed(why);
+        let mut lost: Vec<u64> = of.jobs.clone().map(|unit| unit as u64).collect();
         let place = of.place;
-        let Some(schedule) = &mut self.schedule else { return };
+        let Some(schedule) = &mut self.schedule else { return lost };
         for skipped in schedule.ended(place, false).skipped {
             let skipped = self.order.get(skipped).and_then(|at| self.duties.get_mut(*at));
             if let Some(skipped) = skipped {
                 skipped.state = DutyState::Skipped(duty);
+                lost.extend(skipped.jobs.clone().map(|unit| unit as u64));
             }
         }
+        lost
     }
 
     fn closes(&mut self, team: Option<u32>) {
@@ -368,12 +371,20 @@ impl Board {
     }
 
     /// What the assignments came to that one is after.
-    fn before(&mut self, duty: usize) -> Results {
+    fn before(&mut self, duty: usize) -> Arc<Results> {
+        if let Some(before) = self.duties.get(duty).and_then(|duty| duty.before.as_ref()) {
+            return Arc::clone(before);
+        }
         let place = self.duties.get(duty).map_or(0, |duty| duty.place);
         let places = self.graph.as_ref().map(|graph| graph.after(place).to_vec());
         let duties = places.into_iter().flatten().filter_map(|at| self.order.get(at).copied());
         let duties: Vec<usize> = duties.collect();
-        Results(duties.into_iter().filter_map(|duty| self.result(duty)).collect())
+        let before = duties.into_iter().filter_map(|duty| self.result(duty)).collect();
+        let before = Arc::new(Results(before));
+        if let Some(of) = self.duties.get_mut(duty) {
+            of.before = Some(Arc::clone(&before));
+        }
+        before
     }
 
     /// What all assignments came to that are done.

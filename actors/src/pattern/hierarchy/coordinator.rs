@@ -251,7 +251,7 @@ impl Coordinator {
         self.crew.settle(cx);
         match self.phase {
             Phase::Running if self.broke.is_some() && self.owed == 0 => {
-                let (done, units) = (self.board.done, self.board.units());
+                let (done, units) = (self.board.done, self.board.units);
                 let why = self.broke.take().unwrap_or_default();
                 self.stop_early(FailureKind::OverBudget { why, done, units }, cx);
                 self.go_on(cx);
@@ -347,7 +347,7 @@ impl Actor for Coordinator {
     }
 
     fn observe(&self) -> ObservableState {
-        let (tasks, done) = (self.board.units(), self.board.done);
+        let (tasks, done) = (self.board.units, self.board.done);
         let acting = self.acting.as_ref().map(|acting| acting.act.as_str());
         let open: serde_json::Map<String, Value> = (0..)
             .zip(&self.scheme.teams)
@@ -366,11 +366,11 @@ impl Actor for Coordinator {
         match msg {
             Msg::Accepted(reply) => return cx.reply(reply, ()),
             Msg::Cancel => {
-                let (done, units) = (self.board.done, self.board.units());
+                let (done, units) = (self.board.done, self.board.units);
                 self.stop_early(FailureKind::Cancelled { done, units }, cx);
             }
             Msg::Deadline => {
-                let parts = (self.board.done, self.board.units());
+                let parts = (self.board.done, self.board.units);
                 let why = self.brief.out_of_time(self.deadline, parts);
                 self.stop_early(why, cx);
             }

@@ -21,6 +21,7 @@ use std::{
 use runtime::{
     actor::{Actor, ChildExit},
     address::Addr,
+    budget::Cost,
     clock::Moment,
     context::Cx,
     graph::ObservableState,

@@ -50,7 +50,7 @@ pub(super) struct Charge {
     pub(super) assignment: Arc<str>,
     pub(super) task: Arc<str>,
     pub(super) input: Arc<Value>,
-    pub(super) before: Results,
+    pub(super) before: Arc<Results>,
 }
 
 /// An agent as a worker sees it.

@@ -30,7 +30,7 @@ pub enum Record {
         /// The plan.
         plan: Plan,
     },
-    /// An assignment that was for no team by name was given to one.
+    /// An assignment was given to a team.
     Delegated {
         /// Which assignment.
         assignment: u32,

@@ -51,7 +51,7 @@ impl Coordinator {
                 self.board.plan(plan);
                 self.is_planned = true;
                 self.enter(SpanPhase::Execute);
-                let (units, done) = (self.board.units(), 0);
+                let (units, done) = (self.board.units, 0);
                 self.publish(
                     EventKind::TaskCreated,
                     cx,
@@ -168,8 +168,6 @@ impl Coordinator {
                 Err(format!("the supervisor's agent: {error}"))
             }
         };
-        self.tally.attempts += u64::from(acting.attempt);
-        self.tally.retries += u64::from(acting.attempt.saturating_sub(1));
         let Some(Acting { act, failure, .. }) = self.acting.take() else { return };
         match act {
             Act::Plan => {

@@ -7,11 +7,23 @@ use crate::{
     limits::DECISIONS_MAX,
     pattern::{
         bounds::check_datum,
-        hierarchy::board::{DutyState, JobState},
+        hierarchy::{
+            DecisionLevel,
+            board::{DutyState, JobState},
+        },
     },
 };
 
-/// The worker of whom nothing is to be said.
+/// What follows from a decision that was carried out.
+#[derive(Default)]
+pub(super) struct Carried {
+    /// Which leaders are to do no more for which tasks.
+    vain: Vec<(u32, u64)>,
+    /// Tasks that nobody will do.
+    lost: Vec<u64>,
+}
+
+/// The number of no worker, and of no team.
 const NOBODY: u32 = u32::MAX;
 
 impl Coordinator {
@@ -87,13 +99,18 @@ impl Coordinator {
             self.decided.push(decided);
             return self.abort(failure, why, cx);
         }
-        for (team, unit) in self.carry_out(decided) {
+        let Carried { vain, lost } = self.carry_out(decided);
+        for (team, unit) in vain {
             self.order(team, Order::Withdraw(unit));
             self.settle(unit);
         }
-        if let (Subject::Team(team), true) =
-            (of, wanted == crate::pattern::hierarchy::DecisionLevel::Retry)
-        {
+        for unit in lost {
+            let team = self.board.job(unit).and_then(|job| job.team).unwrap_or(NOBODY);
+            self.publish_task(EventKind::TaskFailed, (unit, team), cx, |data| {
+                data.insert("error".to_owned(), json!(failure.why()));
+            });
+        }
+        if let (Subject::Team(team), DecisionLevel::Retry) = (of, wanted) {
             self.restart_leader(team, cx);
         }
     }
@@ -224,14 +241,13 @@ impl Coordinator {
         });
     }
 
-    /// Does what was decided on the board, in this life of the run or, by the journal, in an earlier one; tells which leaders are to
-    /// do no more for which tasks.
-    pub(super) fn carry_out(&mut self, decided: Decided) -> Vec<(u32, u64)> {
+    /// Does what was decided on the board, in this life of the run or, by the journal, in an earlier one.
+    pub(super) fn carry_out(&mut self, decided: Decided) -> Carried {
         let Decided { of, ref decision, team, avoid, by, .. } = decided;
-        if decision.level() > super::super::DecisionLevel::Inform {
+        if decision.level() > DecisionLevel::Inform {
             *self.board.decisions.entry(of).or_default() += 1;
         }
-        let mut vain = Vec::new();
+        let Carried { mut vain, mut lost } = Carried::default();
         match (of, decision) {
             (_, Decision::Replan { plan }) => {
                 self.bids.clear();
@@ -243,6 +259,7 @@ impl Coordinator {
             (Subject::Task(_), Decision::Inform) if by == Decider::Monitor => {}
             (Subject::Task(unit), Decision::Inform) => {
                 self.board.give_up(unit, decided.why.clone(), avoid.unwrap_or(NOBODY));
+                lost.push(unit);
             }
             (Subject::Task(unit), Decision::Retry | Decision::Reassign { .. }) => {
                 let job = self.board.job(unit).filter(|job| job.is_handed);
@@ -250,7 +267,7 @@ impl Coordinator {
                 self.board.again(unit, team, avoid);
             }
             (Subject::Assignment(duty), Decision::Inform) => {
-                self.board.fail(duty as usize, decided.why.clone());
+                lost = self.board.fail(duty as usize, decided.why.clone());
             }
             (Subject::Assignment(duty), Decision::Retry) => {
                 self.board.ready.push_back(duty as usize);
@@ -261,8 +278,9 @@ impl Coordinator {
                 }
             }
             (Subject::Team(of), Decision::Inform) => {
-                for unit in self.board.of_team(of) {
-                    self.board.give_up(unit, decided.why.clone(), NOBODY);
+                lost = self.board.of_team(of);
+                for unit in &lost {
+                    self.board.give_up(*unit, decided.why.clone(), NOBODY);
                 }
             }
             (Subject::Team(of), Decision::Reassign { .. }) => {
@@ -273,7 +291,7 @@ impl Coordinator {
             (Subject::Team(_) | Subject::Mission, _) | (_, Decision::Abort { .. }) => {}
         }
         self.decided.push(decided);
-        vain
+        Carried { vain, lost }
     }
 
     /// Ends the run over a failure on which nobody else may decide.

@@ -50,13 +50,11 @@ impl Coordinator {
         loads.then_with(|| self.team_name(one).cmp(self.team_name(other)))
     }
 
-    /// Gives an assignment to a team, and writes that down where the plan does not say it.
+    /// Gives an assignment to a team.
     pub(super) fn entrust(&mut self, duty: usize, team: u32, cx: &mut In) {
         let Some(of) = self.board.duties.get(duty) else { return };
         let (assignment, name, tasks) = (number(duty), Arc::clone(&of.name), of.jobs.len());
-        if !matches!(of.to, Delegation::Team(_)) {
-            cx.record(&Record::Delegated { assignment, team });
-        }
+        cx.record(&Record::Delegated { assignment, team });
         self.bids.remove(&duty);
         self.board.give(duty, team);
         self.publish(

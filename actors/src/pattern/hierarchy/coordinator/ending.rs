@@ -33,7 +33,7 @@ impl Coordinator {
         }
         self.phase = Phase::Ended;
         self.record_spent(cx);
-        (self.tally.units, self.tally.done) = (self.board.units(), self.board.done);
+        (self.tally.units, self.tally.done) = (self.board.units, self.board.done);
         self.tally.fallbacks = self.board.jobs.iter().filter(|job| job.fell_back()).count() as u64;
         let failed = self.failures();
         let report = self.report();
@@ -92,6 +92,23 @@ impl Coordinator {
         }
     }
 
+    /// Who failed at a task: its team, and its worker where that is known.
+    fn doer(&self, job: &Job) -> String {
+        let team = job.team.map_or("", |team| self.team_name(team));
+        let worker = match &job.state {
+            JobState::GivenUp { worker, .. } if *worker != u32::MAX => {
+                job.team.and_then(|team| self.scheme.team(team)).map(|team| team.worker(*worker))
+            }
+            JobState::Failing(failure) if !failure.worker.is_empty() => Some(&*failure.worker),
+            JobState::Open
+            | JobState::Failing(_)
+            | JobState::Done(_)
+            | JobState::GivenUp { .. }
+            | JobState::Dropped => None,
+        };
+        worker.map_or_else(|| team.to_owned(), |worker| format!("{team}/{worker}"))
+    }
+
     fn task(&self, job: &Job) -> TaskReport {
         let worker = |worker: u32| {
             let team = job.team.and_then(|team| self.scheme.team(team));
@@ -135,7 +152,7 @@ impl Coordinator {
             } else {
                 format!("{}/{}", duty.name, job.name)
             };
-            let agent = job.team.map_or_else(String::new, |team| self.team_name(team).to_owned());
+            let agent = self.doer(job);
             Some(FailedPart { part, name, agent, attempts: job.attempts, error })
         };
         (0..).zip(&board.jobs).filter_map(failure).collect()

@@ -84,7 +84,7 @@ impl Coordinator {
             worker: of.worker(worker),
             what,
             done: self.board.done,
-            units: self.board.units(),
+            units: self.board.units,
         };
         let seen = guarded("the monitor", || monitor.see(&progress));
         seen.unwrap_or_else(|why| Some(Decision::Abort { why }))

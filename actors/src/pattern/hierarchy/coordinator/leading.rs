@@ -1,6 +1,7 @@
 //! Leading: leaders started and started again, what they are told, and what their calls cost.
 
 use runtime::{
+    limits::MAILBOX_CAPACITY,
     mailbox::{Mailbox, Overflow},
     spawn::Spawn,
 };
@@ -17,8 +18,9 @@ impl Coordinator {
                 (self.brief.clone(), Arc::clone(&scheme), self.deadline);
             let (span, to) = (self.phase_span.clone(), cx.me());
             let post = Post { brief, scheme, team: number, deadline, span, to };
-            // Each worker's answer and end, the grants for it, and a few orders more.
-            let mailbox = Mailbox::new(4 * team.workers.len() + 64, Overflow::Wait);
+            // What each worker says and what is granted for it, and the orders.
+            let capacity = 4 * team.workers.len() + MAILBOX_CAPACITY;
+            let mailbox = Mailbox::new(capacity, Overflow::Wait);
             let spawn = Spawn::named(&*team.name).mailbox(mailbox);
             let birth = move || Leader::new(post.clone());
             let leader = cx.spawn_supervised(spawn, birth, move |exit| Msg::Ended(number, exit));

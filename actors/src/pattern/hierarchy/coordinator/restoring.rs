@@ -47,7 +47,7 @@ impl Coordinator {
             }
         }
         if self.is_planned {
-            let (units, done) = (self.board.units(), self.board.done);
+            let (units, done) = (self.board.units, self.board.done);
             self.publish(EventKind::TaskCreated, cx, || json!({ "units": units, "done": done }));
         }
     }

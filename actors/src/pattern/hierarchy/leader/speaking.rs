@@ -1,10 +1,7 @@
 //! Speaking: what the leader's own agent is asked, one thing after the other, and what a leader without one bids.
 
 use super::*;
-use crate::{
-    guard::guarded,
-    pattern::hierarchy::{Offer, Results},
-};
+use crate::{guard::guarded, pattern::hierarchy::Offer};
 
 /// Something that the leader's own agent is asked.
 pub(super) enum Speech {
@@ -72,6 +69,13 @@ impl Leader {
             return;
         }
         let Some(mut speech) = self.speech.pop_front() else { return };
+        if let Speech::Decide { .. } = speech
+            && let Err(exceeded) = self.post.brief.budget.spend(Cost::MESSAGE, cx.now())
+        {
+            let reason = exceeded.to_string();
+            let call = (0, Duration::ZERO, false);
+            return self.said(speech, Err(AgentError::Refused { reason }), call, cx);
+        }
         let (charge, attempt) = charge_of(&mut speech);
         self.crew.give(seat, Arc::new(charge), attempt);
         self.asking = Some(speech);
@@ -130,14 +134,14 @@ fn charge_of(speech: &mut Speech) -> (Charge, u32) {
                 "act": "lead",
                 "assignment": **assignment,
                 "input": **input,
-                "before": before,
+                "before": **before,
             });
             let charge = Charge {
                 unit: *unit,
                 assignment: Arc::clone(assignment),
                 task: Arc::clone(task),
                 input: Arc::new(input),
-                before: before.clone(),
+                before: Arc::clone(before),
             };
             (charge, job.attempts)
         }
@@ -158,5 +162,5 @@ fn charge_of(speech: &mut Speech) -> (Charge, u32) {
 /// Something that an agent is asked which is no task of the plan.
 pub(in crate::pattern::hierarchy) fn asked(unit: u64, act: &str, input: Arc<Value>) -> Charge {
     let (assignment, task) = ("".into(), act.into());
-    Charge { unit, assignment, task, input, before: Results::default() }
+    Charge { unit, assignment, task, input, before: Arc::default() }
 }

@@ -6,21 +6,20 @@ use crate::pattern::hierarchy::crew::Outcome;
 impl Leader {
     /// Gives tasks to workers, as far as there are some who are free and may have them.
     pub(super) fn dispatch(&mut self, cx: &mut In) {
+        if self.workers().all(|worker| self.crew.is_down(worker)) {
+            for job in std::mem::take(&mut self.queue) {
+                let reason = "no worker of the team is left".to_owned();
+                self.failed(&job, NOBODY, (AgentError::Lost { reason }, true), cx);
+            }
+        }
         let mut at = 0;
-        while at < self.queue.len() {
-            match self.worker_for(at) {
-                Some(worker) => {
-                    if let Some(job) = self.queue.remove(at) {
-                        self.begin(worker, job);
-                    }
-                }
-                None if self.all_down() => {
-                    if let Some(job) = self.queue.remove(at) {
-                        let reason = "no worker of the team is left".to_owned();
-                        self.failed(&job, NOBODY, (AgentError::Lost { reason }, true), cx);
-                    }
-                }
-                None => at += 1,
+        while at < self.queue.len() && self.workers().any(|worker| self.crew.is_free(worker)) {
+            let Some(worker) = self.worker_for(at) else {
+                at += 1;
+                continue;
+            };
+            if let Some(job) = self.queue.remove(at) {
+                self.begin(worker, job);
             }
         }
     }
@@ -40,10 +39,6 @@ impl Leader {
     pub(super) fn workers(&self) -> impl Iterator<Item = u32> + use<> {
         let workers = self.post.team().map_or(0, |team| team.workers.len());
         0..u32::try_from(workers).unwrap_or(u32::MAX)
-    }
-
-    fn all_down(&self) -> bool {
-        self.workers().all(|worker| self.crew.is_down(worker))
     }
 
     fn begin(&mut self, worker: u32, mut job: Box<Job>) {
