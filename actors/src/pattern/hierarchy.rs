@@ -19,6 +19,7 @@ mod plan;
 mod record;
 mod report;
 mod results;
+pub mod rollout;
 mod supervise;
 mod team;
 mod worker;

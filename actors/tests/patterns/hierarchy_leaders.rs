@@ -38,7 +38,7 @@ pub(crate) fn waits(system: &AgentSystem, calls: &Calls) -> Agent<u64, u64> {
 }
 
 /// The actor of a run with this end of its name.
-fn named(system: &AgentSystem, name: &str) -> Option<ChildRef> {
+pub(crate) fn named(system: &AgentSystem, name: &str) -> Option<ChildRef> {
     let actors = system.node().actors().into_iter();
     let mut own = actors.filter(|actor| actor.name().starts_with("runs/"));
     own.find(|actor| actor.name().ends_with(name) && actor.ended().is_none())

@@ -37,6 +37,8 @@ mod hierarchy_ends;
 mod hierarchy_leaders;
 mod hierarchy_levels;
 mod hierarchy_monitor;
+#[cfg(test)]
+mod hierarchy_rollout;
 mod hierarchy_sim;
 mod map_reduce;
 #[cfg(test)]

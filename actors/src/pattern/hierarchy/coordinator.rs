@@ -42,11 +42,11 @@ use hearing::Source;
 use super::{
     Decided, Decider, Decision, Failure, Record, Report, Scheme, Subject, TeamBegan,
     board::Board,
-    crew::{Crew, Terms, Ties},
+    crew::{Crew, Ties},
     leader::{self, Leader, News, Order},
     record::BeganRecord,
     supervise::Act,
-    worker::Told,
+    worker::{Terms, Told},
 };
 use crate::{
     dispatch::Steered,

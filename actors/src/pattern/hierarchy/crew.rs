@@ -14,7 +14,6 @@ use std::{sync::Arc, time::Duration};
 use runtime::{
     actor::{Actor, ChildExit},
     address::{Addr, Recipient},
-    clock::Moment,
     context::Cx,
     mailbox::{Mailbox, Overflow},
     spawn::Spawn,
@@ -24,25 +23,15 @@ use serde_json::Value;
 use super::{
     link::{Charge, Link},
     team::Member,
-    worker::{self, Do, Post, Told, Worker},
+    worker::{self, Do, Post, Terms, Told, Worker},
 };
 use crate::{
     agent::{Walk, call::AgentError, note},
-    pattern::{Brief, FailureKind},
+    pattern::FailureKind,
     roster::{Enlisted, Grant, Lease},
 };
 
 pub(super) use places::Places;
-
-/// What a crew is made with.
-#[derive(Clone)]
-pub(super) struct Terms {
-    pub(super) brief: Brief,
-    pub(super) team: Arc<str>,
-    pub(super) timeout: Duration,
-    pub(super) deadline: Moment,
-    pub(super) span: tracing::Span,
-}
 
 /// How what concerns a crew becomes messages of its boss.
 pub(super) struct Ties<M> {
@@ -54,7 +43,7 @@ pub(super) struct Ties<M> {
 
 /// The workers of one boss.
 pub(super) struct Crew {
-    terms: Terms,
+    terms: Arc<Terms>,
     /// Which incarnation of the boss has it.
     boss: u32,
     seats: Vec<Seat>,
@@ -97,6 +86,7 @@ pub(super) struct Outcome {
 impl Crew {
     /// A crew of nobody.
     pub(super) fn new(terms: Terms) -> Self {
+        let terms = Arc::new(terms);
         let (seats, places) = (Vec::new(), Places::default());
         Self { terms, boss: 0, seats, places, enlisted: None }
     }
@@ -114,9 +104,9 @@ impl Crew {
         self.places.begin(boss);
         for (member, seat) in members.into_iter().zip(0..) {
             self.places.know(&member.links);
-            let Terms { brief, team, timeout, deadline, span } = self.terms.clone();
-            let (to, ended, own) = (told.clone(), ties.ended, member.clone());
-            let post = Post { brief, team, member, seat, boss, timeout, deadline, span, to };
+            let (terms, to) = (Arc::clone(&self.terms), told.clone());
+            let (ended, own) = (ties.ended, member.clone());
+            let post = Post { terms, member, seat, boss, to };
             // One task, its answer, and what an incarnation before was to do.
             let spawn = Spawn::named(&*own.name).mailbox(Mailbox::new(8, Overflow::Wait));
             let birth = move || Worker::new(post.clone());

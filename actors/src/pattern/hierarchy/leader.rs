@@ -32,9 +32,9 @@ use serde_json::{Value, json};
 
 use super::{
     Decision, Failure, Scheme, Subject, Team, coordinator,
-    crew::{Crew, Terms, Ties},
+    crew::{Crew, Ties},
     link::Charge,
-    worker::Told,
+    worker::{Terms, Told},
 };
 use crate::{
     agent::call::AgentError,

@@ -65,19 +65,24 @@ pub(super) struct Told {
 /// What a worker is started with.
 #[derive(Clone)]
 pub(super) struct Post {
-    pub(super) brief: Brief,
-    /// The team, for those who read along; empty where it is of none.
-    pub(super) team: Arc<str>,
+    pub(super) terms: Arc<Terms>,
     pub(super) member: Member,
     pub(super) seat: u32,
     /// Which incarnation of its boss it is of.
     pub(super) boss: u32,
+    pub(super) to: Recipient<Box<Told>>,
+}
+
+/// The same for all workers of one boss.
+pub(super) struct Terms {
+    pub(super) brief: Brief,
+    /// The team, for those who read along; empty where it is none.
+    pub(super) team: Arc<str>,
     /// The time that each call has.
     pub(super) timeout: Duration,
     pub(super) deadline: Moment,
-    /// The phase of the run in which it works.
+    /// The phase of the run in which they work.
     pub(super) span: tracing::Span,
-    pub(super) to: Recipient<Box<Told>>,
 }
 
 /// The worker's state.
@@ -110,7 +115,7 @@ impl Worker {
             let told = (Err(AgentError::Failed { message }), true, Duration::ZERO);
             return self.tell(told, at, cx);
         }
-        self.post.brief.counters.begun();
+        self.post.terms.brief.counters.begun();
         self.publish(&order, &link, cx);
         self.call = Some(Begun { order, since, at });
     }
@@ -122,7 +127,8 @@ impl Worker {
         sent: Moment,
         cx: &mut In,
     ) -> Result<(), String> {
-        let (Post { brief, timeout, deadline, .. }, Do { charge, lease, .. }) = (&self.post, order);
+        let Terms { brief, timeout, deadline, span, .. } = &*self.post.terms;
+        let Do { charge, lease, .. } = order;
         // The deadline ends a call by a cancel; should the slot not answer that either, the ask ends behind it.
         let left = sent.until(*deadline) + 2 * QUIESCENCE_WAIT;
         let timeout = link.timeout().unwrap_or(*timeout).min(*timeout).min(left);
@@ -140,14 +146,14 @@ impl Worker {
             sent,
             progress: brief.progress(charge.unit, cx.me().name()),
             budget: brief.budget.clone(),
-            origin: brief.origin((sent + timeout).min(*deadline), &self.post.span),
+            origin: brief.origin((sent + timeout).min(*deadline), span),
             timeout,
         };
         link.ask(call, cx)
     }
 
     fn publish(&self, order: &Do, link: &Arc<dyn Link>, cx: &mut In) {
-        let Post { brief, team, member, .. } = &self.post;
+        let (Terms { brief, team, .. }, member) = (&*self.post.terms, &self.post.member);
         cx.publish(EventKind::TaskAssigned, Some(brief.run), || {
             json!({
                 "unit": order.charge.unit,
@@ -177,7 +183,7 @@ impl Worker {
         let usable = answer.is_ok() && !held && link.has(slot);
         let answer = answer.unwrap_or_else(|after| Err(AgentError::TimedOut { after }));
         let answer = answer.and_then(|output| check_datum(&output).map(|()| Arc::new(output)));
-        let counters = &self.post.brief.counters;
+        let counters = &self.post.terms.brief.counters;
         match &answer {
             Ok(_) => counters.done(took),
             Err(error) => counters.failed(error),
@@ -221,6 +227,6 @@ impl Actor for Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        self.post.brief.counters.abandoned(usize::from(self.call.is_some()));
+        self.post.terms.brief.counters.abandoned(usize::from(self.call.is_some()));
     }
 }
