@@ -176,7 +176,8 @@ async fn leaders_that_die_in_mid_rollout_hold_up_neither_way() {
         let handle = system.run(run).deadline(MINUTE).start().await.unwrap();
         let watching = || service.lock().unwrap().hangs_at.is_none();
         until("somebody watches", watching).await;
-        for team in [MONITORING, APPLICATION, INFRASTRUCTURE] {
+        // The last of them is what the rollout waits for.
+        for team in [INFRASTRUCTURE, APPLICATION, MONITORING] {
             named(&system, &format!("/{team}")).unwrap().kill();
         }
         let done = handle.outcome().await.unwrap();
@@ -184,7 +185,9 @@ async fn leaders_that_die_in_mid_rollout_hold_up_neither_way() {
             None => ("rolled_out", ["b1", "b2", "b3"]),
             Some(_) => ("rolled_back", ["a1", "a2", "a3"]),
         };
-        assert_eq!((outcome(&done), done.value.restarts), (expected, 3), "{strategy:?}");
+        assert_eq!(outcome(&done), expected, "{strategy:?}");
+        // A team that has nothing more to do is not waited for.
+        assert!((2..=3).contains(&done.value.restarts), "{strategy:?}");
         assert!(service.lock().unwrap().is_served_by(&names), "{strategy:?}");
     }
 }
