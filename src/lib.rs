@@ -108,6 +108,11 @@ pub mod agents {}
 #[doc = include_str!("../docs/EVENTS.md")]
 pub mod events {}
 
+/// The code of docs/HIERARCHY.md.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/HIERARCHY.md")]
+pub mod hierarchies {}
+
 /// The code of docs/PIPELINE.md.
 #[cfg(doctest)]
 #[doc = include_str!("../docs/PIPELINE.md")]
