@@ -147,8 +147,23 @@ async fn a_hierarchy_cut_off_at_any_moment_does_nothing_again_that_it_has() {
         if decisions >= 2 {
             assert_eq!(decisions_now, decided, "cut off at {moment}");
         }
-        let (done, plans, _) = known(&journal, id);
-        assert_eq!((done.len() as u64, plans), (count, 1), "each is written down once");
+        // The leader has the five given to its other worker, then the supervisor has it given up.
+        let (done, plans, decisions) = known(&journal, id);
+        assert_eq!(
+            (done.len() as u64, plans, decisions),
+            (count, 1, 2),
+            "each is written down once"
+        );
+        assert_eq!(ended.value.decisions.len(), 2, "cut off at {moment}");
+        let given = |record: &Record| {
+            if let Record::Delegated { assignment, team } = record {
+                Some((*assignment, *team))
+            } else {
+                None
+            }
+        };
+        let delegated: Vec<_> = records(&journal, id).iter().filter_map(given).collect();
+        assert_eq!(delegated.len(), 2, "cut off at {moment}: {delegated:?}");
         // Whoever asks for the run again is told the same.
         let third = after.run(run(&after, &calls, u64::MAX)).id(id).deadline(MINUTE).await.unwrap();
         assert_eq!((third.value.output, third.tally.attempts), (ended.value.output, 0));

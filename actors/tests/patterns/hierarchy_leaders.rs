@@ -5,7 +5,10 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use runtime::child::ChildRef;
+use runtime::{
+    child::ChildRef,
+    events::{EventKind, Filter, Received, Subscription},
+};
 use serde_json::Value;
 use synod_actors::{
     agent::Agent,
@@ -44,6 +47,20 @@ pub(crate) fn named(system: &AgentSystem, name: &str) -> Option<ChildRef> {
     own.find(|actor| actor.name().ends_with(name) && actor.ended().is_none())
 }
 
+fn completions(system: &AgentSystem) -> Subscription {
+    let kinds = Filter::new().kinds([EventKind::TaskCompleted]);
+    system.node().events().subscribe(kinds).unwrap()
+}
+
+/// Waits until the supervisor has heard of three of team a's tasks, which its leader then takes with it no more.
+async fn three(told: &mut Subscription) {
+    let mut heard = 0;
+    while heard < 3 {
+        let Some(Received::Event(event)) = told.next().await else { panic!("an event was missed") };
+        heard += u32::from(event.data["team"] == "a");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leader_that_is_killed_in_mid_run_is_started_again_and_its_team_goes_on() {
     for kill in ["leader", "worker"] {
@@ -63,9 +80,11 @@ async fn a_leader_that_is_killed_in_mid_run_is_started_again_and_its_team_goes_o
             .team(Team::new("a").workers(1, &agent))
             .team(Team::new("b").workers(1, &other))
             .monitor(monitor);
+        let mut told = completions(&system);
         let handle = system.run(run).deadline(MINUTE).start().await.unwrap();
         let at_work = || calls.lock().unwrap().get(&3).is_some();
         until("it is at the last", at_work).await;
+        three(&mut told).await;
         let name = if kill == "leader" { "/a" } else { "/a/waits-1" };
         named(&system, name).unwrap().kill();
         let done = handle.outcome().await.unwrap();
@@ -102,9 +121,11 @@ async fn a_leader_that_ends_too_often_is_for_the_supervisor_to_decide_on() {
         let run = hierarchy(Value::Null, Decides { plan: all(), decide }).rules(rules);
         let run =
             run.team(Team::new("a").workers(3, &agent)).team(Team::new("b").workers(1, &helps));
+        let mut told = completions(&system);
         let handle = system.run(run).deadline(MINUTE).start().await.unwrap();
         let at_work = || (3..6).all(|n| calls.lock().unwrap().get(&n).is_some());
         until("all are at the last", at_work).await;
+        three(&mut told).await;
         named(&system, "/a").unwrap().kill();
         let done = handle.outcome().await.unwrap();
         let all = done.value.assignment("all").unwrap();

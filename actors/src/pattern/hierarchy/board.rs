@@ -451,3 +451,6 @@ fn count(open: &mut [u64], team: u32) {
         *open += 1;
     }
 }
+
+#[cfg(test)]
+mod tests;
