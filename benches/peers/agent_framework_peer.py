@@ -1,4 +1,4 @@
-"""Microsoft Agent Framework: a workflow that fans out to executors and in again."""
+"""Microsoft Agent Framework: workflows that fan out to executors and in again, and a chain of them."""
 import asyncio
 import logging
 from dataclasses import dataclass
@@ -6,7 +6,10 @@ from typing import Never
 
 from agent_framework import Executor, WorkflowBuilder, WorkflowContext, handler
 
-from parts import AGENTS, PARTS, Timed, check
+from workloads import (
+    AGENTS, DOCUMENT, DOCUMENTS, PARTS, ROUNDS, STAGES, WEIGHTS,
+    Timed, check, check_documents, check_rounds, chosen, decide, in_flight,
+)
 
 logging.disable(logging.CRITICAL)
 
@@ -53,16 +56,98 @@ class Reduce(Executor):
             await ctx.yield_output(self.total)
 
 
-async def main():
+async def parts():
     split, reduce = Split(id="split"), Reduce(id="reduce")
     workers = [Worker(id=f"agent{place}") for place in range(AGENTS)]
     builder = WorkflowBuilder(start_executor=split).add_fan_out_edges(split, workers)
     for worker in workers:
         builder = builder.add_edge(worker, reduce)
     workflow = builder.build()
-    with Timed():
+    with Timed(PARTS):
         outputs = (await workflow.run(Start(PARTS))).get_outputs()
         check(outputs[0])
 
 
-asyncio.run(main())
+
+@dataclass
+class Text:
+    text: str
+
+
+class Stage(Executor):
+    @handler
+    async def hand_on(self, message: Text, ctx: WorkflowContext[Text]) -> None:
+        await ctx.send_message(Text(message.text))
+
+
+class Last(Executor):
+    @handler
+    async def hand_out(self, message: Text, ctx: WorkflowContext[Never, str]) -> None:
+        await ctx.yield_output(message.text)
+
+
+def chain():
+    stages = [*(Stage(id=f"stage{place}") for place in range(STAGES - 1)), Last(id="last")]
+    builder = WorkflowBuilder(start_executor=stages[0])
+    for edge in zip(stages, stages[1:]):
+        builder = builder.add_edge(*edge)
+    return builder.build()
+
+
+async def documents():
+    # A workflow runs one thing at a time: there is one for each document.
+    async def one(_):
+        return (await chain().run(Text(DOCUMENT))).get_outputs()[0]
+
+    with Timed(DOCUMENTS):
+        check_documents(await in_flight(DOCUMENTS, one))
+
+
+@dataclass
+class Question:
+    number: int
+
+
+@dataclass
+class Vote:
+    yes: bool
+    weight: int
+
+
+class Ask(Executor):
+    @handler
+    async def ask(self, message: Question, ctx: WorkflowContext[Question]) -> None:
+        await ctx.send_message(message)
+
+
+class Voter(Executor):
+    def __init__(self, weight):
+        super().__init__(id=f"voter{weight}")
+        self.weight = weight
+
+    @handler
+    async def vote(self, message: Question, ctx: WorkflowContext[Vote]) -> None:
+        await ctx.send_message(Vote(True, self.weight))
+
+
+class Count(Executor):
+    @handler
+    async def count(self, message: list[Vote], ctx: WorkflowContext[Never, bool]) -> None:
+        await ctx.yield_output(decide([(vote.yes, vote.weight) for vote in message]))
+
+
+def election():
+    ask, voters, count = Ask(id="ask"), [Voter(weight) for weight in WEIGHTS], Count(id="count")
+    builder = WorkflowBuilder(start_executor=ask)
+    return builder.add_fan_out_edges(ask, voters).add_fan_in_edges(voters, count).build()
+
+
+async def rounds():
+    async def one(number):
+        return (await election().run(Question(number))).get_outputs()[0]
+
+    with Timed(ROUNDS):
+        check_rounds(await in_flight(ROUNDS, one))
+
+
+asyncio.run(chosen(parts, documents, rounds)())

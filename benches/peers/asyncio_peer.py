@@ -1,28 +1,65 @@
 """The floor of Python: tasks and queues, no framework."""
 import asyncio
 
-from parts import AGENTS, PARTS, Timed, check
+from workloads import (
+    AGENTS, DOCUMENT, DOCUMENTS, PARTS, ROUNDS, STAGES, WEIGHTS,
+    Timed, check, check_documents, check_rounds, chosen, decide, in_flight,
+)
 
 
-async def serve(queue):
+async def serve(queue, work):
     while True:
-        number, answer = await queue.get()
-        answer.set_result(number * number)
+        given, answer = await queue.get()
+        answer.set_result(work(given))
 
 
-async def main():
-    queues = [asyncio.Queue() for _ in range(AGENTS)]
-    servers = [asyncio.create_task(serve(queue)) for queue in queues]
-    loop = asyncio.get_running_loop()
-    with Timed():
-        answers = []
-        for number in range(PARTS):
-            answer = loop.create_future()
-            queues[number % AGENTS].put_nowait((number, answer))
-            answers.append(answer)
-        check(sum(await asyncio.gather(*answers)))
-    for server in servers:
-        server.cancel()
+class Servers:
+    """Tasks that answer what is put into their queues."""
+
+    def __init__(self, works):
+        self.queues = [asyncio.Queue() for _ in works]
+        self.tasks = [asyncio.create_task(serve(*of)) for of in zip(self.queues, works)]
+
+    def ask(self, server, given):
+        answer = asyncio.get_running_loop().create_future()
+        self.queues[server].put_nowait((given, answer))
+        return answer
+
+    def end(self):
+        for task in self.tasks:
+            task.cancel()
 
 
-asyncio.run(main())
+async def parts():
+    servers = Servers([lambda number: number * number] * AGENTS)
+    with Timed(PARTS):
+        check(sum(await asyncio.gather(*(servers.ask(n % AGENTS, n) for n in range(PARTS)))))
+    servers.end()
+
+
+async def documents():
+    servers = Servers([lambda document: document] * STAGES)
+
+    async def one(_):
+        document = DOCUMENT
+        for stage in range(STAGES):
+            document = await servers.ask(stage, document)
+        return document
+
+    with Timed(DOCUMENTS):
+        check_documents(await in_flight(DOCUMENTS, one))
+    servers.end()
+
+
+async def rounds():
+    servers = Servers([lambda _, weight=weight: (True, weight) for weight in WEIGHTS])
+
+    async def one(number):
+        return decide(await asyncio.gather(*(servers.ask(voter, number) for voter in range(len(WEIGHTS)))))
+
+    with Timed(ROUNDS):
+        check_rounds(await in_flight(ROUNDS, one))
+    servers.end()
+
+
+asyncio.run(chosen(parts, documents, rounds)())

@@ -1,4 +1,4 @@
-"""Ray: a process for each of eight actors."""
+"""Ray: a process for each actor: eight that square, a stage each, a voter each."""
 import os
 import tempfile
 
@@ -7,13 +7,73 @@ os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"
 
 import ray
 
-from parts import AGENTS, PARTS, Timed, check
+from workloads import (
+    AGENTS, DOCUMENT, DOCUMENTS, IN_FLIGHT, PARTS, ROUNDS, STAGES, WEIGHTS,
+    Timed, check, check_documents, check_rounds, chosen, decide,
+)
 
 
 @ray.remote(num_cpus=0)
 class Square:
     def square(self, number):
         return number * number
+
+
+@ray.remote(num_cpus=0)
+class Stage:
+    def hand_on(self, document):
+        return document
+
+
+@ray.remote(num_cpus=0)
+class Voter:
+    def __init__(self, weight):
+        self.weight = weight
+
+    def vote(self, number):
+        return True, self.weight
+
+
+def parts():
+    actors = [Square.remote() for _ in range(AGENTS)]
+    ray.get([actor.square.remote(0) for actor in actors])
+    with Timed(PARTS):
+        check(sum(ray.get([actors[number % AGENTS].square.remote(number) for number in range(PARTS)])))
+
+
+def in_flight(count, begin, end):
+    """What `end` makes of each that was begun, with so many at a time."""
+    begun, ended = [], []
+    for number in range(count):
+        begun.append(begin(number))
+        if len(begun) == IN_FLIGHT:
+            ended.append(end(begun.pop(0)))
+    return ended + [end(one) for one in begun]
+
+
+def documents():
+    stages = [Stage.remote() for _ in range(STAGES)]
+    ray.get([stage.hand_on.remote("") for stage in stages])
+
+    def begin(_):
+        document = DOCUMENT
+        for stage in stages:
+            document = stage.hand_on.remote(document)
+        return document
+
+    with Timed(DOCUMENTS):
+        check_documents(in_flight(DOCUMENTS, begin, ray.get))
+
+
+def rounds():
+    voters = [Voter.remote(weight) for weight in WEIGHTS]
+    ray.get([voter.vote.remote(0) for voter in voters])
+
+    def begin(number):
+        return [voter.vote.remote(number) for voter in voters]
+
+    with Timed(ROUNDS):
+        check_rounds(in_flight(ROUNDS, begin, lambda votes: decide(ray.get(votes))))
 
 
 with tempfile.TemporaryDirectory(prefix="ray") as folder:
@@ -26,8 +86,5 @@ with tempfile.TemporaryDirectory(prefix="ray") as folder:
         object_store_memory=200_000_000,
         _temp_dir=folder,
     )
-    actors = [Square.remote() for _ in range(AGENTS)]
-    ray.get([actor.square.remote(0) for actor in actors])
-    with Timed():
-        check(sum(ray.get([actors[number % AGENTS].square.remote(number) for number in range(PARTS)])))
+    chosen(parts, documents, rounds)()
     ray.shutdown()

@@ -22,6 +22,8 @@ const ACTORS: [&str; 9] = [
 ];
 /// The agent frameworks of Python, each a script and its pinned packages in benches/peers.
 const FRAMEWORKS: [&str; 5] = ["asyncio", "autogen", "agent_framework", "langgraph", "ray"];
+/// What they are compared in.
+const PATTERNS: [&str; 3] = ["map_reduce.parts", "pipeline.documents", "consensus.rounds"];
 
 /// Builds and installs the peers; returns a file that says how to run each, by figure and peer.
 ///
@@ -45,7 +47,10 @@ pub(crate) fn install(root: &Path, profile: &str) -> Result<PathBuf> {
     for framework in FRAMEWORKS {
         match python(root, &home, framework) {
             Ok(command) => {
-                commands.entry("map_reduce.parts").or_default().insert(framework, command);
+                for figure in PATTERNS {
+                    let words = [command.as_slice(), &[figure.to_owned()]].concat();
+                    commands.entry(figure).or_default().insert(framework, words);
+                }
             }
             Err(error) => shell::complain(&format!("without {framework}: {error:#}")),
         }
