@@ -54,7 +54,7 @@ pub(crate) fn unpack(root: &Path) -> Result<PathBuf> {
 
 fn unpack_python(root: &Path, work: &Path, tree: &Path) -> Result<()> {
     let wheels = work.join("wheels");
-    let python = tools::environment(root, "fetch", "")?.join("bin/python3");
+    let python = tools::environment(root, "fetch", "", tools::Brings::Nothing)?.join("bin/python3");
     let python = python.to_string_lossy();
     let fetch = format!(
         "{python} -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: --dest"

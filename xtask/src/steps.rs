@@ -231,7 +231,9 @@ impl Bench<'_> {
         let file = self.new_log(step)?.with_extension("jsonl");
         fs::write(&file, printed).with_context(|| format!("write {}", file.display()))?;
         let file = fs::File::open(&file).with_context(|| format!("open {}", file.display()))?;
-        let python = tools::environment(self.root, reader.name, reader.pinned)?.join("bin/python3");
+        let python =
+            tools::environment(self.root, reader.name, reader.pinned, tools::Brings::Nothing)?
+                .join("bin/python3");
         let mut command = Command::new(python);
         command.current_dir(self.root).args(["-B", reader.script]).stdin(file);
         self.log(step, command, reader.closing)

@@ -29,7 +29,7 @@ impl Tools {
                 install_from_debian(root, package)?;
             }
         }
-        let home = environment(root, "tools", PINNED)?;
+        let home = environment(root, "tools", PINNED, Brings::Nothing)?;
         Ok(Self { bin: home.join("bin") })
     }
 
@@ -51,11 +51,25 @@ impl Tools {
     }
 }
 
-/// Makes a Python environment with exactly the pinned packages, once for each state of the pins.
+/// What pinned packages bring along.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Brings {
+    /// Nothing: of a package that would bring more, that is not used.
+    Nothing,
+    /// All that they depend on.
+    Dependencies,
+}
+
+/// Makes a Python environment with the pinned packages and what they bring, once for each state of the pins.
 ///
 /// # Errors
 /// When Python cannot make it or a package cannot be installed.
-pub(crate) fn environment(root: &Path, name: &str, pinned: &str) -> Result<PathBuf> {
+pub(crate) fn environment(
+    root: &Path,
+    name: &str,
+    pinned: &str,
+    brings: Brings,
+) -> Result<PathBuf> {
     let home = shell::target(root).join("venv").join(name);
     let installed = home.join("installed.txt");
     if fs::read_to_string(&installed).is_ok_and(|text| text == pinned) {
@@ -76,9 +90,11 @@ pub(crate) fn environment(root: &Path, name: &str, pinned: &str) -> Result<PathB
     let list = home.join("wanted.txt");
     fs::write(&list, pinned).with_context(|| format!("write {}", list.display()))?;
     let mut pip = shell::command(root, home.join("bin/pip").to_string_lossy().as_ref());
-    // exactly what is pinned: a package that would bring more than is used of it brings nothing
-    pip.args(["install", "--quiet", "--disable-pip-version-check", "--no-deps", "--requirement"]);
-    pip.arg(&list);
+    pip.args(["install", "--quiet", "--disable-pip-version-check"]);
+    if brings == Brings::Nothing {
+        pip.arg("--no-deps");
+    }
+    pip.arg("--requirement").arg(&list);
     shell::read(&mut pip)?;
     fs::write(&installed, pinned).with_context(|| format!("write {}", installed.display()))?;
     Ok(home)

@@ -65,7 +65,7 @@ pub(crate) fn install(root: &Path, profile: &str) -> Result<PathBuf> {
 fn python(root: &Path, home: &Path, framework: &str) -> Result<Vec<String>> {
     let list = home.join(format!("{framework}.txt"));
     let pinned = fs::read_to_string(&list).with_context(|| format!("read {}", list.display()))?;
-    let environment = tools::environment(root, framework, &pinned)?;
+    let environment = tools::environment(root, framework, &pinned, tools::Brings::Dependencies)?;
     let words = [environment.join("bin/python3"), home.join(format!("{framework}_peer.py"))];
     Ok(words.iter().map(|word| word.to_string_lossy().into_owned()).collect())
 }
