@@ -8,6 +8,7 @@ mod brief;
 pub mod consensus;
 mod counters;
 pub mod hierarchy;
+mod link;
 pub mod map_reduce;
 pub mod pipeline;
 pub mod plan;

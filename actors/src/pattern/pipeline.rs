@@ -24,8 +24,6 @@ use std::{collections::BTreeSet, fmt, sync::Arc};
 use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 
-pub(super) use link::{given, taken};
-
 pub use document::Document;
 pub use journal::{Recount, recount};
 pub use record::{Record, StageBegan};
@@ -175,7 +173,7 @@ impl Plan {
     }
 
     fn began(&self) -> Vec<StageBegan> {
-        let name = |link: &Arc<dyn link::Link>| link.name().to_string();
+        let name = |link: &Arc<dyn link::Link>| link.agent().name().to_string();
         let stage = |stage: &Stage| StageBegan {
             name: stage.name.to_string(),
             agents: stage.links.iter().map(name).collect(),

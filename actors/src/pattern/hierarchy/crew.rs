@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     agent::{Walk, call::AgentError, note},
-    pattern::FailureKind,
+    pattern::{FailureKind, link::end},
     roster::{Enlisted, Grant, Lease},
 };
 
@@ -152,7 +152,8 @@ impl Crew {
     fn begin<A: Actor>(&mut self, seat: u32, lease: Lease, cx: &mut Cx<A>) {
         let Some(of) = self.seats.get_mut(seat as usize) else { return };
         let Some(at) = &mut of.at else { return self.places.drop_place(lease) };
-        let is_there = of.member.links.get(at.link).is_some_and(|link| link.has(lease.slot));
+        let is_there =
+            of.member.links.get(at.link).is_some_and(|link| link.agent().has(lease.slot));
         if !is_there {
             // It has ended since its place was found.
             self.places.drop_place(lease);
@@ -211,11 +212,11 @@ impl Crew {
         let (links, at) = (Arc::clone(&of.member.links), of.at.as_mut()?);
         let agent: &Arc<dyn Link> = links.get(at.link)?;
         let walk = at.walk.get_or_insert_with(|| Walk::new(links.len()));
-        if let Some(next) = walk.failed(agent.name(), &error)
+        if let Some(next) = walk.failed(agent.agent().name(), &error)
             && let Some(heir) = links.get(next)
             && !at.is_vain
         {
-            note(self.terms.brief.system.node(), agent.name(), &error, heir.name());
+            note(self.terms.brief.system.node(), agent.agent().name(), &error, heir.agent().name());
             at.link = next;
             self.places.wait(seat, &links, next);
             return None;
@@ -296,7 +297,7 @@ impl Crew {
 
 /// Tells the agent at a place that nobody wants its answer any more.
 fn cut_off<A: Actor>(member: &Member, link: usize, lease: Lease, cx: &mut Cx<A>) {
-    if let Some(to) = member.links.get(link).and_then(|link| link.order(lease.slot, false)) {
-        cx.send(&to, lease.id);
+    if let Some(link) = member.links.get(link) {
+        end(link.agent(), lease, false, cx);
     }
 }

@@ -1,12 +1,12 @@
 //! A link of a worker's chain: an agent, whatever its types are, that is given tasks and answers with JSON.
 //!
 //! # Invariants
-//! - Code of the user that turns tasks into inputs and answers into JSON may panic; that is the call's failure.
+//! - Code of the user that turns tasks into inputs may panic; that is the call's failure.
 
 use std::{sync::Arc, time::Duration};
 
 use protocol::TaskId;
-use runtime::{address::Recipient, ask::AskError, budget::Budget, clock::Moment, context::Cx};
+use runtime::{budget::Budget, clock::Moment, context::Cx};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -15,16 +15,10 @@ use super::{
     worker::{self, Worker},
 };
 use crate::{
-    agent::{
-        below::Origin,
-        call::{AgentError, ProgressSink},
-        handle::Agent,
-        slot::{self, Work},
-    },
-    assign::{AgentKey, SlotId},
+    agent::{below::Origin, call::ProgressSink, handle::Agent, slot::Work},
     guard::guarded,
-    pattern::pipeline::given,
-    roster::{Lease, LeaseId},
+    pattern::link::{self, AnyAgent},
+    roster::Lease,
 };
 
 /// A task that an agent is to do, and what came before it.
@@ -55,24 +49,13 @@ pub(super) struct Charge {
 
 /// An agent as a worker sees it.
 pub(super) trait Link: Send + Sync {
-    fn name(&self) -> &Arc<str>;
-
-    fn key(&self) -> &AgentKey;
-
-    /// The time that each call has of its own.
-    fn timeout(&self) -> Option<Duration>;
-
-    /// Whether it has this instance.
-    fn has(&self, slot: SlotId) -> bool;
+    fn agent(&self) -> &dyn AnyAgent;
 
     /// Calls the instance of the lease; the answer comes to the worker.
     ///
     /// # Errors
     /// Why the task cannot become the agent's input; nobody was called.
     fn ask(&self, call: Call<'_>, cx: &mut Cx<Worker>) -> Result<(), String>;
-
-    /// Where an instance takes the order to end the work under a lease: its time is up, or nobody wants its answer.
-    fn order(&self, slot: SlotId, timed_out: bool) -> Option<Recipient<LeaseId>>;
 }
 
 /// One call.
@@ -111,47 +94,15 @@ where
     O: Serialize + Send + 'static,
     F: Fn(&Errand<'_>) -> Result<I, String> + Send + Sync + 'static,
 {
-    fn name(&self) -> &Arc<str> {
-        self.agent.name()
-    }
-
-    fn key(&self) -> &AgentKey {
-        self.agent.key()
-    }
-
-    fn timeout(&self) -> Option<Duration> {
-        self.agent.timeout()
-    }
-
-    fn has(&self, slot: SlotId) -> bool {
-        self.agent.slot(slot).is_some_and(|slot| !slot.is_stopped())
+    fn agent(&self) -> &dyn AnyAgent {
+        &self.agent
     }
 
     fn ask(&self, call: Call<'_>, cx: &mut Cx<Worker>) -> Result<(), String> {
         let Call { errand, lease, task, sent, progress, budget, origin, timeout } = call;
         let input = guarded("the making of an agent's input", || (self.take)(&errand)).flatten()?;
-        let Some(slot) = self.agent.slot(lease.slot) else {
-            return Err("the place that was found is not this agent's".to_owned());
-        };
         let (own, budget, attempt) = (Some(lease.id), Some(budget), errand.attempt);
         let work = Work { lease: own, task, attempt, sent, input, progress, budget, origin };
-        let work = Box::new(work);
-        let question = move |reply| slot::Msg::Work(work, reply);
-        cx.ask(slot, question, timeout, |outcome: Result<Result<O, AgentError>, AskError>| {
-            worker::Msg::Answered(match outcome {
-                Ok(Ok(output)) => Ok(guarded("the writing of an answer as JSON", || given(output))
-                    .flatten()
-                    .map_err(|message| AgentError::Failed { message })),
-                Ok(Err(error)) => Ok(Err(error)),
-                Err(AskError::TimedOut(after)) => Err(after),
-                Err(error) => Ok(Err(error.into())),
-            })
-        });
-        Ok(())
-    }
-
-    fn order(&self, slot: SlotId, timed_out: bool) -> Option<Recipient<LeaseId>> {
-        let order = if timed_out { slot::Msg::TimedOut } else { slot::Msg::Cancel };
-        self.agent.slot(slot).map(|slot| slot.recipient(order))
+        link::ask(&self.agent, (lease.slot, work), timeout, worker::Msg::Answered, cx)
     }
 }

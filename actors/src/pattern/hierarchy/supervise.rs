@@ -6,7 +6,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::{Decision, DecisionLevel, Failure, Plan, Results, Team, link::links, team::Member};
-use crate::{agent::handle::Agent, pattern::pipeline::taken};
+use crate::{agent::handle::Agent, pattern::link::taken};
 
 /// What a supervisor does where no agent does it for it.
 ///

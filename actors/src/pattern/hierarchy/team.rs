@@ -11,7 +11,7 @@ use super::{
 use crate::{
     agent::handle::Agent,
     limits::{TEAM_NAME_BYTES_MAX, TEAM_RESTART_PERIOD, TEAM_RESTARTS, TEAM_WORKERS_MAX},
-    pattern::pipeline::taken,
+    pattern::link::taken,
 };
 
 /// What a leader says for its team where no agent does. The defaults are what a leader without one says.

@@ -26,6 +26,7 @@ use crate::{
         Brief,
         bounds::{check_datum, clipped},
         brief::millis,
+        link::end,
     },
     roster::Lease,
 };
@@ -131,7 +132,7 @@ impl Worker {
         let Do { charge, lease, .. } = order;
         // The deadline ends a call by a cancel; should the slot not answer that either, the ask ends behind it.
         let left = sent.until(*deadline) + 2 * QUIESCENCE_WAIT;
-        let timeout = link.timeout().unwrap_or(*timeout).min(*timeout).min(left);
+        let timeout = link.agent().timeout().unwrap_or(*timeout).min(*timeout).min(left);
         let errand = Errand {
             assignment: &charge.assignment,
             task: &charge.task,
@@ -162,7 +163,7 @@ impl Worker {
                 "assignment": *order.charge.assignment,
                 "team": **team,
                 "worker": *member.name,
-                "agent": **link.name(),
+                "agent": **link.agent().name(),
                 "slot": order.lease.slot,
                 "attempt": order.attempt,
             })
@@ -174,13 +175,11 @@ impl Worker {
         let took = cx.now().since(since);
         let Some(link) = self.post.member.links.get(order.link).map(Arc::clone) else { return };
         let slot = order.lease.slot;
-        if answer.is_err()
-            && let Some(to) = link.order(slot, true)
-        {
-            cx.send(&to, order.lease.id);
+        if answer.is_err() {
+            end(link.agent(), order.lease, true, cx);
         }
         let held = matches!(&answer, Ok(Err(AgentError::Held { .. })));
-        let usable = answer.is_ok() && !held && link.has(slot);
+        let usable = answer.is_ok() && !held && link.agent().has(slot);
         let answer = answer.unwrap_or_else(|after| Err(AgentError::TimedOut { after }));
         let answer = answer.and_then(|output| check_datum(&output).map(|()| Arc::new(output)));
         let counters = &self.post.terms.brief.counters;

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{
     Schema,
-    link::{Link, Typed, given, taken},
+    link::{Link, Typed},
 };
 use crate::{
     agent::handle::Agent,
@@ -16,6 +16,7 @@ use crate::{
         ATTEMPT_TIMEOUT_DEFAULT, FALLBACKS_MAX, STAGE_NAME_BYTES_MAX, STAGE_WINDOW_DEFAULT,
         STAGE_WINDOW_MAX,
     },
+    pattern::link::taken,
 };
 
 /// What a stage knows of the document and the call behind an output.
@@ -201,13 +202,9 @@ impl Stage {
     {
         let take: Arc<_> = Arc::new(take);
         for agent in agent.chain() {
-            if !self.links.iter().any(|link| link.key() == agent.key()) {
+            if !self.links.iter().any(|link| link.agent().key() == agent.key()) {
                 let take = Arc::<_>::clone(&take);
-                let link = Typed {
-                    agent,
-                    take: Box::new(move |value, about| take(value, about)),
-                    give: given,
-                };
+                let link = Typed { agent, take: Box::new(move |value, about| take(value, about)) };
                 self.links.push(Arc::new(link));
             }
         }
@@ -243,7 +240,7 @@ impl Stage {
 
 impl fmt::Debug for Stage {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let agents: Vec<&str> = self.links.iter().map(|link| &**link.name()).collect();
+        let agents: Vec<&str> = self.links.iter().map(|link| &**link.agent().name()).collect();
         write!(out, "Stage({}, {agents:?}, window {})", self.name, self.window)
     }
 }

@@ -27,7 +27,7 @@ use super::{Plan, Stage, coordinator, link::Link};
 use crate::{
     agent::{Walk, call::AgentError},
     limits::NEWS_MAX,
-    pattern::{Brief, FailureKind},
+    pattern::{Brief, FailureKind, link::end},
     roster::{self, DemandId, Enlisted, Grant, Lease},
 };
 
@@ -214,7 +214,7 @@ impl Worker {
         let mut walk = (!passed.is_empty()).then(|| Walk::new(stage.links.len()));
         for (link, error) in &passed {
             if let (Some(walk), Some(link)) = (&mut walk, stage.links.get(*link as usize)) {
-                walk.passed(link.name(), error);
+                walk.passed(link.agent().name(), error);
             }
         }
         let (link, since) = (passed.len().min(self.lanes.len().saturating_sub(1)), cx.now());
@@ -240,7 +240,7 @@ impl Worker {
         self.release(idle, cx);
         for guest in self.guests.values() {
             if let (Some((lease, _)), Some(link)) = (guest.call, self.link(guest.link)) {
-                link.end(lease, false, cx);
+                end(link.agent(), lease, false, cx);
             }
         }
         self.say_idle(cx);
@@ -298,7 +298,8 @@ impl Worker {
     ) {
         cx.publish(kind, Some(self.post.brief.run), || {
             let guest = self.guests.get(&document);
-            let agent = guest.and_then(|guest| self.link(guest.link)).map(|link| &**link.name());
+            let agent =
+                guest.and_then(|guest| self.link(guest.link)).map(|link| &**link.agent().name());
             let name = guest.map_or("", |guest| &guest.name);
             let mut data = self.post.plan.about(document, self.post.stage, name);
             data.insert("agent".to_owned(), json!(agent));

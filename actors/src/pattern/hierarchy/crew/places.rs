@@ -56,7 +56,7 @@ impl Places {
             if self.lane_of(links, at).is_none()
                 && let Some(link) = links.get(at)
             {
-                let (agent, patient) = (link.key().clone(), at + 1 == links.len());
+                let (agent, patient) = (link.agent().key().clone(), at + 1 == links.len());
                 let (waiting, idle) = (VecDeque::new(), Vec::new());
                 self.lanes.push(Lane { agent, patient, waiting, idle, asked: 0 });
             }
@@ -64,7 +64,7 @@ impl Places {
     }
 
     fn lane_of(&self, links: &[Arc<dyn Link>], at: usize) -> Option<usize> {
-        let (key, patient) = (links.get(at)?.key(), at + 1 == links.len());
+        let (key, patient) = (links.get(at)?.agent().key(), at + 1 == links.len());
         self.lanes.iter().position(|lane| lane.agent == *key && lane.patient == patient)
     }
 

@@ -88,7 +88,8 @@ fn passage(document: u32, entry: Entry, plan: &Plan) -> Passage {
         At::Failed(fate) => {
             let Fate { stage, agent, attempts, error, why } = *fate;
             let links = plan.stage(stage).map(|of| of.links.as_slice()).unwrap_or_default();
-            let agent = agent.and_then(|agent| Some(links.get(agent as usize)?.name().to_string()));
+            let agent =
+                agent.and_then(|agent| Some(links.get(agent as usize)?.agent().name().to_string()));
             PassageEnd::Failed { stage: stage_name(stage), agent, attempts, error, why }
         }
     };

@@ -225,8 +225,10 @@ impl Coordinator {
         });
         let plan = Arc::clone(&self.plan);
         let Some(of) = plan.stage(stage) else { return };
-        let agent =
-            of.links.get(link as usize).map_or_else(|| "".into(), |link| Arc::clone(link.name()));
+        let agent = of
+            .links
+            .get(link as usize)
+            .map_or_else(|| "".into(), |link| Arc::clone(link.agent().name()));
         self.publish_document(EventKind::TaskCompleted, (document, stage), cx, |data| {
             data.insert("agent".to_owned(), json!(*agent));
             data.insert("slot".to_owned(), json!(slot));

@@ -25,7 +25,8 @@ impl Coordinator {
                 };
                 let step = Step {
                     stage: of.map_or_else(|| "".into(), |of| Arc::clone(&of.name)),
-                    agent: agent_name.map_or_else(|| "".into(), |link| Arc::clone(link.name())),
+                    agent: agent_name
+                        .map_or_else(|| "".into(), |link| Arc::clone(link.agent().name())),
                     attempts,
                     fallback: agent > 0,
                     at,
@@ -100,7 +101,7 @@ fn story(plan: &Plan, stage: u32, fallen: &[(u32, AgentError)]) -> String {
     let mut walk = crate::agent::Walk::new(stage.links.len());
     for (link, error) in fallen {
         if let Some(link) = stage.links.get(*link as usize) {
-            walk.passed(link.name(), error);
+            walk.passed(link.agent().name(), error);
         }
     }
     walk.story()

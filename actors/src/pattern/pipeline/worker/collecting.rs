@@ -8,6 +8,7 @@ use crate::{
     pattern::{
         bounds::{check_datum, clip, clipped},
         brief::millis,
+        link::end,
         pipeline::stage::About,
     },
 };
@@ -29,9 +30,9 @@ impl Worker {
         let usable =
             matches!(&outcome, Ok(outcome) if !matches!(outcome, Err(AgentError::Held { .. })));
         if outcome.is_err()
-            && let Some(agent) = self.link(link)
+            && let Some(link) = self.link(link)
         {
-            agent.end(lease, true, cx);
+            end(link.agent(), lease, true, cx);
         }
         let answer = outcome.unwrap_or_else(|after| Err(AgentError::TimedOut { after }));
         match answer.and_then(|answer| self.judge(document, answer, took, cx)) {
@@ -39,7 +40,7 @@ impl Worker {
             Err(error) => self.failed(document, error, cx),
         }
         // A place whose agent has answered is free for the next document, unless somebody else waits for places.
-        let alive = usable && self.link(link).is_some_and(|agent| agent.has(lease.slot));
+        let alive = usable && self.link(link).is_some_and(|agent| agent.agent().has(lease.slot));
         match self.lanes.get_mut(link).filter(|_| alive && self.alone && !self.stopping) {
             Some(lane) => lane.idle.push(lease),
             None => self.release(vec![lease], cx),
@@ -62,7 +63,7 @@ impl Worker {
         let (Some(stage), Some(guest)) = (self.stage(), self.guests.get(&document)) else {
             return Err(AgentError::Cancelled);
         };
-        let agent = stage.links.get(guest.link).map_or("", |link| &**link.name());
+        let agent = stage.links.get(guest.link).map_or("", |link| &**link.agent().name());
         let garbage = |value: &Value, expected: String| AgentError::Garbage {
             what: agent.to_owned(),
             expected,
@@ -156,15 +157,16 @@ impl Worker {
         let (error, from) = (clipped(error), guest.link);
         let Some(agent) = stage.links.get(from) else { return };
         let walk = guest.walk.get_or_insert_with(|| Walk::new(stage.links.len()));
-        let Some((to, next)) =
-            walk.failed(agent.name(), &error).and_then(|to| Some((to, stage.links.get(to)?)))
+        let Some((to, next)) = walk
+            .failed(agent.agent().name(), &error)
+            .and_then(|to| Some((to, stage.links.get(to)?)))
         else {
             return self.fail(document, error, cx);
         };
         (guest.link, guest.before) = (to, guest.attempts);
         let (attempts, calls) = (guest.attempts, std::mem::take(&mut guest.calls));
-        note(self.post.brief.system.node(), agent.name(), &error, next.name());
-        let (failed, next) = (Arc::clone(agent.name()), Arc::clone(next.name()));
+        note(self.post.brief.system.node(), agent.agent().name(), &error, next.agent().name());
+        let (failed, next) = (Arc::clone(agent.agent().name()), Arc::clone(next.agent().name()));
         self.publish(EventKind::TaskRetried, document, cx, |data| {
             data.insert("agent".to_owned(), json!(*failed));
             data.insert("error".to_owned(), json!(error.to_string()));

@@ -44,7 +44,7 @@ impl Worker {
     }
 
     fn demand(&mut self, link: usize, count: u32, cx: &mut In) {
-        let Some(agent) = self.link(link).map(|agent| agent.key().clone()) else { return };
+        let Some(agent) = self.link(link).map(|agent| agent.agent().key().clone()) else { return };
         let patient = link + 1 == self.lanes.len();
         let id = DemandId(self.next_demand);
         self.next_demand += 1;
@@ -158,7 +158,7 @@ impl Worker {
             return self.release(vec![lease], cx);
         };
         let Some(link) = stage.links.get(guest.link).map(Arc::clone) else { return };
-        if !link.has(lease.slot) {
+        if !link.agent().has(lease.slot) {
             // It has ended since its place was kept.
             self.release(vec![lease], cx);
             return self.wait(document, cx);
@@ -166,12 +166,13 @@ impl Worker {
         let sent = cx.now();
         // The deadline ends a call by a cancel; should the slot not answer that either, the ask ends behind it.
         let left = sent.until(self.post.deadline) + 2 * QUIESCENCE_WAIT;
-        let timeout = stage.timeout.min(link.timeout().unwrap_or(stage.timeout)).min(left);
+        let timeout = stage.timeout.min(link.agent().timeout().unwrap_or(stage.timeout)).min(left);
         guest.count();
         let (name, content, attempts) =
             (Arc::clone(&guest.name), Arc::clone(&guest.content), guest.attempts);
         let Post { brief, plan, stage: number, .. } = &self.post;
-        let (agent, took, at) = (&**link.name(), Duration::ZERO, crate::pattern::brief::millis(cx));
+        let (agent, took, at) =
+            (&**link.agent().name(), Duration::ZERO, crate::pattern::brief::millis(cx));
         let about = About { document, name: &name, stage: &stage.name, agent, attempts, took, at };
         let unit = plan.unit(document, *number);
         let (task, progress) = (brief.task_id(unit), brief.progress(unit, cx.me().name()));
