@@ -7,6 +7,7 @@ mod bounds;
 mod brief;
 pub mod consensus;
 mod counters;
+mod ending;
 pub mod hierarchy;
 mod link;
 pub mod map_reduce;

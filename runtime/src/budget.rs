@@ -15,6 +15,8 @@ mod meter;
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use serde::{Deserialize, Serialize};
+
 use self::meter::Meter;
 use crate::clock::Moment;
 
@@ -36,7 +38,7 @@ pub struct Limits {
 }
 
 /// An amount of what can be spent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cost {
     /// Tokens of models.
     pub tokens: u64,
@@ -45,6 +47,7 @@ pub struct Cost {
     /// Messages.
     pub messages: u64,
     /// Actors started.
+    #[serde(default)]
     pub children: u64,
 }
 

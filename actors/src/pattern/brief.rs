@@ -13,6 +13,7 @@ use runtime::{
     events::EventKind,
     telemetry::trace,
 };
+use serde::Serialize;
 use serde_json::json;
 
 use super::{Counters, FailureKind, PatternKind};
@@ -170,14 +171,18 @@ impl Spending {
         }
     }
 
-    /// What the run has spent, if a resume must know of it and the journal does not.
-    pub(super) fn news(&mut self, budget: &Budget) -> Option<Cost> {
-        let (known, spent) = (self.0?, budget.spent());
-        if spent == known {
-            return None;
+    /// Writes down what the run has spent, if a resume must know of it and the journal does not.
+    pub(super) fn write<A: Actor, R: Serialize>(
+        &mut self,
+        brief: &Brief,
+        record: impl FnOnce(Cost) -> R,
+        cx: &mut Cx<A>,
+    ) {
+        let (Some(known), spent) = (self.0, brief.budget.spent()) else { return };
+        if spent != known {
+            self.0 = Some(spent);
+            cx.record(&record(spent));
         }
-        self.0 = Some(spent);
-        self.0
     }
 }
 

@@ -309,9 +309,7 @@ impl Actor for Coordinator {
                     self.note_failure(at, (agent, attempts), &error);
                 }
             }
-            Record::Spent { messages, tokens, micro_dollars, children } => {
-                self.spending.replay(Cost { messages, tokens, micro_dollars, children });
-            }
+            Record::Spent(cost) => self.spending.replay(cost),
             // The run was ended by its deadline or its owner and is now taken up again.
             Record::Answered { .. } | Record::Ended(_) => {}
         }

@@ -1,6 +1,9 @@
 //! What a consensus writes to its run's journal: what a resume needs, and what people want to know of it.
 
-use runtime::engine::journal::{Journal, JournalError};
+use runtime::{
+    budget::Cost,
+    engine::journal::{Journal, JournalError},
+};
 use serde::{Deserialize, Serialize};
 
 use super::{Decision, Vote, VoteRecord};
@@ -73,16 +76,7 @@ pub enum Record {
         error: AgentError,
     },
     /// What the run has spent of its budget so far.
-    Spent {
-        /// Asks of agents, and what these asked.
-        messages: u64,
-        /// Tokens of models.
-        tokens: u64,
-        /// Millionths of a dollar.
-        micro_dollars: u64,
-        /// Actors that its agents started.
-        children: u64,
-    },
+    Spent(Cost),
     /// The run ended.
     Ended(Ended),
 }

@@ -1,5 +1,6 @@
 //! What a hierarchy writes to its run's journal, and reads back when it is resumed.
 
+use runtime::budget::Cost;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -72,16 +73,7 @@ pub enum Record {
         output: Value,
     },
     /// What the run has spent of its budget so far.
-    Spent {
-        /// Calls of agents, and what they asked.
-        messages: u64,
-        /// Tokens of models.
-        tokens: u64,
-        /// Millionths of a dollar.
-        micro_dollars: u64,
-        /// Actors that its agents started.
-        children: u64,
-    },
+    Spent(Cost),
     /// The run ended.
     Ended(Ended),
 }

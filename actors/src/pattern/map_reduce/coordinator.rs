@@ -35,8 +35,8 @@ use runtime::{
 use serde_json::json;
 
 use super::{
-    Assignment, Branch, Datum, Done, Ended, Map, MapReduce, OnPartialFailure, Options, Piece,
-    Record, Reduce, UnitId,
+    Assignment, Branch, Datum, Done, Map, MapReduce, OnPartialFailure, Options, Piece, Record,
+    Reduce, UnitId,
     board::{Attempt, Board, Unit, Verdict},
 };
 use falling::Falls;
@@ -57,8 +57,8 @@ use crate::{
         STRAGGLER_TIME_MIN, UNITS_MAX,
     },
     pattern::{
-        Brief, Completed, FailedPart, FailureKind, Outcome, PatternKind, RunError, Tally,
-        bounds::{check_datum, clip, clipped, fitting},
+        Brief, FailedPart, FailureKind, Outcome, PatternKind, Tally,
+        bounds::{check_datum, clip, clipped},
         brief::{Spending, millis},
     },
     roster::{self, Demand, DemandId, Enlisted, Grant, Lease, LeaseId},
@@ -207,10 +207,7 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
 
     /// Records what the run has spent, if a resume must know of it and does not.
     fn record_spent(&mut self, cx: &mut In<P, O, R>) {
-        if let Some(spent) = self.spending.news(&self.brief.budget) {
-            let Cost { messages, tokens, micro_dollars, children } = spent;
-            cx.record(&Record::<P, O>::Spent { messages, tokens, micro_dollars, children });
-        }
+        self.spending.write(&self.brief, Record::<P, O>::Spent, cx);
     }
 }
 
@@ -270,9 +267,7 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Actor for Coordinator<P, O, R> {
             Record::FellBack { unit, agent, to, attempts, error, .. } => {
                 self.restored.push(Restored::FellBack { unit, agent, to, attempts, error });
             }
-            Record::Spent { messages, tokens, micro_dollars, children } => {
-                self.spending.replay(Cost { messages, tokens, micro_dollars, children });
-            }
+            Record::Spent(cost) => self.spending.replay(cost),
             // The run was ended by its deadline or its owner and is now taken up again.
             Record::Ended(_) => {}
         }

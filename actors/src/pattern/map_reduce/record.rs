@@ -1,5 +1,6 @@
 //! What a map_reduce writes to its run's journal, and reads back when it is resumed.
 
+use runtime::budget::Cost;
 use serde::{Deserialize, Serialize};
 
 use super::Piece;
@@ -81,17 +82,7 @@ pub enum Record<P, O> {
         error: AgentError,
     },
     /// What the run has spent of its budget so far; written ahead of each attempt, where it has a budget.
-    Spent {
-        /// Attempts at parts, and what their agents asked.
-        messages: u64,
-        /// Tokens of models.
-        tokens: u64,
-        /// Millionths of a dollar.
-        micro_dollars: u64,
-        /// Actors that its agents started.
-        #[serde(default)]
-        children: u64,
-    },
+    Spent(Cost),
     /// The run ended.
     Ended(Ended),
 }

@@ -253,10 +253,7 @@ impl Coordinator {
 
     /// Records what the run has spent, if a resume must know of it and does not.
     fn record_spent(&mut self, cx: &mut In) {
-        if let Some(spent) = self.spending.news(&self.brief.budget) {
-            let Cost { messages, tokens, micro_dollars, children } = spent;
-            cx.record(&Record::Spent { messages, tokens, micro_dollars, children });
-        }
+        self.spending.write(&self.brief, Record::Spent, cx);
     }
 
     fn entry(&mut self, document: u32) -> Option<&mut Entry> {

@@ -1,5 +1,6 @@
 //! What a pipeline writes to its run's journal, and reads back when it is resumed.
 
+use runtime::budget::Cost;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -91,17 +92,7 @@ pub enum Record {
         error: AgentError,
     },
     /// What the run has spent of its budget so far; written ahead of each call, where it has a budget.
-    Spent {
-        /// Calls, and what their agents asked.
-        messages: u64,
-        /// Tokens of models.
-        tokens: u64,
-        /// Millionths of a dollar.
-        micro_dollars: u64,
-        /// Actors that its agents started.
-        #[serde(default)]
-        children: u64,
-    },
+    Spent(Cost),
     /// The run ended.
     Ended(Ended),
 }

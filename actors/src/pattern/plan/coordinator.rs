@@ -19,7 +19,6 @@ use settling::number;
 use runtime::{
     actor::Actor,
     ask::Reply,
-    budget::Cost,
     clock::Moment,
     context::Cx,
     events::EventKind,

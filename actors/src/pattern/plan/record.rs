@@ -1,5 +1,6 @@
 //! What a plan writes to its run's journal, and reads back when it is resumed.
 
+use runtime::budget::Cost;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -46,16 +47,7 @@ pub enum Record {
         partial: Option<Value>,
     },
     /// What the run has spent of its budget so far.
-    Spent {
-        /// Attempts at parts, and what their agents asked.
-        messages: u64,
-        /// Tokens of models.
-        tokens: u64,
-        /// Millionths of a dollar.
-        micro_dollars: u64,
-        /// Actors that its agents started.
-        children: u64,
-    },
+    Spent(Cost),
     /// The run ended.
     Ended(Ended),
 }

@@ -1,6 +1,7 @@
 //! What a swarm writes to its run's journal, and reads back when it is resumed.
 
 use protocol::Bytes;
+use runtime::budget::Cost;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -53,16 +54,7 @@ pub enum Record {
         bytes: Bytes,
     },
     /// What the run has spent of its budget so far.
-    Spent {
-        /// Questions to actors of agents.
-        messages: u64,
-        /// Tokens of models.
-        tokens: u64,
-        /// Millionths of a dollar.
-        micro_dollars: u64,
-        /// Actors that its agents started.
-        children: u64,
-    },
+    Spent(Cost),
     /// The run ended.
     Ended(Ended),
 }

@@ -217,10 +217,7 @@ impl Coordinator {
 
     /// Records what the run has spent, if a resume must know of it and does not.
     pub(super) fn record_spent(&mut self, cx: &mut Cx<Self>) {
-        if let Some(spent) = self.spending.news(&self.brief.budget) {
-            let Cost { messages, tokens, micro_dollars, children } = spent;
-            cx.record(&Record::Spent { messages, tokens, micro_dollars, children });
-        }
+        self.spending.write(&self.brief, Record::Spent, cx);
     }
 }
 

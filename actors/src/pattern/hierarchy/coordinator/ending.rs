@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::pattern::{
-    Completed, Ended, FailedPart, RunError,
-    bounds::fitting,
+    FailedPart,
+    ending::End,
     hierarchy::{
         AssignmentEnd, AssignmentReport, TaskEnd, TaskReport,
         board::{Duty, DutyState, Job, JobState},
@@ -37,28 +37,14 @@ impl Coordinator {
         self.tally.fallbacks = self.board.jobs.iter().filter(|job| job.fell_back()).count() as u64;
         let failed = self.failures();
         let report = self.report();
-        let (run, tally, failure) = (self.brief.run, self.tally.clone(), self.ending.take());
-        let ended = Ended {
-            at: millis(cx),
-            failure: failure.clone(),
-            failed: fitting(&failed),
-            tally: tally.clone(),
+        let value = match self.ending.take() {
+            None => Ok(report),
+            Some(kind) => Err((kind, Some(report))),
         };
-        cx.record(&Record::Ended(ended));
-        self.brief.counters.ended(failure.as_ref(), self.scheme.workers());
-        let data = failure.as_ref().map_or(Value::Null, |kind| json!(kind));
-        self.publish(EventKind::RunEnded, cx, || json!({ "failure": data }));
-        let outcome = match failure {
-            None => Ok(Completed { run, value: report, failed, tally }),
-            Some(kind) => {
-                Err(Box::new(RunError { run, kind, partial: Some(report), failed, tally }))
-            }
-        };
-        if let Some(reply) = self.outcome.take() {
-            cx.reply(reply, outcome);
-        }
+        let (tally, agents) = (self.tally.clone(), self.scheme.workers());
+        let end = End { value, failed, tally, agents };
+        self.brief.end(end, Record::Ended, self.outcome.take(), cx);
         self.phase_span = tracing::Span::none();
-        cx.stop();
     }
 
     fn report(&mut self) -> Report {

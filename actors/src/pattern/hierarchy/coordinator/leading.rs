@@ -131,10 +131,7 @@ impl Coordinator {
 
     /// Records what the run has spent, if a resume must know of it and does not.
     pub(super) fn record_spent(&mut self, cx: &mut In) {
-        if let Some(spent) = self.spending.news(&self.brief.budget) {
-            let Cost { messages, tokens, micro_dollars, children } = spent;
-            cx.record(&Record::Spent { messages, tokens, micro_dollars, children });
-        }
+        self.spending.write(&self.brief, Record::Spent, cx);
     }
 
     /// Takes that an incarnation of a leader has ended: it is started again and given what is open, or the supervisor decides.

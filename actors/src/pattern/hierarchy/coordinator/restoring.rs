@@ -28,9 +28,7 @@ impl Coordinator {
                 self.carry_out(decided);
             }
             Record::Integrated { output } => self.output = Some(output),
-            Record::Spent { messages, tokens, micro_dollars, children } => {
-                self.spending.replay(Cost { messages, tokens, micro_dollars, children });
-            }
+            Record::Spent(cost) => self.spending.replay(cost),
             // The run was ended by its deadline or its owner and is now taken up again.
             Record::Ended(_) => {}
         }

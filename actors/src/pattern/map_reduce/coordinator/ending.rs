@@ -3,6 +3,7 @@
 use std::future;
 
 use super::*;
+use crate::pattern::ending::End;
 
 impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
     /// Looks what is next after something was settled.
@@ -143,30 +144,17 @@ impl<P: Datum, O: Datum, R: Reduce<O>> Coordinator<P, O, R> {
         self.tally.done = self.board.done;
         self.record_spent(cx);
         let failed: Vec<FailedPart> = std::mem::take(&mut self.failures).into_values().collect();
-        let (run, tally, failure) = (self.brief.run, self.tally.clone(), self.ending.take());
-        let ended = Ended {
-            at: millis(cx),
-            failure: failure.clone(),
-            failed: fitting(&failed),
-            tally: tally.clone(),
-        };
-        cx.record(&Record::<P, O>::Ended(ended));
-        self.brief.counters.ended(failure.as_ref(), self.branches.len());
-        let data = failure.as_ref().map_or(Value::Null, |kind| json!(kind));
-        self.publish(EventKind::RunEnded, cx, || json!({ "failure": data }));
-        let outcome = match (failure, value) {
-            (None, Some(value)) => Ok(Completed { run, value, failed, tally }),
-            (failure, partial) => {
-                let kind =
-                    failure.unwrap_or(FailureKind::Reduce { why: "nothing came of it".to_owned() });
-                Err(Box::new(RunError { run, kind, partial, failed, tally }))
+        let value = match (self.ending.take(), value) {
+            (None, Some(value)) => Ok(value),
+            (Some(kind), partial) => Err((kind, partial)),
+            (None, None) => {
+                Err((FailureKind::Reduce { why: "nothing came of it".to_owned() }, None))
             }
         };
-        if let Some(reply) = self.outcome.take() {
-            cx.reply(reply, outcome);
-        }
+        let (tally, agents) = (self.tally.clone(), self.branches.len());
+        let end = End { value, failed, tally, agents };
+        self.brief.end(end, Record::<P, O>::Ended, self.outcome.take(), cx);
         self.phase_span = tracing::Span::none();
-        cx.stop();
     }
 }
 

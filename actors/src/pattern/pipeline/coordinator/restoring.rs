@@ -53,9 +53,7 @@ impl Coordinator {
                     entry.attempts = attempts;
                 }
             }
-            Record::Spent { messages, tokens, micro_dollars, children } => {
-                self.spending.replay(Cost { messages, tokens, micro_dollars, children });
-            }
+            Record::Spent(cost) => self.spending.replay(cost),
             // The run was ended by its deadline or its owner and is now taken up again.
             Record::Ended(_) => {}
         }

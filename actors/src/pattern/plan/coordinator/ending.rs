@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::pattern::{
-    Completed, Ended, FailedPart, RunError,
-    bounds::fitting,
+    FailedPart,
+    ending::End,
     plan::{
         report::{TaskEnd, TaskReport},
         run_of,
@@ -50,28 +50,14 @@ impl Coordinator {
         let ended_early = self.ending.take();
         let failure = ended_early.or_else(|| missed(self.scheme.needed.as_deref(), &report));
         let failed: Vec<FailedPart> = (0..).zip(&report.tasks).filter_map(failed_part).collect();
-        let (run, tally) = (self.brief.run, self.tally.clone());
-        let ended = Ended {
-            at: millis(cx),
-            failure: failure.clone(),
-            failed: fitting(&failed),
-            tally: tally.clone(),
+        let value = match failure {
+            None => Ok(report),
+            Some(kind) => Err((kind, Some(report))),
         };
-        cx.record(&Record::Ended(ended));
-        self.brief.counters.ended(failure.as_ref(), self.seats.len());
-        let data = failure.as_ref().map_or(Value::Null, |kind| json!(kind));
-        self.publish(EventKind::RunEnded, cx, || json!({ "failure": data }));
-        let outcome = match failure {
-            None => Ok(Completed { run, value: report, failed, tally }),
-            Some(kind) => {
-                Err(Box::new(RunError { run, kind, partial: Some(report), failed, tally }))
-            }
-        };
-        if let Some(reply) = self.outcome.take() {
-            cx.reply(reply, outcome);
-        }
+        let (tally, agents) = (self.tally.clone(), self.seats.len());
+        let end = End { value, failed, tally, agents };
+        self.brief.end(end, Record::Ended, self.outcome.take(), cx);
         self.phase_span = tracing::Span::none();
-        cx.stop();
     }
 
     fn report(&mut self) -> Report {

@@ -131,9 +131,7 @@ impl Coordinator {
             record @ (Record::Done { .. } | Record::Failed { .. }) => {
                 self.take(record, true);
             }
-            Record::Spent { messages, tokens, micro_dollars, children } => {
-                self.spending.replay(Cost { messages, tokens, micro_dollars, children });
-            }
+            Record::Spent(cost) => self.spending.replay(cost),
             // The run was ended by its deadline or its owner and is now taken up again.
             Record::Ended(_) => {}
         }
@@ -163,10 +161,7 @@ impl Coordinator {
 
     /// Records what the run has spent, if a resume must know of it and does not.
     pub(super) fn record_spent(&mut self, cx: &mut In) {
-        if let Some(spent) = self.spending.news(&self.brief.budget) {
-            let Cost { messages, tokens, micro_dollars, children } = spent;
-            cx.record(&Record::Spent { messages, tokens, micro_dollars, children });
-        }
+        self.spending.write(&self.brief, Record::Spent, cx);
     }
 }
 

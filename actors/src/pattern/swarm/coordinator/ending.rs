@@ -1,7 +1,7 @@
 //! Ending: well or early; recorded, told.
 
 use super::*;
-use crate::pattern::{Completed, Ended, RunError};
+use crate::pattern::ending;
 
 impl<M: Model> Coordinator<M> {
     /// Ends the run as over: well, unless it sought an answer and has none.
@@ -33,36 +33,18 @@ impl<M: Model> Coordinator<M> {
         self.keep(true, cx);
         self.record_spent(cx);
         (self.tally.done, self.tally.units) = self.done();
-        let (end, failure) = match end {
-            Ok(end) => (Some(end), None),
-            Err(kind) => (None, Some(kind)),
+        let agents = self.course.as_ref().map_or(0, Course::born) as usize;
+        let course = self.course.take();
+        let report = |end| course.map(|course| self.report(&course, end));
+        let value = match end {
+            Ok(end) => report(Some(end)).ok_or_else(|| {
+                (FailureKind::NodeLost { why: "its course is gone".to_owned() }, None)
+            }),
+            Err(kind) => Err((kind, report(None))),
         };
-        let agents = self.course.as_ref().map_or(0, Course::born);
-        let report = self.course.take().map(|course| self.report(&course, end));
-        let (run, tally, failed) = (self.brief.run, self.tally.clone(), Vec::new());
-        let ended = Ended {
-            at: millis(cx),
-            failure: failure.clone(),
-            failed: Vec::new(),
-            tally: tally.clone(),
-        };
-        cx.record(&Record::Ended(ended));
-        self.brief.counters.ended(failure.as_ref(), agents as usize);
-        let data = failure.as_ref().map_or(Value::Null, |kind| json!(kind));
-        self.publish(EventKind::RunEnded, cx, || json!({ "failure": data }));
-        let outcome = match (failure, report) {
-            (None, Some(value)) => Ok(Completed { run, value, failed, tally }),
-            (Some(kind), partial) => Err(Box::new(RunError { run, kind, partial, failed, tally })),
-            (None, None) => {
-                let kind = FailureKind::NodeLost { why: "its course is gone".to_owned() };
-                Err(Box::new(RunError { run, kind, partial: None, failed, tally }))
-            }
-        };
-        if let Some(reply) = self.outcome.take() {
-            cx.reply(reply, outcome);
-        }
+        let ended = ending::End { value, failed: Vec::new(), tally: self.tally.clone(), agents };
+        self.brief.end(ended, Record::Ended, self.outcome.take(), cx);
         self.phase_span = tracing::Span::none();
-        cx.stop();
     }
 
     fn report(&self, course: &Course<M>, end: Option<End>) -> Report<M> {

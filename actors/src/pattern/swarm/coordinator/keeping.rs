@@ -20,9 +20,7 @@ impl<M: Model> Coordinator<M> {
             Record::Snapshot { tick, part, parts, bytes } => {
                 self.past.part(tick, (part, parts), &bytes.0);
             }
-            Record::Spent { messages, tokens, micro_dollars, children } => {
-                self.spending.replay(Cost { messages, tokens, micro_dollars, children });
-            }
+            Record::Spent(cost) => self.spending.replay(cost),
             // The run was ended by its deadline or its owner and is now taken up again.
             Record::Ended(_) => {}
         }
@@ -76,9 +74,6 @@ impl<M: Model> Coordinator<M> {
 
     /// Records what the run has spent, if a resume must know of it and does not.
     pub(super) fn record_spent(&mut self, cx: &mut In<M>) {
-        if let Some(spent) = self.spending.news(&self.brief.budget) {
-            let Cost { messages, tokens, micro_dollars, children } = spent;
-            cx.record(&Record::Spent { messages, tokens, micro_dollars, children });
-        }
+        self.spending.write(&self.brief, Record::Spent, cx);
     }
 }
