@@ -75,6 +75,18 @@ const SOAKS: &[Soak] = &[
         cargo: "test --release -p synod-actors --test patterns pipeline_sim",
     },
     Soak {
+        name: "hierarchies",
+        shows: "under 10,000 seeds each of crashes and delays, of hangs, and of panics above and below, every task of a hierarchy is accounted for once",
+        variables: &[("SYNOD_HIERARCHIES", "10000")],
+        cargo: "test --release -p synod-actors --test patterns hierarchy_sim:: -- --nocapture",
+    },
+    Soak {
+        name: "swarms",
+        shows: "under 10,000 seeds of all faults a swarm comes to what its journal comes to, bit by bit",
+        variables: &[("SYNOD_SWARMS", "10000")],
+        cargo: "test --release -p synod-actors --test patterns swarm_sim:: -- --nocapture",
+    },
+    Soak {
         name: "review",
         shows: "the review of thousands of files finds what one sequential run finds, while agents panic, hang and are killed",
         variables: &[("SYNOD_LARGE_TREE", LARGE_TREE)],

@@ -181,7 +181,7 @@ fn is_right(told: &Told) -> bool {
         && (done.failed.len(), done.tally.done) == (1, TASKS - 1)
 }
 
-/// Runs the seeds; tells how many, and how often leaders were started again.
+/// Runs the seeds, or as many as `SYNOD_HIERARCHIES` says; tells how many, and how often leaders were started again.
 fn simulate(seeds: u64, faults: &[Fault], spare: &[String]) -> (u64, u64) {
     let seeds =
         std::env::var("SYNOD_HIERARCHIES").ok().and_then(|own| own.parse().ok()).unwrap_or(seeds);
@@ -208,14 +208,21 @@ fn simulate(seeds: u64, faults: &[Fault], spare: &[String]) -> (u64, u64) {
     (report.seeds, restarts.load(Ordering::SeqCst))
 }
 
+/// What a test says of itself.
+fn row(faults: &str, (seeds, restarts): (u64, u64)) -> String {
+    format!("| hierarchies | {seeds} seeds | {faults}: each task once, {restarts} leaders anew |")
+}
+
 #[test]
 fn every_task_is_accounted_for_after_crashes_and_delays() {
-    simulate(40, &[Fault::Crash, Fault::DiskCrash, Fault::Delay, Fault::Slow], &[]);
+    let faults = [Fault::Crash, Fault::DiskCrash, Fault::Delay, Fault::Slow];
+    println!("{}", row("crashes", simulate(40, &faults, &[])));
 }
 
 #[test]
 fn every_task_is_accounted_for_where_agents_hang() {
-    simulate(30, &[Fault::Crash, Fault::Hang, Fault::Delay], &[]);
+    let faults = [Fault::Crash, Fault::Hang, Fault::Delay];
+    println!("{}", row("hangs", simulate(30, &faults, &[])));
 }
 
 const SLOTS: [&str; 3] = ["agent/worker/0/slot", "agent/worker/1/slot", "agent/leader/2/slot"];
@@ -226,6 +233,7 @@ fn leaders_and_workers_that_crash_are_started_again_and_lose_no_task() {
     let spared: Vec<String> =
         spared.chain([format!("runs/{RUN}"), "agents/roster".to_owned()]).collect();
     let (seeds, restarts) = simulate(500, &[Fault::Panic, Fault::Delay], &spared);
+    println!("{}", row("panics of the run", (seeds, restarts)));
     assert!(restarts * 3 > seeds || seeds == 1, "leaders were started anew {restarts} times");
 }
 
@@ -234,5 +242,6 @@ fn no_task_is_lost_though_the_roster_and_the_agents_crash() {
     let own =
         ["", "/a", "/b", "/a/worker-1", "/a/worker-2", "/b/worker-1", "/b/worker-2", "/b/leader"];
     let spared = own.map(|name| format!("runs/{RUN}{name}"));
-    simulate(40, &[Fault::Panic, Fault::Delay], &spared);
+    let faults = [Fault::Panic, Fault::Delay];
+    println!("{}", row("panics of agents", simulate(40, &faults, &spared)));
 }
