@@ -7,8 +7,8 @@ from typing import Never
 from agent_framework import Executor, WorkflowBuilder, WorkflowContext, handler
 
 from workloads import (
-    AGENTS, DOCUMENT, DOCUMENTS, PARTS, ROUNDS, STAGES, WEIGHTS,
-    Timed, check, check_documents, check_rounds, chosen, decide, in_flight,
+    AGENTS, DOCUMENT, DOCUMENTS, LEADERS, MISSIONS, PARTS, ROUNDS, STAGES, TICKED, WEIGHTS, WORKERS,
+    Timed, check, check_counts, check_documents, check_missions, check_rounds, chosen, decide, in_flight, tasks,
 )
 
 logging.disable(logging.CRITICAL)
@@ -150,4 +150,115 @@ async def rounds():
         check_rounds(await in_flight(ROUNDS, one))
 
 
-asyncio.run(chosen(parts, documents, rounds)())
+@dataclass
+class Mission:
+    teams: list[list[int]]
+
+
+@dataclass
+class Team:
+    leader: str
+    tasks: list[int]
+
+
+@dataclass
+class Task:
+    number: int
+
+
+@dataclass
+class Output:
+    value: int
+
+
+class Supervisor(Executor):
+    @handler
+    async def supervise(self, message: Mission, ctx: WorkflowContext[Team]) -> None:
+        for place, team in enumerate(message.teams):
+            await ctx.send_message(Team(f"leader{place}", team), target_id=f"leader{place}")
+
+
+class Leader(Executor):
+    @handler
+    async def lead(self, message: Team, ctx: WorkflowContext[Task]) -> None:
+        for place, number in enumerate(message.tasks):
+            await ctx.send_message(Task(number), target_id=f"{self.id}-worker{place}")
+
+
+class Adder(Executor):
+    @handler
+    async def work(self, message: Task, ctx: WorkflowContext[Output]) -> None:
+        await ctx.send_message(Output(message.number + 1))
+
+
+class Sum(Executor):
+    @handler
+    async def add(self, message: list[Output], ctx: WorkflowContext[Never, int]) -> None:
+        await ctx.yield_output(sum(output.value for output in message))
+
+
+def hierarchy():
+    supervisor, integrate = Supervisor(id="supervisor"), Sum(id="integrate")
+    leaders = [Leader(id=f"leader{place}") for place in range(LEADERS)]
+    builder = WorkflowBuilder(start_executor=supervisor).add_fan_out_edges(supervisor, leaders)
+    workers = []
+    for leader in leaders:
+        own = [Adder(id=f"{leader.id}-worker{place}") for place in range(WORKERS)]
+        builder = builder.add_fan_out_edges(leader, own)
+        workers += own
+    return builder.add_fan_in_edges(workers, integrate).build()
+
+
+async def missions():
+    # A workflow runs one thing at a time: there is one for each mission.
+    async def one(number):
+        return (await hierarchy().run(Mission(tasks(number)))).get_outputs()[0]
+
+    with Timed(MISSIONS):
+        check_missions(await in_flight(MISSIONS, one))
+
+
+@dataclass
+class Counts:
+    counts: list[int]
+
+
+@dataclass
+class Count:
+    agent: str
+    count: int
+
+
+class Tick(Executor):
+    @handler
+    async def tick(self, message: Counts, ctx: WorkflowContext[Count]) -> None:
+        for place, count in enumerate(message.counts):
+            await ctx.send_message(Count(f"agent{place}", count), target_id=f"agent{place}")
+
+
+class Agent(Executor):
+    @handler
+    async def count(self, message: Count, ctx: WorkflowContext[Count]) -> None:
+        await ctx.send_message(Count(self.id, message.count + 1))
+
+
+class Gather(Executor):
+    @handler
+    async def gather(self, message: list[Count], ctx: WorkflowContext[Never, list]) -> None:
+        said = {own.agent: own.count for own in message}
+        await ctx.yield_output([said[f"agent{place}"] for place in range(len(message))])
+
+
+async def agent_ticks():
+    agents, ticks = TICKED["agent_framework"]
+    tick, gather = Tick(id="tick"), Gather(id="gather")
+    swarm = [Agent(id=f"agent{place}") for place in range(agents)]
+    builder = WorkflowBuilder(start_executor=tick).add_fan_out_edges(tick, swarm)
+    workflow, counts = builder.add_fan_in_edges(swarm, gather).build(), [0] * agents
+    with Timed(agents * ticks):
+        for _ in range(ticks):
+            counts = (await workflow.run(Counts(counts))).get_outputs()[0]
+        check_counts(counts, agents, ticks)
+
+
+asyncio.run(chosen(parts, documents, rounds, missions, agent_ticks)())

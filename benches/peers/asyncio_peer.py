@@ -2,8 +2,8 @@
 import asyncio
 
 from workloads import (
-    AGENTS, DOCUMENT, DOCUMENTS, PARTS, ROUNDS, STAGES, WEIGHTS,
-    Timed, check, check_documents, check_rounds, chosen, decide, in_flight,
+    AGENTS, DOCUMENT, DOCUMENTS, LEADERS, MISSIONS, PARTS, ROUNDS, STAGES, TICKED, WEIGHTS, WORKERS,
+    Timed, check, check_counts, check_documents, check_missions, check_rounds, chosen, decide, in_flight, tasks,
 )
 
 
@@ -62,4 +62,29 @@ async def rounds():
     servers.end()
 
 
-asyncio.run(chosen(parts, documents, rounds)())
+async def missions():
+    """A leader is a task for each of its missions, its workers are standing tasks."""
+    workers = Servers([lambda number: number + 1] * (LEADERS * WORKERS))
+
+    async def lead(leader, team):
+        return sum(await asyncio.gather(*(workers.ask(leader * WORKERS + at, n) for at, n in enumerate(team))))
+
+    async def one(mission):
+        return sum(await asyncio.gather(*(lead(leader, team) for leader, team in enumerate(tasks(mission)))))
+
+    with Timed(MISSIONS):
+        check_missions(await in_flight(MISSIONS, one))
+    workers.end()
+
+
+async def agent_ticks():
+    agents, ticks = TICKED["asyncio"]
+    servers, counts = Servers([lambda count: count + 1] * agents), [0] * agents
+    with Timed(agents * ticks):
+        for _ in range(ticks):
+            counts = await asyncio.gather(*(servers.ask(agent, count) for agent, count in enumerate(counts)))
+        check_counts(counts, agents, ticks)
+    servers.end()
+
+
+asyncio.run(chosen(parts, documents, rounds, missions, agent_ticks)())

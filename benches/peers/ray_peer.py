@@ -1,4 +1,5 @@
-"""Ray: a process for each actor: eight that square, a stage each, a voter each."""
+"""Ray: a process for each actor: eight that square, a stage each, a voter each, a worker or leader each."""
+import asyncio
 import os
 import tempfile
 
@@ -8,8 +9,8 @@ os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"
 import ray
 
 from workloads import (
-    AGENTS, DOCUMENT, DOCUMENTS, IN_FLIGHT, PARTS, ROUNDS, STAGES, WEIGHTS,
-    Timed, check, check_documents, check_rounds, chosen, decide,
+    AGENTS, DOCUMENT, DOCUMENTS, IN_FLIGHT, LEADERS, MISSIONS, PARTS, ROUNDS, STAGES, TICKED, WEIGHTS, WORKERS,
+    Timed, check, check_counts, check_documents, check_missions, check_rounds, chosen, decide, tasks,
 )
 
 
@@ -76,6 +77,44 @@ def rounds():
         check_rounds(in_flight(ROUNDS, begin, lambda votes: decide(ray.get(votes))))
 
 
+@ray.remote(num_cpus=0)
+class Worker:
+    def work(self, number):
+        return number + 1
+
+
+@ray.remote(num_cpus=0)
+class Leader:
+    """Has the tasks of several missions done at a time, as an actor with asynchronous methods."""
+
+    def __init__(self):
+        self.workers = [Worker.remote() for _ in range(WORKERS)]
+
+    async def lead(self, team):
+        return sum(await asyncio.gather(*(worker.work.remote(number) for worker, number in zip(self.workers, team))))
+
+
+def missions():
+    leaders = [Leader.remote() for _ in range(LEADERS)]
+    ray.get([leader.lead.remote([0] * WORKERS) for leader in leaders])
+
+    def begin(mission):
+        return [leader.lead.remote(team) for leader, team in zip(leaders, tasks(mission))]
+
+    with Timed(MISSIONS):
+        check_missions(in_flight(MISSIONS, begin, lambda sums: sum(ray.get(sums))))
+
+
+def agent_ticks():
+    agents, ticks = TICKED["ray"]
+    actors, counts = [Worker.remote() for _ in range(agents)], [0] * agents
+    ray.get([actor.work.remote(0) for actor in actors])
+    with Timed(agents * ticks):
+        for _ in range(ticks):
+            counts = ray.get([actor.work.remote(count) for actor, count in zip(actors, counts)])
+        check_counts(counts, agents, ticks)
+
+
 with tempfile.TemporaryDirectory(prefix="ray") as folder:
     ray.init(
         num_cpus=2,
@@ -86,5 +125,5 @@ with tempfile.TemporaryDirectory(prefix="ray") as folder:
         object_store_memory=200_000_000,
         _temp_dir=folder,
     )
-    chosen(parts, documents, rounds)()
+    chosen(parts, documents, rounds, missions, agent_ticks)()
     ray.shutdown()

@@ -3,6 +3,9 @@
 map_reduce.parts: 10,000 squares over 8 agents, gathered, summed and checked.
 pipeline.documents: 2,000 documents of 1 KiB through three stages that do nothing, 64 in flight.
 consensus.rounds: 1,000 rounds of five weighted voters, a quorum of 2/3, 64 in flight.
+hierarchy.missions: 1,000 missions, each by a supervisor of three leaders of four workers who add one, 64 in flight.
+swarm.agent_ticks: agents that add one to a number of theirs in each tick, which ends when all have answered; as many agents and
+ticks as `TICKED` says: fewer where a framework is slow, or has a process for each agent.
 """
 import asyncio
 import json
@@ -18,6 +21,16 @@ STAGES = 3
 ROUNDS = 1_000
 WEIGHTS = [1, 2, 3, 4, 5]
 QUORUM = Fraction(2, 3)
+MISSIONS = 1_000
+LEADERS = 3
+WORKERS = 4
+TICKED = {
+    "asyncio": (1_000, 100),
+    "autogen": (1_000, 20),
+    "agent_framework": (100, 100),
+    "langgraph": (1_000, 10),
+    "ray": (40, 100),
+}
 IN_FLIGHT = 64
 
 
@@ -61,6 +74,25 @@ def check_rounds(decisions):
         raise SystemExit(f"of {ROUNDS} rounds not all came to a consensus")
 
 
+def tasks(mission):
+    """What the workers of a mission are given, a list for each leader."""
+    first = mission * LEADERS * WORKERS
+    return [list(range(first + leader * WORKERS, first + (leader + 1) * WORKERS)) for leader in range(LEADERS)]
+
+
+def check_missions(sums):
+    """Every mission has come to what its workers' outputs add up to."""
+    expected = [sum(number + 1 for team in tasks(mission) for number in team) for mission in range(MISSIONS)]
+    if sums != expected:
+        raise SystemExit(f"of {MISSIONS} missions not all came to what they should")
+
+
+def check_counts(counts, agents, ticks):
+    """Every agent has counted every tick."""
+    if list(counts) != [ticks] * agents:
+        raise SystemExit(f"of {agents} agents not all have counted {ticks} ticks")
+
+
 async def in_flight(count, one):
     """What `one` comes to for each number, with so many at a time."""
     places = asyncio.Semaphore(IN_FLIGHT)
@@ -72,6 +104,12 @@ async def in_flight(count, one):
     return list(await asyncio.gather(*(placed(number) for number in range(count))))
 
 
-def chosen(parts, documents, rounds):
+def chosen(parts, documents, rounds, missions, agent_ticks):
     """The workload that the script was called for."""
-    return {"map_reduce.parts": parts, "pipeline.documents": documents, "consensus.rounds": rounds}[sys.argv[1]]
+    return {
+        "map_reduce.parts": parts,
+        "pipeline.documents": documents,
+        "consensus.rounds": rounds,
+        "hierarchy.missions": missions,
+        "swarm.agent_ticks": agent_ticks,
+    }[sys.argv[1]]

@@ -17,6 +17,7 @@ use crate::figure::{Contender, Figure, Goal, Outcome, Settings};
 pub(crate) const FIGURES: &[Figure] = &[Figure {
     name: "cancel.quiescence",
     unit: "ms",
+    rounds: None,
     goal: Goal::at_most(50.0, "1 ms"),
     contenders: &[
         Contender::synod(synod),

@@ -30,8 +30,19 @@ impl Watch {
 pub(crate) fn on_workers<T: Send + 'static>(
     workload: impl Future<Output = Result<T>> + Send + 'static,
 ) -> Result<T> {
+    on(WORKERS, workload)
+}
+
+/// The same, on so many threads.
+///
+/// # Errors
+/// When the runtime cannot be made, or the workload breaks.
+pub(crate) fn on<T: Send + 'static>(
+    threads: usize,
+    workload: impl Future<Output = Result<T>> + Send + 'static,
+) -> Result<T> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(WORKERS)
+        .worker_threads(threads)
         .enable_all()
         .build()
         .context("start a runtime")?;

@@ -25,6 +25,7 @@ pub(crate) const FIGURES: &[Figure] = &[
     Figure {
         name: "consensus.rounds",
         unit: "rounds/s",
+        rounds: None,
         goal: Goal::at_least(0.25, "tokio").and(100_000.0),
         contenders: &[
             Contender::synod(synod_side::rounds),
@@ -34,6 +35,7 @@ pub(crate) const FIGURES: &[Figure] = &[
     Figure {
         name: "consensus.overrun",
         unit: "ms",
+        rounds: None,
         goal: Goal::at_most(10.0, "1 ms"),
         contenders: &[
             Contender::synod(synod_side::overrun),

@@ -20,6 +20,7 @@ pub(crate) const FIGURES: &[Figure] = &[
     Figure {
         name: "deadlock.cost",
         unit: "calls/s",
+        rounds: None,
         goal: Goal::at_least(0.9, "without"),
         contenders: &[
             Contender::synod(|settings| calls(settings.count(ROUNDS), true)),
@@ -29,6 +30,7 @@ pub(crate) const FIGURES: &[Figure] = &[
     Figure {
         name: "deadlock.refusal",
         unit: "µs",
+        rounds: None,
         goal: Goal::at_most(1_000.0, "1 µs"),
         contenders: &[
             Contender::synod(|settings| refusals(settings.count(CIRCLES))),

@@ -13,6 +13,8 @@ pub(crate) type Outcome = Result<Result<f64, String>>;
 pub(crate) struct Figure {
     pub(crate) name: &'static str,
     pub(crate) unit: &'static str,
+    /// how often each contender runs, where that is not as often as the [settings](Settings::rounds) say
+    pub(crate) rounds: Option<usize>,
     pub(crate) goal: Goal,
     /// in the order of the first round
     pub(crate) contenders: &'static [Contender],
@@ -78,6 +80,8 @@ pub(crate) struct Settings {
     pub(crate) tree: Option<PathBuf>,
     /// records that the durable workload had in one commit when it ran last, on average
     pub(crate) records_per_commit: Cell<u32>,
+    /// which round it is, from 0
+    pub(crate) round: Cell<u32>,
     /// what the first review of the tree found
     findings: OnceCell<Vec<Finding>>,
 }
@@ -85,7 +89,8 @@ pub(crate) struct Settings {
 impl Settings {
     /// Chooses the short or the full form.
     pub(crate) fn new(short: bool, tree: Option<PathBuf>) -> Self {
-        Self { short, tree, records_per_commit: Cell::new(32), findings: OnceCell::new() }
+        let (records_per_commit, round) = (Cell::new(32), Cell::new(0));
+        Self { short, tree, records_per_commit, round, findings: OnceCell::new() }
     }
 
     /// Tells how often each contender runs.

@@ -21,6 +21,7 @@ use crate::mailbox::BOUND;
 pub(crate) const FIGURES: &[Figure] = &[Figure {
     name: "actor.idle_bytes",
     unit: "bytes",
+    rounds: None,
     goal: Goal::at_most(1.15, "ractor"),
     contenders: &[
         Contender::synod(|_| in_a_process_of_its_own("synod")),

@@ -50,6 +50,7 @@ pub(crate) const FIGURES: &[Figure] = &[
     Figure {
         name: "mailbox.tell",
         unit: "messages/s",
+        rounds: None,
         goal: Goal::at_least(1.3, "ractor"),
         contenders: &[
             Contender::synod(|settings| synod_side::tell(settings.count(TELLS))),
@@ -60,6 +61,7 @@ pub(crate) const FIGURES: &[Figure] = &[
     Figure {
         name: "mailbox.fan_in",
         unit: "messages/s",
+        rounds: None,
         goal: Goal::at_least(1.3, "ractor"),
         contenders: &[
             Contender::synod(|settings| synod_side::fan_in(settings.count(TELLS))),
@@ -70,6 +72,7 @@ pub(crate) const FIGURES: &[Figure] = &[
     Figure {
         name: "mailbox.ring",
         unit: "hops/s",
+        rounds: None,
         goal: Goal::at_least(1.0, "ractor"),
         contenders: &[
             Contender::synod(|settings| synod_side::ring(settings.count(HOPS))),
@@ -80,6 +83,7 @@ pub(crate) const FIGURES: &[Figure] = &[
     Figure {
         name: "mailbox.ask",
         unit: "asks/s",
+        rounds: None,
         goal: Goal::at_least(0.9, "ractor"),
         contenders: &[
             Contender::synod(|settings| synod_side::ask(settings.count(ASKS), 1)),
@@ -90,6 +94,7 @@ pub(crate) const FIGURES: &[Figure] = &[
     Figure {
         name: "mailbox.ask_in_flight",
         unit: "asks/s",
+        rounds: None,
         goal: Goal::at_least(0.85, "ractor"),
         contenders: &[
             Contender::synod(|settings| synod_side::ask(settings.count(ASKS), IN_FLIGHT)),
@@ -100,6 +105,7 @@ pub(crate) const FIGURES: &[Figure] = &[
     Figure {
         name: "mailbox.swarm_tick",
         unit: "agent-ticks/s",
+        rounds: None,
         goal: Goal::at_least(0.85, "ractor"),
         contenders: &[
             Contender::synod(|settings| synod_side::swarm_tick(settings.count(TICKS))),
@@ -110,6 +116,7 @@ pub(crate) const FIGURES: &[Figure] = &[
     Figure {
         name: "mailbox.spawn",
         unit: "actors/s",
+        rounds: None,
         goal: Goal::at_least(0.7, "ractor"),
         contenders: &[
             Contender::synod(|settings| synod_side::spawn(settings.count(WAVES))),
@@ -120,6 +127,7 @@ pub(crate) const FIGURES: &[Figure] = &[
     Figure {
         name: "mailbox.batch",
         unit: "items/s",
+        rounds: None,
         goal: Goal::at_least(1.0, "ractor").and(1e8),
         contenders: &[
             Contender::synod(|settings| synod_side::batch(settings.count(BATCHES))),

@@ -4,7 +4,7 @@
 //!
 //! # Invariants
 //! A participant that cannot be measured says why; no number stands in for it.
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -18,15 +18,17 @@ mod consensus;
 mod deadlock;
 mod external;
 mod figure;
+mod hierarchy;
 mod idle;
 mod mailbox;
 mod map_reduce;
 mod pipeline;
 mod review;
 mod sim;
+mod swarm;
 
 use external::Peers;
-use figure::{Figure, Settings};
+use figure::{Contender, Figure, Settings};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -81,16 +83,18 @@ fn measure(options: &Options) -> Result<()> {
 
 /// Every figure, in the order in which they are measured.
 fn all() -> Vec<Figure> {
-    let families: [&[Figure]; 9] = [
+    let families: [&[Figure]; 11] = [
         mailbox::FIGURES,
         idle::FIGURES,
         deadlock::FIGURES,
         cancel::FIGURES,
         consensus::FIGURES,
+        hierarchy::FIGURES,
         map_reduce::FIGURES,
         pipeline::FIGURES,
         review::FIGURES,
         sim::FIGURES,
+        swarm::FIGURES,
     ];
     families.concat()
 }
@@ -105,11 +109,15 @@ fn measure_one(figure: &Figure, settings: &Settings, peers: &Peers) -> Result<se
     let others = peers.of(figure.name);
     let mut rounds = Vec::new();
     let mut reasons = BTreeMap::new();
-    for round in 0..settings.rounds() {
-        drop(writeln!(std::io::stderr(), "{} {}/{}", figure.name, round + 1, settings.rounds()));
+    let (count, all) = (figure.contenders.len(), figure.rounds.unwrap_or(settings.rounds()));
+    for (round, number) in (0..all).zip(0..) {
+        drop(writeln!(std::io::stderr(), "{} {}/{all}", figure.name, round + 1));
+        settings.round.set(number);
         let mut results = BTreeMap::new();
-        let count = figure.contenders.len();
-        for contender in figure.contenders.iter().cycle().skip(round % count).take(count) {
+        // One that is brought along by a program of its own takes the place of one that could not be measured here.
+        let is_ours = |own: &&Contender| others.iter().all(|peer| peer.name != own.name);
+        let contenders = figure.contenders.iter().cycle().skip(round % count).take(count);
+        for contender in contenders.filter(is_ours) {
             match (contender.measure)(settings)
                 .with_context(|| format!("measure {}", contender.name))?
             {
@@ -143,6 +151,7 @@ fn measure_one(figure: &Figure, settings: &Settings, peers: &Peers) -> Result<se
         .iter()
         .filter(|contender| contender.is_peer)
         .map(|contender| contender.name.to_owned());
+    let known: BTreeSet<String> = known.chain(others).collect();
     Ok(serde_json::json!({
         "name": figure.name,
         "unit": figure.unit,
@@ -152,7 +161,7 @@ fn measure_one(figure: &Figure, settings: &Settings, peers: &Peers) -> Result<se
             "reference": figure.goal.reference,
             "absolute": figure.goal.absolute,
         },
-        "peers": known.chain(others).collect::<Vec<_>>(),
+        "peers": known,
         "rounds": rounds,
         "why": (!reasons.is_empty()).then(|| reasons.join("; ")),
     }))

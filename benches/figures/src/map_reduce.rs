@@ -28,6 +28,7 @@ pub(crate) const FIGURES: &[Figure] = &[
     Figure {
         name: "map_reduce.parts",
         unit: "parts/s",
+        rounds: None,
         goal: Goal::at_least(0.1, "tokio").and(500_000.0),
         contenders: &[
             Contender::synod(synod_side::parts),
@@ -37,6 +38,7 @@ pub(crate) const FIGURES: &[Figure] = &[
     Figure {
         name: "map_reduce.durable_parts",
         unit: "parts/s",
+        rounds: None,
         goal: Goal::at_least(0.5, "redb"),
         contenders: &[
             Contender::synod(synod_side::durable_parts),
@@ -46,6 +48,7 @@ pub(crate) const FIGURES: &[Figure] = &[
     Figure {
         name: "map_reduce.speed_up",
         unit: "× one thread",
+        rounds: None,
         goal: Goal::at_least(0.96, "threads"),
         contenders: &[
             Contender::synod(synod_side::speed_up),
@@ -55,6 +58,7 @@ pub(crate) const FIGURES: &[Figure] = &[
     Figure {
         name: "map_reduce.stragglers",
         unit: "× undisturbed",
+        rounds: None,
         goal: Goal::at_most(1.1, "ideal"),
         contenders: &[
             Contender::synod(synod_side::straggling),

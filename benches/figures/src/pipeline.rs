@@ -36,6 +36,7 @@ const DEADLINE: Duration = Duration::from_secs(600);
 pub(crate) const FIGURES: &[Figure] = &[Figure {
     name: "pipeline.documents",
     unit: "documents/s",
+    rounds: None,
     goal: Goal::at_least(0.15, "tokio").and(150_000.0),
     contenders: &[
         Contender::synod(documents),

@@ -26,6 +26,7 @@ use crate::figure::{Contender, Figure, Goal, Outcome, Settings};
 pub(crate) const FIGURES: &[Figure] = &[Figure {
     name: "review.wall",
     unit: "s",
+    rounds: None,
     goal: Goal::at_most(0.6, "sequential"),
     contenders: &[Contender::synod(synod_review), Contender::floor("sequential", sequential)],
 }];

@@ -14,6 +14,7 @@ use crate::figure::{Contender, Figure, Goal, Outcome, Settings};
 pub(crate) const FIGURES: &[Figure] = &[Figure {
     name: "sim.speed",
     unit: "virtual s/s",
+    rounds: None,
     goal: Goal::at_least(100.0, "wall clock"),
     contenders: &[Contender::synod(speed), Contender::floor("wall clock", |_| Ok(Ok(1.0)))],
 }];

@@ -23,7 +23,13 @@ const ACTORS: [&str; 9] = [
 /// The agent frameworks of Python, each a script and its pinned packages in benches/peers.
 const FRAMEWORKS: [&str; 5] = ["asyncio", "autogen", "agent_framework", "langgraph", "ray"];
 /// What they are compared in.
-const PATTERNS: [&str; 3] = ["map_reduce.parts", "pipeline.documents", "consensus.rounds"];
+const PATTERNS: [&str; 5] = [
+    "map_reduce.parts",
+    "pipeline.documents",
+    "consensus.rounds",
+    "hierarchy.missions",
+    "swarm.agent_ticks",
+];
 
 /// Builds and installs the peers; returns a file that says how to run each, by figure and peer.
 ///
@@ -35,14 +41,18 @@ pub(crate) fn install(root: &Path, profile: &str) -> Result<PathBuf> {
     let mut commands: BTreeMap<&str, BTreeMap<&str, Vec<String>>> = BTreeMap::new();
     let home = root.join("benches/peers");
     let target = shell::target(root).join("peers");
-    let build = format!("cargo build --locked --quiet --profile {profile}");
-    shell::read(shell::command(&home, &build).env("CARGO_TARGET_DIR", &target))?;
-    let folder = if profile == "dev" { "debug" } else { profile };
-    let program = target.join(folder).join("peers").to_string_lossy().into_owned();
+    let program = build(&home, "peers", &target, profile)?;
     for figure in ACTORS {
         let libraries = LIBRARIES
             .map(|library| (library, vec![program.clone(), library.to_owned(), figure.to_owned()]));
         commands.entry(figure).or_default().extend(libraries);
+    }
+    // It needs libraries of the system, for fonts.
+    match build(&root.join("benches/krabmaga"), "krabmaga-flockers", &target, profile) {
+        Ok(program) => {
+            commands.entry("swarm.flocking").or_default().insert("krabmaga", vec![program]);
+        }
+        Err(error) => shell::complain(&format!("without krabmaga: {error:#}")),
     }
     for framework in FRAMEWORKS {
         match python(root, &home, framework) {
@@ -59,6 +69,14 @@ pub(crate) fn install(root: &Path, profile: &str) -> Result<PathBuf> {
     let text = serde_json::to_string(&commands).context("describe the peers")?;
     fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
     Ok(path)
+}
+
+/// Builds a package of libraries and tells where its program is.
+fn build(home: &Path, name: &str, target: &Path, profile: &str) -> Result<String> {
+    let build = format!("cargo build --locked --quiet --profile {profile}");
+    shell::read(shell::command(home, &build).env("CARGO_TARGET_DIR", target))?;
+    let folder = if profile == "dev" { "debug" } else { profile };
+    Ok(target.join(folder).join(name).to_string_lossy().into_owned())
 }
 
 /// Installs the pinned packages of a framework and tells how its script is run.
