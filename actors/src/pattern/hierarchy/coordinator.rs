@@ -124,6 +124,8 @@ pub(super) struct Coordinator {
     /// Why no more calls can be paid: the run ends once those that are have ended.
     broke: Option<String>,
     spending: Spending,
+    /// Something was spent of which the journal is to know before anything leaves.
+    has_spent: bool,
     tally: Tally,
     phase: Phase,
     ending: Option<FailureKind>,
@@ -200,6 +202,7 @@ impl Coordinator {
             waits: BTreeMap::new(),
             owed: 0,
             broke: None,
+            has_spent: false,
             tally: Tally::default(),
             phase: Phase::Running,
             ending: None,
@@ -247,6 +250,9 @@ impl Coordinator {
     /// Goes on as far as there is anything to do; ends the run once all is done.
     fn go_on(&mut self, cx: &mut In) {
         while self.phase == Phase::Running && self.advance(cx) {}
+        if std::mem::take(&mut self.has_spent) {
+            self.record_spent(cx);
+        }
         self.tell_leaders(cx);
         self.crew.settle(cx);
         match self.phase {

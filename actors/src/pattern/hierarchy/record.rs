@@ -124,6 +124,14 @@ pub(super) struct DoneRecord<'a> {
     pub(super) output: &'a Value,
 }
 
+/// A plan, as it is written.
+#[derive(Serialize)]
+pub(super) struct PlannedRecord<'a> {
+    pub(super) record: &'static str,
+    pub(super) at: i64,
+    pub(super) plan: &'a Plan,
+}
+
 /// The beginning of a run, as it is written.
 #[derive(Serialize)]
 pub(super) struct BeganRecord<'a> {
@@ -167,6 +175,10 @@ mod tests {
             output: output.clone(),
         };
         assert_eq!(read, same);
+        let plan = Plan::new();
+        let written = PlannedRecord { record: "planned", at: 3, plan: &plan };
+        let read: Record = serde_json::from_value(json!(written)).unwrap();
+        assert_eq!(read, Record::Planned { at: 3, plan });
         let teams = vec![TeamBegan { name: "a".to_owned(), workers: vec!["w".to_owned()] }];
         let (at, pattern, name) = (9, "hierarchy", "h");
         let mission = &output;

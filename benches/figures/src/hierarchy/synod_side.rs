@@ -1,9 +1,10 @@
 //! Synod's own side: everything on that a user has on.
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
-use synod::actors::agent::Agent;
-use synod::actors::pattern::hierarchy::{Assignment, Delegation, Plan, Team, TeamCard, hierarchy};
+use synod::actors::pattern::hierarchy::{
+    Assignment, Delegation, Hierarchy, Plan, Team, TeamCard, hierarchy,
+};
 use synod::actors::system::AgentSystem;
 use synod::runtime::budget::Limits;
 use synod::runtime::node::Node;
@@ -19,6 +20,8 @@ const MISSIONS: u64 = 8_000;
 const DEADLINE: Duration = Duration::from_secs(600);
 /// The teams, in the order in which tasks are numbered.
 const TEAM_NAMES: [&str; 3] = ["red", "green", "blue"];
+/// Workers of each.
+const WORKERS: usize = 4;
 /// Calls that a mission may make.
 const MESSAGES: u64 = 1_000;
 
@@ -32,13 +35,15 @@ pub(crate) fn missions(settings: &Settings) -> Outcome {
         let places = u32::try_from(AT_ONCE * EACH)?;
         let agent =
             agent.count(usize::try_from(TEAMS)?).concurrency(places).start().context("start")?;
+        let team = |name| Team::new(name).workers(WORKERS, &agent);
+        let teams: Arc<[Team]> = TEAM_NAMES.map(team).into();
         let watch = Watch::start();
         let mut lanes = JoinSet::new();
         for lane in 0..AT_ONCE {
-            let (system, agent) = (system.clone(), agent.clone());
+            let (system, teams) = (system.clone(), Arc::clone(&teams));
             lanes.spawn(async move {
                 for number in (lane..missions).step_by(usize::try_from(AT_ONCE)?) {
-                    mission(&system, &agent, number).await?;
+                    mission(&system, &teams, number).await?;
                 }
                 anyhow::Ok(())
             });
@@ -53,17 +58,15 @@ pub(crate) fn missions(settings: &Settings) -> Outcome {
     Ok(Ok(per_second(missions, time)))
 }
 
-async fn mission(system: &AgentSystem, agent: &Agent<u64, u64>, number: u64) -> Result<()> {
-    let mut run = hierarchy(number, move |_: &_, teams: &[TeamCard]| {
+async fn mission(system: &AgentSystem, teams: &[Team], number: u64) -> Result<()> {
+    let run = hierarchy(number, move |_: &_, teams: &[TeamCard]| {
         let assignments = teams.iter().zip(0..).map(|(team, at)| {
             let own = Assignment::new(&*team.name, Delegation::team(&*team.name));
             (0..EACH).fold(own, |own, task| own.task(task.to_string(), input(number, at, task)))
         });
         Ok(assignments.fold(Plan::new(), Plan::assign))
     });
-    for team in TEAM_NAMES {
-        run = run.team(Team::new(team).workers(usize::try_from(EACH)?, agent));
-    }
+    let run = teams.iter().cloned().fold(run, Hierarchy::team);
     let limits = Limits { messages: Some(MESSAGES), ..Limits::default() };
     let done = system.run(run).deadline(DEADLINE).limits(limits).await?;
     let mut sum = 0;

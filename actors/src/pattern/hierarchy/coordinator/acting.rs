@@ -9,7 +9,7 @@ use crate::{
     limits::HELD_RETRY_WAIT,
     pattern::{
         bounds::{check_datum, clipped},
-        hierarchy::{Plan, TeamCard, leader::asked},
+        hierarchy::{Plan, TeamCard, leader::asked, record::PlannedRecord},
     },
 };
 
@@ -47,7 +47,7 @@ impl Coordinator {
         };
         match plan.and_then(|plan| fits(&plan).map(|()| plan)) {
             Ok(plan) => {
-                cx.record(&Record::Planned { at: millis(cx), plan: plan.clone() });
+                cx.record(&PlannedRecord { record: "planned", at: millis(cx), plan: &plan });
                 self.board.plan(plan);
                 self.is_planned = true;
                 self.enter(SpanPhase::Execute);

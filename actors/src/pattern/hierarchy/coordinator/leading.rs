@@ -97,7 +97,7 @@ impl Coordinator {
         }
     }
 
-    /// Takes a task's next call from the budget, and writes down what is spent before it is made, so that no crash makes it free.
+    /// Takes a task's next call from the budget.
     fn pay(&mut self, unit: u64, cx: &mut In) -> bool {
         if self.spend(cx)
             && let Some(job) = self.board.job_mut(unit)
@@ -109,7 +109,7 @@ impl Coordinator {
         false
     }
 
-    /// Takes a call from the budget.
+    /// Takes a call from the budget. What is spent is written down before the step's calls are made, so that no crash makes one free.
     pub(super) fn spend(&mut self, cx: &mut In) -> bool {
         if self.broke.is_some() {
             return false;
@@ -118,7 +118,7 @@ impl Coordinator {
             self.broke = Some(exceeded.to_string());
             return false;
         }
-        self.record_spent(cx);
+        self.has_spent = true;
         true
     }
 
