@@ -215,3 +215,31 @@ async fn a_resumed_run_goes_on_with_what_its_budget_has_left() {
     // Tasks that were paid and had no worker yet when the first life ended were not called.
     assert!((9..=12).contains(&called), "{called}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_that_are_made_together_are_written_down_as_spent_once_and_before_any_of_them() {
+    const RUN: RunId = RunId::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0003);
+    let spent = |journal: &MemoryJournal| {
+        let records = records(journal, RUN).into_iter();
+        let spent = records.filter_map(|record| {
+            if let Record::Spent { messages, .. } = record { Some(messages) } else { None }
+        });
+        spent.collect::<Vec<u64>>()
+    };
+    let (journal, calls) = (Arc::new(MemoryJournal::default()), Arc::<AtomicU64>::default());
+    let (system, seen, begun) = (system(&journal), Arc::clone(&journal), Arc::clone(&calls));
+    let agent = system.agent("counts", move |n: u64, _| {
+        let call = begun.fetch_add(1, Ordering::SeqCst) + 1;
+        let known = spent(&seen).pop().unwrap_or(0);
+        async move { if known >= call { Ok(n) } else { Err(format!("call {call} of {known}")) } }
+    });
+    let plan = Plan::new()
+        .assign(numbers("one", "a", 0..3))
+        .assign(numbers("two", "a", 3..5).after(["one"]));
+    let team = Team::new("a").workers(2, &agent.start().unwrap());
+    let run = system.run(hierarchy(Value::Null, plan).team(team)).id(RUN).deadline(MINUTE);
+    let limits = Limits { messages: Some(9), ..Limits::default() };
+    let done = run.limits(limits).await.unwrap();
+    assert!(done.failed.is_empty() && calls.load(Ordering::SeqCst) == 5, "{:?}", done.failed);
+    assert_eq!(spent(&journal), [3, 5]);
+}
