@@ -109,12 +109,14 @@ fn median(values: &[f64]) -> Option<f64> {
     Some(f64::midpoint(lower, upper))
 }
 
-/// Returns (largest − smallest) / median.
+/// Returns (largest − smallest) / median; nothing where that is no number.
 fn spread(values: &[f64]) -> Option<f64> {
     let middle = median(values)?;
     let largest = values.iter().copied().max_by(f64::total_cmp)?;
     let smallest = values.iter().copied().min_by(f64::total_cmp)?;
-    Some((largest - smallest) / middle)
+    let range = largest - smallest;
+    let spread = if range > 0.0 { range / middle } else { 0.0 };
+    Some(spread).filter(|spread| spread.is_finite())
 }
 
 #[cfg(test)]
@@ -168,6 +170,13 @@ pub(crate) mod tests {
             assert!(!record.holds);
             assert!(record.why.unwrap().starts_with("cannot be measured"));
         }
+    }
+
+    #[test]
+    fn results_of_zero_have_no_spread_among_them_and_others_beside_zero_none_that_is_a_number() {
+        let spread = |ours: &[f64]| measured(false, ours, &[1.0]).record().spread;
+        assert_eq!(spread(&[0.0, 0.0]), Some(0.0));
+        assert_eq!(spread(&[0.0, 0.0, 2.0]), None);
     }
 
     #[test]

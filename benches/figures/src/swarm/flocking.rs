@@ -1,4 +1,6 @@
 //! The flockers of `krabmaga`'s example on our swarm: the same birds, field, radius, weights and formulas.
+//!
+//! Ours sees past the edges too, where krabmaga's search ends, and computes with 64 bits instead of 32.
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
