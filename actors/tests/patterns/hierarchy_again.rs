@@ -222,7 +222,7 @@ async fn calls_that_are_made_together_are_written_down_as_spent_once_and_before_
     let spent = |journal: &MemoryJournal| {
         let records = records(journal, RUN).into_iter();
         let spent = records.filter_map(|record| {
-            if let Record::Spent { messages, .. } = record { Some(messages) } else { None }
+            if let Record::Spent(cost) = record { Some(cost.messages) } else { None }
         });
         spent.collect::<Vec<u64>>()
     };
