@@ -9,6 +9,7 @@
 pub mod agent;
 pub mod args;
 pub mod ballots;
+pub mod brought;
 mod conducting;
 pub mod control;
 pub mod exit;
@@ -26,6 +27,7 @@ pub mod progress;
 pub mod result;
 pub mod run;
 pub mod show;
+pub mod swarms;
 pub mod test;
 pub mod timeline;
 pub mod watch;

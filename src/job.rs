@@ -1,7 +1,7 @@
 //! A job: what a run file asks for, with its files listed and its programs found; ready to become a run.
 //!
 //! The command line makes it from a resolved run file, starts its agents on a node and runs its [`MapReduce`]; or, where the file
-//! asks a question, the [`Vote`] on it, or, where it has documents, their [`Pipeline`]; where some of these come after others, the
+//! asks a question, the [`Vote`] on it, where it has documents, their [`Pipeline`], or the [`Swarm`] that looks for something; where some of these come after others, the
 //! [`Tasks`] that they are. A [`Plan`] is any of them; [`brief`] says what the one is told of the other.
 //! [`cast`] says who takes part, [`files`] lists and splits, [`agents`] does parts, [`reviewing`] those of built-in reviewers,
 //! [`answer`] reads what agents say, [`merge`] puts it together; [`stand_ins`] takes the place of agents in tests.
@@ -23,6 +23,7 @@ mod pipeline;
 mod plan;
 mod reviewing;
 mod stand_ins;
+mod swarm;
 mod tasks;
 mod vote;
 mod work;
@@ -48,10 +49,11 @@ pub use error::JobError;
 pub use files::Files;
 pub use merge::Merge;
 pub use pipeline::Pipeline;
-pub use plan::{Plan, Product, Ready, Runs};
+pub use plan::{Follow, Plan, Product, Ready, Runs};
 pub use reviewing::answer_of;
 pub use stand_ins::StandIns;
 use stand_ins::Themselves;
+pub use swarm::{Answer, Found, Ground, Scene, Stretch, Swarm, Swarmed, Trail};
 pub use tasks::{Planned, Task, Tasks};
 pub use vote::Vote;
 pub use work::Work;

@@ -14,6 +14,8 @@ pub use runtime::sim;
 #[cfg(feature = "review")]
 pub mod cli;
 #[cfg(feature = "review")]
+mod digest;
+#[cfg(feature = "review")]
 pub mod job;
 #[cfg(feature = "review")]
 pub mod trial;

@@ -130,6 +130,12 @@ pub const CASSETTE_BYTES_MAX: usize = 64 << 20;
 /// The recorded answers of a cassette.
 pub const CASSETTE_ANSWERS_MAX: usize = 100_000;
 
+/// Cells of a way, or cities of a round, that are named in a line.
+pub const SWARM_CELLS_SHOWN: usize = 40;
+
+/// The file of a swarm: a map or cities, in bytes.
+pub const SWARM_FILE_BYTES_MAX: usize = 64 << 20;
+
 /// The time between two drawings of the live graph.
 pub const WATCH_EVERY: Duration = Duration::from_millis(200);
 

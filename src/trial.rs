@@ -53,7 +53,7 @@ use crate::{
     job::{Cast, JobError, Plan, Product, Runs, SkippedAgent},
     limits::{TRIAL_HEALING, TRIAL_RESUME_WAIT, TRIAL_RESUMES_MAX, TRIAL_STEPS},
     node::Node,
-    runfile::{Agent, AgentKind, Problems, Resolved, RunFile, Test, resolve},
+    runfile::{Agent, AgentKind, Colony, Problems, Resolved, RunFile, Test, resolve},
 };
 
 /// One test, ready to run under any seed.
@@ -205,6 +205,9 @@ fn resolved(
         pattern.split.diff = None;
     }
     resolved.votes.iter_mut().for_each(|vote| vote.path.clone_from(&path));
+    let below = |file: &mut String| *file = folder.path().join(&*file).display().to_string();
+    let models = resolved.swarms.iter_mut().map(|swarm| &mut swarm.model);
+    models.filter_map(Colony::file_mut).for_each(below);
     resolved.pipelines.iter_mut().for_each(|pipeline| pipeline.documents.clone_from(&path));
     Ok((resolved, Some(folder)))
 }

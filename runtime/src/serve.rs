@@ -81,7 +81,9 @@ pub(crate) fn serve<A: Actor>(mut life: Life<A>) -> impl Future<Output = ()> + S
             }
             let reason = life.incarnation(&slot, incarnation).await;
             slot.retire();
-            if reason.is_failure() {
+            if reason == ExitReason::Killed && slot.is_stopping() {
+                tracing::debug!(actor = %slot.name, incarnation, "actor killed, as it was to end so");
+            } else if reason.is_failure() {
                 tracing::warn!(actor = %slot.name, incarnation, %reason, "actor failed");
             }
             life.curtain.reason = Some(Box::new(reason.clone()));

@@ -17,7 +17,7 @@ use super::{
     progress::Progress, run::Start, watch,
 };
 use crate::{
-    job::{Job, Plan, Product, Ready, Tasks, Work},
+    job::{Follow, Job, Plan, Product, Tasks, Work},
     limits::{CANCEL_WAIT, DISPLAY_EVENTS, DRAW_EVERY},
     signals::{Signals, Told},
 };
@@ -115,27 +115,36 @@ pub(super) async fn conduct(
     signals: &mut Signals,
     leaving: &mut Leaving,
 ) -> Result<Ended, Failure> {
-    let of = (start, plan);
-    match plan.start(&opened.node).map_err(|error| Failure::failed(&error))? {
-        Ready::Review(run) => {
-            Box::pin(follow(of, (run, Product::Review), opened, signals, leaving)).await
-        }
-        Ready::Vote(run) => {
-            Box::pin(follow(of, (*run, Product::of_vote), opened, signals, leaving)).await
-        }
-        Ready::Pipeline(run) => {
-            Box::pin(follow(of, (run, Product::Pipeline), opened, signals, leaving)).await
-        }
-        Ready::Several(run) => {
-            Box::pin(follow(of, (run, Product::of_several), opened, signals, leaving)).await
-        }
+    let ready = plan.start(&opened.node).map_err(|error| Failure::failed(&error))?;
+    Box::pin(ready.follow(Conductor { start, plan, opened, signals, leaving })).await
+}
+
+/// Whoever starts a run, shows how far it is, and listens to those who want it ended.
+struct Conductor<'a> {
+    start: &'a Start,
+    plan: &'a Plan,
+    opened: &'a mut Opened,
+    signals: &'a mut Signals,
+    leaving: &'a mut Leaving,
+}
+
+impl Follow for Conductor<'_> {
+    type Ended = Result<Ended, Failure>;
+
+    async fn follow<P: Pattern>(
+        self,
+        run: P,
+        into: impl Fn(P::Output) -> Product + Send + Sync + 'static,
+    ) -> Result<Ended, Failure> {
+        let Self { start, plan, opened, signals, leaving } = self;
+        Box::pin(follow((start, plan), (run, &into), opened, signals, leaving)).await
     }
 }
 
 /// Starts the run of a pattern, and follows it; `into` says what its value is.
-async fn follow<P: Pattern, I: Fn(P::Output) -> Product + Copy>(
+async fn follow<P: Pattern>(
     (start, plan): (&Start, &Plan),
-    (pattern, into): (P, I),
+    (pattern, into): (P, &(dyn Fn(P::Output) -> Product + Sync)),
     opened: &mut Opened,
     signals: &mut Signals,
     leaving: &mut Leaving,
@@ -231,7 +240,7 @@ fn draw_bars(plan: &Plan, opened: &Opened, progress: &mut Progress) {
         progress.share(match plan {
             Plan::One(Work::Review(job)) => shares(job, kernel, opened.run),
             Plan::One(Work::Pipeline(pipeline)) => pipeline.shares(),
-            Plan::One(Work::Vote(_)) | Plan::Several(_) => BTreeMap::new(),
+            Plan::One(Work::Vote(_) | Work::Swarm(_)) | Plan::Several(_) => BTreeMap::new(),
         });
     }
     progress.draw(kernel.now());

@@ -6,6 +6,7 @@
 //! - The request holds all that a resume needs but the values of environment variables, which may be secrets.
 
 mod plan;
+mod swarm;
 
 use std::{
     collections::BTreeMap,
@@ -18,7 +19,7 @@ use actors::{
         PatternKind,
         consensus::{Answer, Record as VoteEntry, Vote, VoteRecord},
         map_reduce::{Ended, Piece, Record},
-        pipeline::{Record as DocumentEntry, Recount, Report as Passages, StageBegan},
+        pipeline::{Record as DocumentEntry, Recount, StageBegan},
     },
 };
 use protocol::RunId;
@@ -34,7 +35,7 @@ use runtime::{
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
-use super::{ballots::Voted, patterns::Patterns};
+use super::{ballots::Voted, brought::Brought, patterns::Patterns};
 use crate::{job::Cast, limits::REQUEST_RECORD_BYTES, runfile::RunRequest};
 
 /// The stream that holds the request.
@@ -158,11 +159,9 @@ pub struct History {
     pub parts: usize,
     /// What became of each piece of work, in the order of the journal.
     pub work: Vec<Work>,
-    /// The vote that it was, if it was one.
-    pub vote: Option<Voted>,
-    /// The documents of the pipeline that it was, if it was one.
-    pub pipeline: Option<Passages>,
-    /// The patterns that it was, if it was several; the vote and the documents are those of the last.
+    /// What it has brought, where it was no review.
+    pub brought: Option<Brought>,
+    /// The patterns that it was, if it was several; what was brought is that of the last.
     pub patterns: Option<Patterns>,
     /// How it ended the last time that it was run.
     pub ended: Option<Ended>,
@@ -211,10 +210,11 @@ pub fn request(journal: &dyn Journal, run: RunId) -> Result<Request, HistoryErro
 pub fn read(journal: &dyn Journal, run: RunId) -> Result<History, HistoryError> {
     let mut history = History::of(request(journal, run)?);
     history.stops = emergency::audited(journal)?;
-    if plan::is_plan(journal, run)? {
+    if is_of(journal, run, PatternKind::Plan)? {
         history.read_plan(journal, run)?;
     } else {
-        history.read_alone(journal, run)?;
+        let cast = history.request.cast.clone();
+        history.read_alone(journal, (run, &cast))?;
     }
     Ok(history)
 }
@@ -228,16 +228,22 @@ impl History {
             name: String::new(),
             parts: 0,
             work: Vec::new(),
-            vote: None,
-            pipeline: None,
+            brought: None,
             patterns: None,
             ended: None,
             stops: Vec::new(),
         }
     }
 
-    /// Reads a run of one pattern.
-    fn read_alone(&mut self, journal: &dyn Journal, run: RunId) -> Result<(), HistoryError> {
+    /// Reads a run of one pattern, for which this takes part.
+    fn read_alone(
+        &mut self,
+        journal: &dyn Journal,
+        (run, cast): (RunId, &Cast),
+    ) -> Result<(), HistoryError> {
+        if let (Some(ground), true) = (&cast.swarm, is_of(journal, run, PatternKind::Swarm)?) {
+            return self.read_swarm(journal, (run, ground));
+        }
         let mut names = Names::default();
         let mut from = 0;
         loop {
@@ -247,9 +253,12 @@ impl History {
                 if !names.votes.is_empty() {
                     let of_vote = |why| HistoryError::Record { run, why };
                     let (vote, decision) = Vote::replay(names.votes).map_err(of_vote)?;
-                    self.vote = Some(Voted::of(&vote, decision.map(|decision| *decision)));
+                    let voted = Voted::of(&vote, decision.map(|decision| *decision));
+                    self.brought = Some(Brought::Vote(Box::new(voted)));
                 }
-                self.pipeline = names.documents.map(Recount::report);
+                if let Some(documents) = names.documents {
+                    self.brought = Some(Brought::Pipeline(documents.report()));
+                }
                 return Ok(());
             }
             for bytes in &page {
@@ -308,10 +317,30 @@ pub fn end_of(journal: &dyn Journal, run: RunId) -> Result<Option<Ended>, Histor
     let Some(at) = journal.next(run)?.checked_sub(1) else { return Ok(None) };
     let records = journal.read(run, at, 1)?;
     let Some(bytes) = records.first() else { return Ok(None) };
-    Ok(match Entry::read(bytes, run)? {
-        Entry::Work(Record::Ended(ended)) | Entry::Vote(VoteEntry::Ended(ended)) => Some(ended),
-        Entry::Work(_) | Entry::Vote(_) | Entry::Document(_) => None,
-    })
+    // The last record is the same in every pattern.
+    let wrong = |why| HistoryError::Record { run, why };
+    if record::decode::<Named>(bytes).map_err(wrong)?.record != "ended" {
+        return Ok(None);
+    }
+    let ended = record::decode(bytes).map_err(wrong)?;
+    Ok(if let Passed::Ended(ended) = ended { Some(ended) } else { None })
+}
+
+/// The name of a record.
+#[derive(Deserialize)]
+struct Named {
+    record: String,
+}
+
+/// Whether a run is one of a kind of pattern, by its first record.
+fn is_of(journal: &dyn Journal, run: RunId, kind: PatternKind) -> Result<bool, HistoryError> {
+    #[derive(Deserialize)]
+    struct Began {
+        pattern: String,
+    }
+    let first = journal.read(run, 0, 1)?;
+    let began = first.first().map(|bytes| record::decode::<Began>(bytes));
+    Ok(matches!(began, Some(Ok(Began { pattern })) if pattern == kind.as_str()))
 }
 
 /// A record of a run, of whichever pattern it is.

@@ -20,8 +20,9 @@ use serde_json::Value;
 use super::{
     ballots::{escaped, escaped_markdown},
     output::{clean, counted},
+    swarms::decimal,
 };
-use crate::job::{Planned, Product};
+use crate::job::{Planned, Product, Swarmed};
 
 /// Several patterns, each behind those that it comes after; the one that was asked for is the last.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -176,15 +177,18 @@ pub struct Whole<'a> {
     decision: Option<&'a Decision>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pipeline: Option<&'a Passages>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    swarm: Option<&'a Swarmed>,
 }
 
 impl<'a> Whole<'a> {
     fn of(own: &'a Pattern, product: Option<&'a Product>) -> Self {
-        let whole = Self { own, report: None, decision: None, pipeline: None };
+        let whole = Self { own, report: None, decision: None, pipeline: None, swarm: None };
         match product {
             Some(Product::Review(report)) => Self { report: Some(report), ..whole },
             Some(Product::Vote(decision)) => Self { decision: Some(decision), ..whole },
             Some(Product::Pipeline(passages)) => Self { pipeline: Some(passages), ..whole },
+            Some(Product::Swarm(swarm)) => Self { swarm: Some(swarm), ..whole },
             Some(Product::Several(_)) | None => whole,
         }
     }
@@ -232,6 +236,11 @@ impl Pattern {
     fn brought(&self) -> Option<String> {
         let output = self.output.as_ref()?;
         let count = |key: &str| output.get(key).and_then(Value::as_u64);
+        if let Some(cost) = output.get("cost") {
+            let ticks = counted(count("ticks").unwrap_or(0), "tick");
+            let cost = cost.as_f64().map(|cost| format!("cost {}, ", decimal(cost)));
+            return Some(cost.unwrap_or_default() + &ticks);
+        }
         if let Some(choice) = output.get("choice") {
             let none =
                 || output.get("outcome").and_then(Value::as_str).map(|word| word.replace('_', " "));

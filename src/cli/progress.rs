@@ -9,7 +9,7 @@ use runtime::{
     events::{EventKind, Received},
 };
 
-use super::{logs::Screen, output::counted};
+use super::{logs::Screen, output::counted, swarms::decimal};
 use crate::{
     limits::{FAILURES_TOLD, LINE_EVERY},
     watch::can_draw,
@@ -31,6 +31,16 @@ pub struct Progress {
     changed: bool,
     /// Several patterns, by their runs.
     patterns: BTreeMap<RunId, String>,
+    /// How far swarms are, by their runs.
+    swarms: BTreeMap<RunId, Flight>,
+}
+
+/// How far a swarm is.
+#[derive(Debug, Default)]
+struct Flight {
+    tick: u64,
+    /// What its best so far costs.
+    best: Option<f64>,
 }
 
 #[derive(Debug)]
@@ -96,6 +106,7 @@ impl Progress {
             last_line: now,
             changed: false,
             patterns: BTreeMap::new(),
+            swarms: BTreeMap::new(),
         }
     }
 
@@ -136,7 +147,19 @@ impl Progress {
             let (units, done) = (number("units"), number("done"));
             self.units += units;
             self.total.done += done;
-            self.begin(pattern.as_deref(), units, done);
+            if let ("tick", Some(run)) = (text("unit"), event.run) {
+                self.swarms.insert(run, Flight { tick: done, best: None });
+            }
+            self.begin((pattern.as_deref(), text("unit")), units, done);
+            return;
+        }
+        if let Some(flight) = event.run.and_then(|run| self.swarms.get_mut(&run)) {
+            if kind == EventKind::ProgressUpdate {
+                self.total.done += number("tick").saturating_sub(flight.tick);
+                flight.tick = flight.tick.max(number("tick"));
+                flight.best = event.data.get("best").and_then(Value::as_f64).or(flight.best);
+                self.changed = true;
+            }
             return;
         }
         let agent = text("agent");
@@ -180,16 +203,20 @@ impl Progress {
         }
     }
 
-    fn begin(&mut self, pattern: Option<&str>, units: u64, done: u64) {
+    fn begin(&mut self, (pattern, unit): (Option<&str>, &str), units: u64, done: u64) {
         let of = pattern.map_or_else(String::new, |pattern| format!("{pattern}: "));
-        let all = of + &counted(units, "piece");
+        let all = of
+            + &match unit {
+                "" => counted(units, "piece") + " of work",
+                unit => counted(units, unit),
+            };
         match (done, self.bars.is_some()) {
             (0, true) => {}
             (0, false) => {
-                self.screen.tell(&format!("{all} of work"));
+                self.screen.tell(&all);
             }
             (done, _) => {
-                self.screen.tell(&format!("{all} of work, {done} done before and not run again"));
+                self.screen.tell(&format!("{all}, {done} done before and not run again"));
             }
         }
     }
@@ -209,7 +236,18 @@ impl Progress {
     pub fn lines(&self) -> Vec<String> {
         let agents = self.agents.iter().map(|(agent, count)| format!("{agent}: {}", count.words()));
         let agents: Vec<String> = agents.collect();
-        vec![format!("{} pieces of work: {}", self.units, self.total.words()), agents.join("; ")]
+        let unit =
+            if self.swarms.is_empty() { "pieces of work" } else { "ticks and pieces of work" };
+        vec![format!("{} {unit}: {}", self.units, self.words()), agents.join("; ")]
+    }
+
+    /// What is done, and the best of each swarm.
+    fn words(&self) -> String {
+        let best = |(run, flight): (&RunId, &Flight)| {
+            let of = self.patterns.get(run).map_or_else(String::new, |name| format!("{name} "));
+            Some(format!(", {of}best {}", decimal(flight.best?)))
+        };
+        self.total.words() + &self.swarms.iter().filter_map(best).collect::<String>()
     }
 
     /// All that is known of the run, in lines: how far it is, then its first failures.
@@ -225,16 +263,12 @@ impl Progress {
 
     /// Draws the bars, or tells a line if the last one is long ago.
     pub fn draw(&mut self, now: Moment) {
+        let words = self.words();
         let Some(bars) = &mut self.bars else {
             if self.changed && now.since(self.last_line) >= LINE_EVERY {
                 self.last_line = now;
                 self.changed = false;
-                self.screen.tell(&format!(
-                    "{} of {}: {}",
-                    self.total.done,
-                    self.units,
-                    self.total.words()
-                ));
+                self.screen.tell(&format!("{} of {}: {}", self.total.done, self.units, words));
             }
             return;
         };
@@ -243,7 +277,7 @@ impl Progress {
         }
         bars.total.set_length(self.units);
         bars.total.set_position(self.total.done + self.total.failed);
-        bars.total.set_message(self.total.words());
+        bars.total.set_message(words);
         for (agent, count) in &self.agents {
             let share = self.shares.as_ref().and_then(|shares| shares.get(agent)).copied();
             let bar = bars.agents.entry(agent.clone()).or_insert_with(|| {

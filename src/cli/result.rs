@@ -2,9 +2,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap, fmt::Write as _, path::PathBuf};
 
-use actors::pattern::{
-    FailedPart, FailureKind, Tally, consensus::Decision, pipeline::Report as Passages,
-};
+use actors::pattern::{FailedPart, FailureKind, Tally, consensus::Decision};
 use protocol::RunId;
 use review::{
     Finding, Severity,
@@ -15,27 +13,15 @@ use serde::Serialize;
 
 use super::{
     args::{ReportFormat, View},
-    ballots::Voted,
+    brought::{Brought, Kind},
     exit::Exit,
     output::{Failure, clean, counted, print, tell},
-    passages,
     patterns::{Patterns, Whole},
 };
 use crate::{
     job::{Planned, Product, SkippedAgent},
     limits::{FINDINGS_SHOWN, NAMES_SHOWN, RULES_SHOWN},
 };
-
-/// The kinds of runs that are shown each in its way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// Work that was split.
-    Review,
-    /// A question that was voted on.
-    Vote,
-    /// Documents that went through stages.
-    Pipeline,
-}
 
 /// A run that has ended.
 #[derive(Debug)]
@@ -72,10 +58,8 @@ pub struct Finished {
     pub patterns: Option<Patterns>,
     /// What it was told to have come to.
     pub decision: Option<Decision>,
-    /// The vote, as the journal tells it.
-    pub vote: Option<Voted>,
-    /// What became of the documents of a pipeline.
-    pub passages: Option<Passages>,
+    /// What it has brought, where it was no review.
+    pub brought: Option<Brought>,
     /// Parts without a result.
     pub failed: Vec<FailedPart>,
     /// Counts.
@@ -104,10 +88,8 @@ struct Document<'a> {
     failed_parts: &'a [FailedPart],
     skipped_agents: &'a [SkippedAgent],
     report: Option<&'a Report>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    vote: Option<&'a Voted>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pipeline: Option<&'a Passages>,
+    #[serde(flatten)]
+    brought: Option<&'a Brought>,
     #[serde(skip_serializing_if = "Option::is_none")]
     patterns: Option<Vec<Whole<'a>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -177,17 +159,10 @@ impl Finished {
         let plan = self.patterns.as_ref();
         let (picture, table) = (plan.map(Patterns::svg), plan.map(Patterns::markdown));
         let (picture, table) = (picture.unwrap_or_default(), table.unwrap_or_default());
-        if let Some(vote) = &self.vote {
+        if let Some(own) = &self.brought {
             return match format {
-                ReportFormat::Markdown => Some(vote.markdown(&facts) + &table),
-                ReportFormat::Html => Some(vote.html(&facts, &picture)),
-                ReportFormat::Sarif => None,
-            };
-        }
-        if let Some(own) = &self.passages {
-            return match format {
-                ReportFormat::Markdown => Some(passages::markdown(own, &title, &facts) + &table),
-                ReportFormat::Html => Some(passages::html(own, (&title, &picture), &facts)),
+                ReportFormat::Markdown => Some(own.markdown(&title, &facts) + &table),
+                ReportFormat::Html => Some(own.html((&title, &picture), &facts)),
                 ReportFormat::Sarif => None,
             };
         }
@@ -229,7 +204,7 @@ impl Finished {
         let products = self.planned.iter().flat_map(|planned| &planned.products);
         let reports = products.filter_map(|product| match product {
             Some(Product::Review(report)) => Some(report),
-            Some(Product::Vote(_) | Product::Pipeline(_) | Product::Several(_)) | None => None,
+            Some(_) | None => None,
         });
         self.report.iter().chain(reports)
     }
@@ -249,8 +224,7 @@ impl Finished {
             failed_parts: &self.failed,
             skipped_agents: &self.skipped_agents,
             report: self.report.as_ref(),
-            vote: self.vote.as_ref(),
-            pipeline: self.passages.as_ref(),
+            brought: self.brought.as_ref(),
             patterns: self.patterns.as_ref().map(|own| own.with(self.planned.as_ref())),
             metrics: self.metrics.as_deref(),
         };
@@ -287,19 +261,15 @@ impl Finished {
 
     fn title(&self) -> String {
         let range = self.range.as_ref().map(|range| format!(", {range}"));
-        let what = if self.kind == Kind::Pipeline { "Documents" } else { "Review" };
+        let what = self.kind.title();
         format!("{what} of {}{}", self.root.display(), range.unwrap_or_default())
     }
 
     fn facts(&self) -> Vec<String> {
         let Tally { units, done, resumed, fallbacks, retries, speculative, .. } = self.tally;
-        let mut work = match (&self.patterns, self.kind) {
-            (Some(_), _) => format!("{done} of {} done", counted(units, "pattern")),
-            (None, Kind::Review | Kind::Vote) => {
-                format!("{done} of {} of work done", counted(units, "piece"))
-            }
-            (None, Kind::Pipeline) => format!("{done} of {} done", counted(units, "document")),
-        };
+        let (unit, what) =
+            if self.patterns.is_some() { ("pattern", "") } else { self.kind.units() };
+        let mut work = format!("{done} of {}{what} done", counted(units, unit));
         for (count, word) in [
             (resumed, "before, and not run again"),
             (fallbacks, "by a fallback"),
@@ -316,7 +286,7 @@ impl Finished {
         }
         let files = match self.kind {
             Kind::Review => counted(self.files as u64, "file") + ", ",
-            Kind::Vote | Kind::Pipeline => String::new(),
+            Kind::Vote | Kind::Pipeline | Kind::Swarm => String::new(),
         };
         let (seconds, millis) = (self.millis / 1_000, self.millis % 1_000);
         facts.push(format!("{files}{work}, {seconds}.{millis:03} s"));
@@ -327,11 +297,10 @@ impl Finished {
     fn summary(&self) -> String {
         let plan = self.patterns.as_ref().map(|patterns| patterns.text() + "\n");
         let mut text = plan.unwrap_or_default();
-        text.push_str(&match (&self.vote, &self.passages) {
-            (Some(vote), _) => vote.text(),
-            (None, Some(own)) => format!("{}\n{}", clean(&self.title()), passages::text(own)),
-            (None, None) => clean(&self.title()) + "\n",
-        });
+        if !matches!(self.brought, Some(Brought::Vote(_))) {
+            text.push_str(&(clean(&self.title()) + "\n"));
+        }
+        text.push_str(&self.brought.as_ref().map(Brought::text).unwrap_or_default());
         if let Some(failure) = &self.failure {
             writeln!(text, "\nThe run did not complete: {}", clean(&failure.to_string())).ok();
         }
@@ -355,11 +324,8 @@ impl Finished {
                 counted(u64::from(part.attempts), "attempt")
             )
         });
-        let title = match (&self.patterns, self.kind) {
-            (Some(_), _) | (None, Kind::Review) => "Parts without a result",
-            (None, Kind::Vote) => "Voters that failed",
-            (None, Kind::Pipeline) => "Documents that failed",
-        };
+        let kind = if self.patterns.is_some() { Kind::Review } else { self.kind };
+        let title = kind.failed();
         section(&mut text, title, &failed.collect::<Vec<_>>());
         let agents = self.skipped_agents.iter().map(|one| format!("{}: {}", one.agent, one.reason));
         section(&mut text, "Skipped agents", &agents.collect::<Vec<_>>());
@@ -478,8 +444,7 @@ mod tests {
                 planned: None,
                 patterns: None,
                 decision: None,
-                vote: None,
-                passages: None,
+                brought: None,
                 failed: Vec::new(),
                 tally: Tally { done, ..Tally::default() },
                 millis: 0,

@@ -16,7 +16,7 @@ use std::{
 
 use actors::{
     agent::Launcher,
-    pattern::{FailureKind, Outcome, RunError, Tally, consensus::recount, pipeline, plan},
+    pattern::{FailureKind, Outcome, RunError, Tally, consensus::recount, plan},
 };
 use metrics_exporter_prometheus::PrometheusHandle;
 use protocol::RunId;
@@ -25,6 +25,7 @@ use runtime::{clock::SystemClock, engine::journal::Journal, tasks::on_thread};
 use super::{
     args::{ReportFormat, Resume, Run, View},
     ballots::Voted,
+    brought::{Brought, Kind},
     conducting::{Ended, conduct},
     exit::Exit,
     folder::Folder,
@@ -36,7 +37,7 @@ use super::{
     patterns::Patterns,
     picture,
     progress::Waiting,
-    result::{Finished, Kind},
+    result::Finished,
 };
 use crate::{
     job::{Cast, Plan, Product, Tasks, Work, catalogue},
@@ -273,11 +274,7 @@ impl View {
     /// Whether what is asked for can be made of this kind of run.
     fn suits(&self, plan: &Plan) -> Result<(), Failure> {
         let is_sarif = self.report.as_ref().is_some_and(|file| file.format == ReportFormat::Sarif);
-        let what = match plan.main() {
-            Work::Review(_) => return Ok(()),
-            Work::Vote(_) => "a vote",
-            Work::Pipeline(_) => "a pipeline",
-        };
+        let Some(what) = Kind::of(plan).without_findings() else { return Ok(()) };
         if is_sarif {
             let words =
                 format!("{what} has no findings for a SARIF report; write it as .html or .md");
@@ -293,6 +290,7 @@ impl Opened {
             Work::Review(job) => (job.range().map(str::to_owned), job.files.list().len()),
             Work::Vote(_) => (None, 0),
             Work::Pipeline(pipeline) => (None, pipeline.cast.documents.len()),
+            Work::Swarm(_) => (None, 0),
         };
         let of_main = match plan {
             Plan::One(_) => None,
@@ -311,16 +309,11 @@ impl Opened {
             failure: None,
             exit: Exit::Done,
             report: None,
-            kind: match plan.main() {
-                Work::Review(_) => Kind::Review,
-                Work::Vote(_) => Kind::Vote,
-                Work::Pipeline(_) => Kind::Pipeline,
-            },
+            kind: Kind::of(plan),
             planned: None,
             patterns: None,
             decision: None,
-            vote: None,
-            passages: None,
+            brought: None,
             failed: Vec::new(),
             tally: Tally::default(),
             millis: 0,
@@ -339,6 +332,7 @@ async fn show(
 ) -> Result<Exit, Failure> {
     let (view, run) = (view.clone(), finished.run);
     let journal = Arc::clone(node.kernel().journal());
+    let main = plan.main().clone();
     let tasks = match plan {
         Plan::One(_) => None,
         Plan::Several(tasks) => Some(Arc::clone(tasks)),
@@ -346,10 +340,8 @@ async fn show(
     let shown = on_thread(move || {
         finished.picture = picture(&view, &*journal, run);
         let has_begun = tasks.is_none_or(|tasks| finished.plan(&tasks, &*journal));
-        match finished.kind {
-            Kind::Vote if has_begun => finished.vote = finished.voted(&*journal),
-            Kind::Pipeline if has_begun => finished.passed(&*journal),
-            Kind::Review | Kind::Vote | Kind::Pipeline => {}
+        if has_begun {
+            finished.read(&main, &*journal);
         }
         finished.show(&view)
     });
@@ -396,7 +388,8 @@ impl Finished {
         match product {
             Some(Product::Review(report)) => self.report = Some(report),
             Some(Product::Vote(decision)) => self.decision = Some(*decision),
-            Some(Product::Pipeline(passages)) => self.passages = Some(passages),
+            Some(Product::Pipeline(passages)) => self.brought = Some(Brought::Pipeline(passages)),
+            Some(Product::Swarm(swarm)) => self.brought = Some(Brought::Swarm(swarm)),
             Some(Product::Several(planned)) => self.planned = Some(*planned),
             None => {}
         }
@@ -432,28 +425,21 @@ impl Finished {
         has_begun
     }
 
-    /// The vote as its journal tells it, with the decision that was told, if one was.
-    fn voted(&mut self, journal: &dyn Journal) -> Option<Voted> {
-        match recount(journal, self.main) {
-            Ok((vote, again)) => {
+    /// Takes what `main` has brought from the journal, where nobody was told all of it.
+    fn read(&mut self, main: &Work, journal: &dyn Journal) {
+        let read = match main {
+            Work::Review(_) => return,
+            Work::Vote(_) => recount(journal, self.main).map(|(vote, again)| {
                 let decision = self.decision.take().or(again.map(|again| *again));
-                Some(Voted::of(&vote, decision))
+                self.brought = Some(Brought::Vote(Box::new(Voted::of(&vote, decision))));
+            }),
+            Work::Pipeline(_) | Work::Swarm(_) if self.brought.is_some() => return,
+            Work::Pipeline(_) | Work::Swarm(_) => {
+                main.brought(journal, self.main).map(|product| self.keep(product))
             }
-            Err(error) => {
-                tracing::warn!(%error, "the vote cannot be shown");
-                None
-            }
-        }
-    }
-
-    /// Takes what became of the documents from the journal, where nobody was told.
-    fn passed(&mut self, journal: &dyn Journal) {
-        if self.passages.is_some() {
-            return;
-        }
-        match pipeline::recount(journal, self.main) {
-            Ok(passages) => self.passages = Some(passages),
-            Err(error) => tracing::warn!(%error, "the documents cannot be shown"),
+        };
+        if let Err(error) = read {
+            tracing::warn!(%error, "what the run has brought cannot be shown");
         }
     }
 

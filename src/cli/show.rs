@@ -2,19 +2,18 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use actors::pattern::{FailureKind, Tally, pipeline::Report as Passages};
+use actors::pattern::{FailureKind, Tally};
 use protocol::RunId;
 use runtime::emergency::StopRecord;
 use serde::Serialize;
 
 use super::{
     args::Show,
-    ballots::Voted,
+    brought::Brought,
     control,
     folder::Folder,
     history::{self, History, Work, end},
     output::{Failure, clean, counted, print},
-    passages,
     patterns::Patterns,
     result::outcome_word,
     timeline::{self, millis},
@@ -82,10 +81,8 @@ struct Document<'a> {
     parts: usize,
     work: &'a [Work],
     skipped_agents: &'a [SkippedAgent],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    vote: Option<&'a Voted>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pipeline: Option<&'a Passages>,
+    #[serde(flatten)]
+    brought: Option<&'a Brought>,
     #[serde(skip_serializing_if = "Option::is_none")]
     patterns: Option<&'a Patterns>,
     emergency_stops: Vec<Stop<'a>>,
@@ -107,8 +104,7 @@ impl<'a> Stop<'a> {
 }
 
 fn document(history: &History, state: State) -> Result<String, Failure> {
-    let History { request, began, name, parts, work, vote, pipeline, patterns, ended, stops } =
-        history;
+    let History { request, began, name, parts, work, brought, patterns, ended, stops } = history;
     let document = Document {
         synod: 1,
         run: request.run,
@@ -126,8 +122,7 @@ fn document(history: &History, state: State) -> Result<String, Failure> {
         parts: *parts,
         work,
         skipped_agents: &request.cast.skipped,
-        vote: vote.as_ref(),
-        pipeline: pipeline.as_ref(),
+        brought: brought.as_ref(),
         patterns: patterns.as_ref(),
         emergency_stops: stops.iter().map(Stop::of).collect(),
     };
@@ -160,23 +155,15 @@ fn text(history: &History, state: State, all: bool) -> String {
     for stop in &history.stops {
         writeln!(text, "{}", timeline::stopped(stop)).ok();
     }
-    let done = history.work.iter().filter(|work| work.error.is_none()).count();
-    let failed = history.work.len() - done;
-    writeln!(
-        text,
-        "{}, {} of work done, {failed} failed",
-        counted(history.parts as u64, "part"),
-        counted(done as u64, "piece"),
-    )
-    .ok();
+    // A swarm has no parts that agents of the file could do.
+    if !matches!((&history.brought, history.work.as_slice()), (Some(Brought::Swarm(_)), [])) {
+        writeln!(text, "{}", pieces(history)).ok();
+    }
     if let Some(patterns) = &history.patterns {
         writeln!(text, "\n{}", patterns.text().trim_end()).ok();
     }
-    if let Some(vote) = &history.vote {
-        writeln!(text, "\n{}", vote.text()).ok();
-    }
-    if let Some(own) = &history.pipeline {
-        writeln!(text, "\n{}", passages::text(own)).ok();
+    if let Some(brought) = &history.brought {
+        writeln!(text, "\n{}", brought.text()).ok();
     }
     waterfall(&mut text, history);
     failures(&mut text, history);
@@ -186,6 +173,14 @@ fn text(history: &History, state: State, all: bool) -> String {
         writeln!(text, "skipped: {}: {}", clean(&skipped.agent), clean(&skipped.reason)).ok();
     }
     text
+}
+
+/// Counts the parts and what became of them.
+fn pieces(history: &History) -> String {
+    let done = history.work.iter().filter(|work| work.error.is_none()).count();
+    let failed = history.work.len() - done;
+    let (parts, done) = (counted(history.parts as u64, "part"), counted(done as u64, "piece"));
+    format!("{parts}, {done} of work done, {failed} failed")
 }
 
 fn failures(text: &mut String, history: &History) {

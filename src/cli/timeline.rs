@@ -21,7 +21,11 @@ pub struct Event {
 pub fn events(history: &History, all: bool) -> Vec<Event> {
     let mut events = vec![event(history.request.at, "accepted".to_owned())];
     if let Some(at) = history.began {
-        events.push(event(at, format!("began with {} parts", history.parts)));
+        let parts = match history.parts {
+            0 => String::new(),
+            parts => format!(" with {parts} parts"),
+        };
+        events.push(event(at, format!("began{parts}")));
     }
     if all {
         for work in &history.work {

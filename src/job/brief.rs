@@ -5,6 +5,8 @@
 //! # Invariants
 //! - What is told depends on the results alone, not on when or how fast they came.
 
+use std::collections::BTreeSet;
+
 use actors::pattern::{
     FailedPart,
     consensus::{Decision, Reason},
@@ -14,6 +16,7 @@ use review::{Severity, merge::Report};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::{Found, Swarmed};
 use crate::limits::PRODUCT_BYTES_MAX;
 
 /// The key of what came before, in the data of a question and of parts.
@@ -55,6 +58,30 @@ pub(super) fn of_pipeline(passages: &Passages) -> Value {
     let (count, all) = (done.clone().count(), passages.documents.len());
     let (documents, more) = fitting(done.map(output), PRODUCT_BYTES_MAX);
     json!({ "done": count, "missing": all - count, "documents": documents, "more": more })
+}
+
+/// What a swarm has found, and why it ended.
+pub(super) fn of_swarm(told: &Swarmed) -> Value {
+    let mut brief = json!({
+        "cost": told.best.as_ref().map(|best| best.cost),
+        "ticks": told.ticks,
+        "patterns": told.emerged.iter().map(|own| &own.pattern).collect::<BTreeSet<_>>(),
+    });
+    let found = told.best.as_ref().and_then(|best| best.found.as_ref());
+    let (name, (found, more)) = match found {
+        Some(Found::Way(way)) => ("way", fitting(way, PRODUCT_BYTES_MAX)),
+        Some(Found::Tour(tour)) => ("tour", fitting(tour, PRODUCT_BYTES_MAX)),
+        Some(Found::Brought(units)) => ("brought", (vec![json!(units)], 0)),
+        None => return brief,
+    };
+    if let Some(own) = brief.as_object_mut() {
+        let is_one = name == "brought";
+        let found =
+            if is_one { found.into_iter().next().unwrap_or_default() } else { found.into() };
+        own.insert(name.to_owned(), found);
+        own.insert("more".to_owned(), more.into());
+    }
+    brief
 }
 
 /// The first of these that fit together into so many bytes of JSON, and how many do not.

@@ -6,7 +6,7 @@ use actors::agent::{NoProgram, probe};
 use review::source::Commits;
 use serde::{Deserialize, Serialize};
 
-use super::JobError;
+use super::{Ground, JobError};
 use crate::runfile::{Agent, AgentKind, Argument, Name, Resolved};
 
 /// Who takes part in a run, and on what.
@@ -21,6 +21,9 @@ pub struct Cast {
     /// The documents of a pipeline, in their order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub documents: Vec<String>,
+    /// What a swarm is made of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub swarm: Option<Ground>,
     /// Who takes part in each pattern, and on what, where several come after each other.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub patterns: BTreeMap<String, Cast>,

@@ -78,6 +78,36 @@ pub enum JobError {
         /// What was looked at.
         path: PathBuf,
     },
+    /// The file of a swarm cannot be read.
+    #[error("cannot read {}: {error}; look at the `model` of the swarm", path.display())]
+    Unread {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        error: std::io::Error,
+    },
+    /// The file of a swarm is none of its kind.
+    #[error("{}: {why}", path.display())]
+    Data {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong with it, and where.
+        why: String,
+    },
+    /// A swarm cannot begin.
+    #[error("swarm `{name}`: {why}")]
+    Swarm {
+        /// Which.
+        name: String,
+        /// Why.
+        why: String,
+    },
+    /// The file of a swarm is not the one that its run began with.
+    #[error("{} is not what it was when this run began; put it back, or begin a new run", path.display())]
+    DataChanged {
+        /// Which.
+        path: PathBuf,
+    },
     /// Nobody does a stage.
     #[error("nobody does stage `{stage}`: agent `{agent}` cannot take part: {reason}")]
     NoStage {

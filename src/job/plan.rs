@@ -4,6 +4,7 @@ use std::{fmt, path::Path, sync::Arc, time::Duration};
 
 use actors::{
     agent::{Launcher, Part},
+    dispatch::Pattern,
     pattern::{
         Completed, FailedPart, Outcome, RunError,
         consensus::{Consensus, Decision},
@@ -16,7 +17,10 @@ use review::merge::Report;
 use runtime::budget::Limits;
 use serde_json::Value;
 
-use super::{Cast, JobError, Merge, Planned, StandIns, Tasks, Themselves, Work, cast, work::Hired};
+use super::{
+    Cast, JobError, Merge, Planned, StandIns, Swarmed, Tasks, Themselves, Work, cast,
+    swarm::Flight, work::Hired,
+};
 use crate::{
     node::Node,
     runfile::{Agent, Resolved},
@@ -40,8 +44,36 @@ pub enum Ready {
     Vote(Box<Consensus>),
     /// Of a [`Pipeline`](super::Pipeline).
     Pipeline(Line),
+    /// Of a [`Swarm`](super::Swarm).
+    Swarm(Flight),
     /// Of [`Tasks`].
     Several(Several),
+}
+
+/// What is done with the run of a plan, whatever its pattern is.
+pub trait Follow: Sized {
+    /// What comes of that.
+    type Ended;
+
+    /// Does it; `into` says what the run's value is.
+    fn follow<P: Pattern>(
+        self,
+        run: P,
+        into: impl Fn(P::Output) -> Product + Send + Sync + 'static,
+    ) -> impl Future<Output = Self::Ended>;
+}
+
+impl Ready {
+    /// Has somebody follow the run.
+    pub async fn follow<F: Follow>(self, follower: F) -> F::Ended {
+        match self {
+            Self::Review(run) => follower.follow(run, Product::Review).await,
+            Self::Vote(run) => follower.follow(*run, Product::of_vote).await,
+            Self::Pipeline(run) => follower.follow(run, Product::Pipeline).await,
+            Self::Swarm(run) => run.follow(follower).await,
+            Self::Several(run) => follower.follow(run, Product::of_several).await,
+        }
+    }
 }
 
 /// Describes the run of a plan whose agents are on a node, as often as it is taken up there.
@@ -63,6 +95,8 @@ pub enum Product {
     Vote(Box<Decision>),
     /// What became of documents.
     Pipeline(Passages),
+    /// What a swarm has found.
+    Swarm(Box<Swarmed>),
     /// What became of several patterns.
     Several(Box<Planned>),
 }
@@ -216,6 +250,8 @@ impl Product {
         match self {
             Self::Review(_) | Self::Pipeline(_) => failed.is_empty(),
             Self::Vote(decision) => decision.outcome.choice().is_some(),
+            // One that seeks an answer and has none does not complete.
+            Self::Swarm(_) => true,
             Self::Several(planned) => failed.is_empty() && planned.is_whole(),
         }
     }

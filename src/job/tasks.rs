@@ -200,6 +200,7 @@ impl Task {
                 };
                 line.task_as(&self.name, &after, make, |decision, _| brief::of_vote(&decision))
             }
+            Hired::Swarm(own) => own.add(line, &self.name, &after),
             Hired::Pipeline(own, stages) => {
                 let (own, stages) = (Arc::clone(own), stages.clone());
                 let make = move |_: &Before| Ok(own.pattern(stages.clone()));

@@ -10,10 +10,12 @@ use protocol::RunId;
 use runtime::{budget::Limits, engine::journal::Journal};
 use serde_json::Value;
 
-use super::{Cast, Job, JobError, Pipeline, Product, Ready, StandIns, Vote, vote::Electorate};
+use super::{
+    Cast, Job, JobError, Pipeline, Product, Ready, StandIns, Swarm, Vote, vote::Electorate,
+};
 use crate::{
     node::Node,
-    runfile::{Agent, Name, Resolved, crew_of},
+    runfile::{Agent, Consensus, Name, Pipeline as Documents, Resolved, crew_of},
 };
 
 /// What one pattern asks for.
@@ -25,6 +27,8 @@ pub enum Work {
     Vote(Arc<Vote>),
     /// Documents that go through stages.
     Pipeline(Arc<Pipeline>),
+    /// Agents of its own that look for something.
+    Swarm(Arc<Swarm>),
 }
 
 /// A pattern whose agents are on a node.
@@ -32,6 +36,7 @@ pub(super) enum Hired {
     Review(Arc<Job>, Vec<Branch<Part, Value>>),
     Vote(Arc<Vote>, Electorate),
     Pipeline(Arc<Pipeline>, Vec<pipeline::Stage>),
+    Swarm(Arc<Swarm>),
 }
 
 impl Work {
@@ -50,6 +55,9 @@ impl Work {
         if resolved.pipeline(&resolved.main).is_some() {
             return Ok(Self::Pipeline(Arc::new(Pipeline::with(resolved, launcher, cast)?)));
         }
+        if resolved.swarm(&resolved.main).is_some() {
+            return Ok(Self::Swarm(Arc::new(Swarm::with(resolved, cast)?)));
+        }
         Ok(Self::Review(Arc::new(Job::with(resolved, launcher, cast)?)))
     }
 
@@ -61,12 +69,13 @@ impl Work {
         resolved: &'r Resolved,
         name: &Name,
     ) -> Result<Vec<&'r Agent>, JobError> {
-        let names = match (resolved.vote(name), resolved.pipeline(name)) {
-            (Some(vote), _) => vote.names(),
-            (None, Some(pipeline)) => pipeline.names(),
-            (None, None) => return Ok(super::crew(resolved, name)?.1),
-        };
-        Ok(crew_of(&resolved.agents, &names))
+        let names = resolved.vote(name).map(Consensus::names);
+        let names = names.or_else(|| resolved.pipeline(name).map(Documents::names));
+        let names = names.or_else(|| resolved.swarm(name).map(|_| Vec::new()));
+        match names {
+            Some(names) => Ok(crew_of(&resolved.agents, &names)),
+            None => Ok(super::crew(resolved, name)?.1),
+        }
     }
 
     /// Starts the agents on `node`, or whoever stands in for them.
@@ -75,6 +84,7 @@ impl Work {
             Self::Review(job) => Hired::Review(Arc::clone(job), job.hire(node, stand_ins)?),
             Self::Vote(vote) => Hired::Vote(Arc::clone(vote), vote.hire(node, stand_ins)?),
             Self::Pipeline(own) => Hired::Pipeline(Arc::clone(own), own.hire(node, stand_ins)?),
+            Self::Swarm(own) => Hired::Swarm(Arc::clone(own)),
         })
     }
 
@@ -94,6 +104,7 @@ impl Work {
                 Product::Vote(decision)
             }
             Self::Pipeline(_) => Product::Pipeline(pipeline::recount(journal, run)?),
+            Self::Swarm(own) => Product::Swarm(Box::new(own.recount(journal, run)?)),
         }))
     }
 
@@ -103,6 +114,7 @@ impl Work {
             Self::Review(job) => job.agents(),
             Self::Vote(vote) => vote.agents(),
             Self::Pipeline(pipeline) => pipeline.agents(),
+            Self::Swarm(swarm) => swarm.agents(),
         }
     }
 
@@ -112,6 +124,7 @@ impl Work {
             Self::Review(job) => &job.cast,
             Self::Vote(vote) => &vote.cast,
             Self::Pipeline(pipeline) => &pipeline.cast,
+            Self::Swarm(swarm) => &swarm.cast,
         }
     }
 
@@ -121,6 +134,7 @@ impl Work {
             Self::Review(job) => job.name(),
             Self::Vote(vote) => vote.name(),
             Self::Pipeline(pipeline) => pipeline.name(),
+            Self::Swarm(swarm) => swarm.name(),
         }
     }
 
@@ -130,6 +144,7 @@ impl Work {
             Self::Review(job) => job.files.origin(),
             Self::Vote(vote) => vote.root(),
             Self::Pipeline(pipeline) => pipeline.root(),
+            Self::Swarm(swarm) => swarm.root(),
         }
     }
 
@@ -139,6 +154,7 @@ impl Work {
             Self::Review(job) => job.limits(),
             Self::Vote(vote) => vote.limits(),
             Self::Pipeline(pipeline) => pipeline.limits(),
+            Self::Swarm(swarm) => swarm.limits(),
         }
     }
 
@@ -148,6 +164,7 @@ impl Work {
             Self::Review(job) => job.deadline(),
             Self::Vote(vote) => vote.deadline(),
             Self::Pipeline(pipeline) => pipeline.deadline(),
+            Self::Swarm(swarm) => swarm.deadline(),
         }
     }
 }
@@ -161,6 +178,7 @@ impl Hired {
                 Ready::Vote(Box::new(vote.pattern(electorate, Value::Null)))
             }
             Self::Pipeline(own, stages) => Ready::Pipeline(own.pattern(stages.clone())),
+            Self::Swarm(own) => Ready::Swarm(own.run()),
         }
     }
 }

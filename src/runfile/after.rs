@@ -128,9 +128,11 @@ impl Resolved {
 
     /// The patterns that one comes after.
     pub fn after(&self, name: &Name) -> &[Name] {
-        let (review, vote, line) = (self.map_reduce(name), self.vote(name), self.pipeline(name));
-        let after = review.map(|own| &own.after).or(vote.map(|own| &own.after));
-        after.or(line.map(|own| &own.after)).map_or(&[], Vec::as_slice)
+        let after = self.map_reduce(name).map(|own| &own.after);
+        let after = after.or_else(|| Some(&self.vote(name)?.after));
+        let after = after.or_else(|| Some(&self.pipeline(name)?.after));
+        let after = after.or_else(|| Some(&self.swarm(name)?.after));
+        after.map_or(&[], Vec::as_slice)
     }
 }
 
@@ -141,7 +143,8 @@ impl RunFile {
             let reviews = self.map_reduces.iter().map(|own| (&own.name, &own.after));
             let votes = self.votes.iter().map(|own| (&own.name, &own.after));
             let lines = self.pipelines.iter().map(|own| (&own.name, &own.after));
-            let mut all = reviews.chain(votes).chain(lines);
+            let swarms = self.swarms.iter().map(|own| (&own.name, &own.after));
+            let mut all = reviews.chain(votes).chain(lines).chain(swarms);
             all.find(|(own, _)| *own == name).map_or(&[], |(_, after)| after)
         };
         ordered(main, after)

@@ -27,6 +27,7 @@ use super::model::{
 use super::pipeline;
 use super::problem::{At, Texts};
 use super::scalar;
+use super::swarm;
 use super::template::Template;
 use super::tree::{Entry, Node, Table, Value, json, read};
 use super::vote;
@@ -46,6 +47,7 @@ pub(crate) fn build(root: &Table, env: Vec<(String, At)>, texts: &Texts) -> Opti
         map_reduces: all(root, "map_reduce", map_reduce)?,
         votes: all(root, "consensus", vote::build)?,
         pipelines: all(root, "pipeline", pipeline::build)?,
+        swarms: all(root, "swarm", swarm::build)?,
         env,
         texts: texts.clone(),
     })

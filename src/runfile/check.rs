@@ -1,13 +1,15 @@
 //! Checks a tree against the table of keys: unknown keys, wrong types, values out of range,
 //! missing keys, and what a later version brings.
 
+mod kinds;
+
 use std::collections::BTreeMap;
 
 use actors::pattern::pipeline::Schema;
 
 use super::keys::{
-    AGENT, AGENT_KINDS, FILE, Form, INPUT, Key, Later, PATTERNS, PATTERNS_LATER, Shape, TEST_FILE,
-    Text,
+    AGENT, FILE, Form, INPUT, Key, Later, PATTERNS, PATTERNS_ALONE, PATTERNS_LATER, SWARM_MODEL,
+    Shape, TEST_FILE, Text,
 };
 use super::limits::{LIST_MAX, NAME_BYTES_MAX, TEXT_BYTES_MAX};
 use super::model::Name;
@@ -47,10 +49,13 @@ impl<'a> Checker<'a> {
         for key in FILE.keys.iter().filter(|key| key.required && root.entry(key.name).is_none()) {
             self.missing(key, At::TOP, "the file");
         }
+        if let Some(agents) = FILE.key("agents").filter(|_| needs_agents(root)) {
+            self.missing(agents, At::TOP, "the file");
+        }
         if !PATTERNS.iter().chain(PATTERNS_LATER).any(|pattern| root.entry(pattern).is_some()) {
             let problem = Problem::new(At::TOP, "the file has no pattern")
                 .label("what do the agents do?")
-                .help_with("write `[map_reduce.NAME]` for work, `[consensus.NAME]` for a vote, or `[pipeline.NAME]` for documents");
+                .help_with("write `[map_reduce.NAME]` for work, `[consensus.NAME]` for a vote, `[pipeline.NAME]` for documents, or `[swarm.NAME]` for a swarm");
             self.problems.push(problem);
         }
     }
@@ -119,6 +124,9 @@ impl<'a> Checker<'a> {
             (Form::Table(shape) | Form::BooleanOr(shape), Value::Table(table)) => {
                 self.keys(shape, table, field.path);
                 self.required(shape, table, node.at, field.path);
+                if std::ptr::eq(*shape, &raw const SWARM_MODEL) {
+                    self.model_kind(node.at, table, field.path);
+                }
             }
             (Form::Named(shape), Value::Table(table)) => self.named(node, table, shape, field),
             (Form::Map { keys, each }, Value::Table(table)) => {
@@ -136,6 +144,7 @@ impl<'a> Checker<'a> {
                 self.scalar(node, scalar::share(&node.value));
             }
             (Form::Schema, Value::Table(_)) => self.json_schema(node, field),
+            (Form::Cell, _) if scalar::cell(&node.value).is_some() => {}
             _ => self.wrong_type(node, field),
         }
     }
@@ -214,7 +223,7 @@ impl<'a> Checker<'a> {
     }
 
     fn named(&mut self, node: &Node, table: &Table, shape: &'static Shape, field: &Field<'_>) {
-        let is_needed = field.key.required || PATTERNS.contains(&field.key.name);
+        let is_needed = field.key.name == "agents" || PATTERNS.contains(&field.key.name);
         if table.entries.is_empty() && is_needed {
             let problem = Problem::new(node.at, format!("`{}` is empty", field.path))
                 .label("nothing in here")
@@ -267,55 +276,13 @@ impl<'a> Checker<'a> {
     }
 
     fn required(&mut self, shape: &Shape, table: &Table, at: At, path: &str) {
-        for key in shape.keys.iter().filter(|key| key.required && table.entry(key.name).is_none()) {
+        let is_needed = |key: &&Key| key.required && key.only.is_empty();
+        for key in shape.keys.iter().filter(is_needed) {
+            if table.entry(key.name).is_some() {
+                continue;
+            }
             let place = if path.is_empty() { "the file".to_owned() } else { format!("`{path}`") };
             self.missing(key, at, &place);
-        }
-    }
-
-    /// Checks that an agent has one kind, and only the keys of that kind.
-    fn agent_kind(&mut self, entry: &Entry, agent: &Table, path: &str) {
-        let kinds: Vec<&Entry> = agent
-            .entries
-            .iter()
-            .filter(|entry| AGENT_KINDS.contains(&entry.key.as_str()))
-            .collect();
-        match kinds.as_slice() {
-            [kind] => self.kind_keys(entry, agent, kind, path),
-            [first, second, ..] => {
-                let problem = Problem::new(second.key_at, format!("`{path}` has two kinds"))
-                    .label(format!("it is a `{}` here", second.key))
-                    .also(first.key_at, format!("and a `{}` here", first.key))
-                    .help_with("make two agents of it, or delete one of the two keys");
-                self.problems.push(problem);
-            }
-            [] if agent.entries.iter().all(|entry| AGENT.key(&entry.key).is_some()) => {
-                let kinds = list(AGENT_KINDS);
-                let problem = Problem::new(entry.key_at, format!("`{path}` has no kind"))
-                    .label("what does the work?")
-                    .help_with(format!("give it exactly one of the keys {kinds}"));
-                self.problems.push(problem);
-            }
-            [] => {}
-        }
-    }
-
-    fn kind_keys(&mut self, entry: &Entry, agent: &Table, kind: &Entry, path: &str) {
-        for key in AGENT.keys.iter().filter(|key| !key.only.is_empty()) {
-            let belongs = key.only.contains(&kind.key.as_str());
-            match agent.entry(key.name) {
-                None if belongs && key.required => {
-                    self.missing(key, entry.key_at, &format!("`{path}`"));
-                }
-                Some(found) if !belongs => {
-                    let message = format!("a `{}` agent has no `{}`", kind.key, key.name);
-                    let problem = Problem::new(found.key_at, message)
-                        .label(format!("only for {}", list(key.only)))
-                        .help_with("delete it");
-                    self.problems.push(problem);
-                }
-                _ => {}
-            }
         }
     }
 
@@ -425,6 +392,14 @@ impl<'k> Field<'k> {
     }
 }
 
+/// Tells whether a file lacks agents that its patterns need.
+fn needs_agents(root: &Table) -> bool {
+    let has = |kinds: &[&str]| kinds.iter().any(|kind| root.entry(kind).is_some());
+    let rest = PATTERNS.iter().filter(|kind| !PATTERNS_ALONE.contains(kind));
+    let rest: Vec<&str> = rest.chain(PATTERNS_LATER).copied().collect();
+    root.entry("agents").is_none() && (has(&rest) || !has(PATTERNS_ALONE))
+}
+
 /// Tells whether an input may have no value.
 pub(crate) fn may_lack(input: &Node) -> bool {
     let Value::Table(input) = &input.value else { return false };
@@ -470,6 +445,7 @@ pub(crate) fn expected(form: &Form) -> String {
         Form::Count => "a number or a range of numbers".to_owned(),
         Form::Weight => "a number of 0 or more, decimal or as `\"2/3\"`".to_owned(),
         Form::Schema => "a JSON Schema, as a table".to_owned(),
+        Form::Cell => "a cell, `[column, row]` from 0".to_owned(),
         Form::Share => "a share from 0 to 1, decimal or as `\"2/3\"`".to_owned(),
     }
 }

@@ -11,6 +11,7 @@ use super::pipeline;
 use super::problem::Problem;
 use super::scalar;
 use super::suggest::suggest;
+use super::swarm;
 use super::template::{self, Piece};
 use super::tree::{Entry, Node, Table, Value};
 use super::vote;
@@ -43,6 +44,9 @@ pub(crate) fn check(root: &Table, catalogue: &Catalogue) -> Vec<Problem> {
     }
     for pattern in root.entries_of("pipeline") {
         pipeline::check(pattern, root, &mut problems);
+    }
+    for pattern in root.entries_of("swarm") {
+        swarm::check(pattern, &mut problems);
     }
     after::check(root, &mut problems);
     problems
@@ -94,6 +98,7 @@ fn counts(root: &Table, problems: &mut Vec<Problem>) {
         ("map_reduce", PATTERNS_MAX),
         ("consensus", PATTERNS_MAX),
         ("pipeline", PATTERNS_MAX),
+        ("swarm", PATTERNS_MAX),
         ("input", INPUTS_MAX),
     ];
     for (key, max) in limits {

@@ -3,12 +3,14 @@
 
 mod agent_table;
 mod stage_table;
+mod swarm_table;
 mod table;
 mod test_table;
 mod vote_table;
 
 pub(crate) use agent_table::*;
 pub(crate) use stage_table::*;
+pub(crate) use swarm_table::*;
 pub(crate) use table::*;
 pub(crate) use test_table::*;
 pub(crate) use vote_table::*;
@@ -35,7 +37,7 @@ pub(crate) struct Key {
     /// The value that holds when the key is not written, as TOML writes it.
     pub(crate) default: Option<&'static str>,
     pub(crate) required: bool,
-    /// The kinds of agents that have this key; empty: all.
+    /// The kinds of agents, or models of swarms, that have this key; empty: all.
     pub(crate) only: &'static [&'static str],
 }
 
@@ -89,6 +91,8 @@ pub(crate) enum Form {
     Share,
     /// A table that is a JSON Schema, handed on as it is.
     Schema,
+    /// A place on a grid: its column and its row, from 0.
+    Cell,
 }
 
 /// What a string looks like.

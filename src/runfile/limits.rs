@@ -44,6 +44,14 @@ pub const RATE_COUNT_MAX: i64 = 1_000_000_000;
 pub const ROUNDS_MAX: i64 = actors::limits::ROUNDS_MAX as i64;
 /// The most documents in one stage of a pipeline at a time.
 pub const STAGE_WINDOW_MAX: i64 = actors::limits::STAGE_WINDOW_MAX as i64;
+/// The most agents that a swarm begins with.
+pub const SWARM_AGENTS_MAX: i64 = 1_000_000;
+/// The most ticks of a swarm.
+pub const SWARM_TICKS_MAX: i64 = 1_000_000_000;
+/// The most stages of a tick of a swarm.
+pub const SWARM_STAGES_MAX: i64 = 1_000;
+/// The most units of food at one place.
+pub const SWARM_FOOD_MAX: i64 = 1_000_000_000;
 /// The most files of one part.
 pub const PART_FILES_MAX: i64 = 100_000;
 /// The most processes, or open files, that a program may be allowed.

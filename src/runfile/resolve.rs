@@ -13,6 +13,7 @@ use super::model::{
 use super::pipeline;
 use super::problem::{At, Origin, Problem, Problems, Texts};
 use super::suggest::suggest;
+use super::swarm;
 use super::template::{Template, Values};
 use super::vote;
 
@@ -135,6 +136,7 @@ fn fill(file: &RunFile, inputs: Vec<(Name, InputValue)>, values: &Values) -> Res
         map_reduces: file.map_reduces.iter().map(|pattern| fill_pattern(pattern, values)).collect(),
         votes: file.votes.iter().map(|vote| vote::fill(vote, values)).collect(),
         pipelines: file.pipelines.iter().map(|own| pipeline::fill(own, values)).collect(),
+        swarms: file.swarms.iter().map(|own| swarm::fill(own, values)).collect(),
     }
 }
 

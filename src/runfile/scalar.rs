@@ -99,6 +99,13 @@ fn exact(value: &Value) -> Result<Exact, Wrong> {
 }
 
 /// Checks a glob; gives it back as the globs to match a path with.
+/// Reads a place on a grid.
+pub(crate) fn cell(value: &Value) -> Option<(u32, u32)> {
+    let [column, row] = value.list()? else { return None };
+    let along = |node: &super::tree::Node| u32::try_from(node.value.integer()?).ok();
+    Some((along(column)?, along(row)?))
+}
+
 pub(crate) fn glob(text: &str) -> Result<globset::Glob, Wrong> {
     let path = if text.contains('/') { text.to_owned() } else { format!("**/{text}") };
     let wrong = |what: String| Wrong { what, help: GLOB_HELP };

@@ -115,6 +115,12 @@ fn form(form_of: &Form) -> Value {
                 { "type": "string", "pattern": "^\\s*([0-9]+|[0-9]*\\s*\\.\\.\\s*[0-9]*)\\s*$" },
             ]
         }),
+        Form::Cell => json!({
+            "type": "array",
+            "items": { "type": "integer", "minimum": 0, "maximum": u32::MAX },
+            "minItems": 2,
+            "maxItems": 2,
+        }),
         Form::Weight => number(json!({})),
         Form::Share => number(json!({ "maximum": 1 })),
         Form::BooleanOr(inner) => json!({ "anyOf": [{ "type": "boolean" }, shape(inner)] }),

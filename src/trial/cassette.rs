@@ -18,7 +18,10 @@ use actors::agent::{AgentError, Part};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::limits::{CASSETTE_ANSWERS_MAX, CASSETTE_BYTES_MAX};
+use crate::{
+    digest::Digest,
+    limits::{CASSETTE_ANSWERS_MAX, CASSETTE_BYTES_MAX},
+};
 
 /// The version of the format.
 const VERSION: u32 = 1;
@@ -238,8 +241,7 @@ fn replaced(value: &Value, from: &str, to: &str) -> Value {
     }
 }
 
-/// The digest of what an agent is given: 128-bit FNV-1a (Fowler, Noll and Vo, 1991), which tells requests apart and protects
-/// against nobody.
+/// The digest of what an agent is given.
 pub(super) fn request(part: &Part) -> String {
     let mut hash = Digest::default();
     hash.take(part.kind.as_bytes());
@@ -251,25 +253,7 @@ pub(super) fn request(part: &Part) -> String {
             Err(error) => hash.take(error.kind().to_string().as_bytes()),
         }
     }
-    format!("{:032x}", hash.0)
-}
-
-struct Digest(u128);
-
-impl Default for Digest {
-    fn default() -> Self {
-        Self(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d)
-    }
-}
-
-impl Digest {
-    /// Takes a text, so that no two run together.
-    fn take(&mut self, bytes: &[u8]) {
-        for byte in bytes.iter().chain(&(bytes.len() as u64).to_le_bytes()) {
-            self.0 ^= u128::from(*byte);
-            self.0 = self.0.wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b);
-        }
-    }
+    hash.to_string()
 }
 
 #[cfg(test)]

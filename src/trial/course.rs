@@ -9,7 +9,7 @@ use futures_util::future::{Either, select};
 use protocol::RunId;
 
 use crate::{
-    job::{Plan, Product, Ready},
+    job::{Follow, Plan, Product, Ready},
     node::Node,
 };
 
@@ -23,11 +23,25 @@ pub(super) async fn run(
     ready: Ready,
     moment: impl Future<Output = ()>,
 ) -> (Outcome<Product>, bool) {
-    match ready {
-        Ready::Review(run) => follow(node, of, (run, Product::Review), moment).await,
-        Ready::Vote(run) => follow(node, of, (*run, Product::of_vote), moment).await,
-        Ready::Pipeline(run) => follow(node, of, (run, Product::Pipeline), moment).await,
-        Ready::Several(run) => follow(node, of, (run, Product::of_several), moment).await,
+    ready.follow(Caller { node, of, moment }).await
+}
+
+/// Whoever starts a run, and cancels it at a moment.
+struct Caller<'a, M> {
+    node: &'a Node,
+    of: (&'a Plan, RunId),
+    moment: M,
+}
+
+impl<M: Future<Output = ()>> Follow for Caller<'_, M> {
+    type Ended = (Outcome<Product>, bool);
+
+    async fn follow<P: Pattern>(
+        self,
+        run: P,
+        into: impl Fn(P::Output) -> Product + Send + Sync + 'static,
+    ) -> (Outcome<Product>, bool) {
+        follow(self.node, self.of, (run, into), self.moment).await
     }
 }
 

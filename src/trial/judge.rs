@@ -9,8 +9,11 @@ use std::sync::Arc;
 use actors::pattern::FailedPart;
 use review::{Finding, Severity};
 
-use super::seen::{Seen, State};
-use crate::runfile::{Condition, Count, FailureMatch, FindingMatch, Test};
+use super::seen::{Ended, Seen, State};
+use crate::{
+    job::Swarmed,
+    runfile::{Condition, Count, FailureMatch, FindingMatch, Test},
+};
 
 /// The conditions of one test.
 pub(super) struct Judge {
@@ -68,8 +71,8 @@ fn say(what: &str, condition: &Condition) -> String {
 
 /// What is known of each part of a condition, with its name.
 fn verdicts(condition: &Condition, state: &State) -> Vec<(&'static str, Verdict)> {
-    let Condition { written: _, outcome, choice, findings, finding, done, failed, failure, calls } =
-        condition;
+    let Condition { written: _, outcome, choice, findings, finding, done, .. } = condition;
+    let Condition { cost, ticks, pattern, failed, failure, calls, .. } = condition;
     let ended = state.ended.as_ref();
     let mut verdicts = Vec::new();
     if !outcome.is_empty() {
@@ -97,9 +100,32 @@ fn verdicts(condition: &Condition, state: &State) -> Vec<(&'static str, Verdict)
         let any = |failed: &[FailedPart]| failed.iter().any(|one| is_failure(matches, one));
         verdicts.push(("failure", ended.map(|ended| any(&ended.failed))));
     }
+    verdicts.extend(of_swarm((*cost, ticks.as_ref(), pattern), state));
     for (agent, count) in calls {
         let so_far = state.calls.get(agent.as_str()).copied().unwrap_or(0);
         verdicts.push(("calls", called(count, so_far, ended.is_some())));
+    }
+    verdicts
+}
+
+/// The same, of what is said of a swarm.
+fn of_swarm(
+    (cost, ticks, pattern): (Option<f64>, Option<&Count>, &[String]),
+    state: &State,
+) -> Vec<(&'static str, Verdict)> {
+    let swarm = state.ended.as_ref().map(Ended::swarm);
+    let mut verdicts = Vec::new();
+    if let Some(most) = cost {
+        let holds = |told: &Swarmed| told.best.as_ref().is_some_and(|best| best.cost <= most);
+        verdicts.push(("cost", swarm.map(|told| told.is_some_and(holds))));
+    }
+    if let Some(count) = ticks {
+        let holds = |told: &Swarmed| count.contains(&told.ticks);
+        verdicts.push(("ticks", swarm.map(|told| told.is_some_and(holds))));
+    }
+    for name in pattern {
+        let holds = |told: &Swarmed| told.emerged.iter().any(|own| own.pattern == *name);
+        verdicts.push(("pattern", swarm.map(|told| told.is_some_and(holds))));
     }
     verdicts
 }

@@ -16,7 +16,11 @@ use actors::pattern::{
 use parking_lot::Mutex;
 use review::Finding;
 
-use crate::{job::Product, limits::TRIAL_NAMES_SHOWN, runfile::OutcomeName};
+use crate::{
+    job::{Product, Swarmed},
+    limits::TRIAL_NAMES_SHOWN,
+    runfile::OutcomeName,
+};
 
 /// What was seen of one run so far.
 #[derive(Debug, Default)]
@@ -131,7 +135,10 @@ impl Ended {
     fn main(&self) -> Option<&Product> {
         match self.product.as_ref()? {
             Product::Several(planned) => planned.main(),
-            own @ (Product::Review(_) | Product::Vote(_) | Product::Pipeline(_)) => Some(own),
+            own @ (Product::Review(_)
+            | Product::Vote(_)
+            | Product::Pipeline(_)
+            | Product::Swarm(_)) => Some(own),
         }
     }
 
@@ -155,6 +162,14 @@ impl Ended {
         match self.main() {
             Some(Product::Review(report)) => &report.findings,
             Some(_) | None => &[],
+        }
+    }
+
+    /// What its swarm came to.
+    pub(super) fn swarm(&self) -> Option<&Swarmed> {
+        match self.main() {
+            Some(Product::Swarm(swarm)) => Some(swarm),
+            Some(_) | None => None,
         }
     }
 
@@ -216,6 +231,10 @@ impl Ended {
             (Some(Product::Review(_)), _) => {
                 format!(", findings: {}", some(self.findings(), finding))
             }
+            (Some(Product::Swarm(swarm)), _) => match &swarm.best {
+                Some(best) => format!(", cost: {} after {} ticks", best.cost, swarm.ticks),
+                None => format!(", no cost after {} ticks", swarm.ticks),
+            },
             (Some(Product::Vote(_) | Product::Several(_)) | None, _) => String::new(),
         };
         let failed = some(&self.failed, failure);

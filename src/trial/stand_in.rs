@@ -99,7 +99,7 @@ impl Mocks {
     fn read(&self, agent: &str, said: Value, part: &Part) -> Result<Value, AgentError> {
         match &self.work {
             Work::Review(job) => job.read(agent, &said, part),
-            Work::Vote(_) | Work::Pipeline(_) => Ok(said),
+            Work::Vote(_) | Work::Pipeline(_) | Work::Swarm(_) => Ok(said),
         }
     }
 
@@ -108,7 +108,7 @@ impl Mocks {
         match &self.work {
             Work::Review(_) => json!({ "findings": [] }),
             Work::Vote(_) => json!({ "choice": null }),
-            Work::Pipeline(_) => part.data.clone(),
+            Work::Pipeline(_) | Work::Swarm(_) => part.data.clone(),
         }
     }
 
@@ -116,7 +116,7 @@ impl Mocks {
     fn said(&self, said: &Value) -> Value {
         match (&self.work, said.as_str()) {
             (Work::Review(_), Some(text)) => text.lines().collect(),
-            (Work::Review(_) | Work::Vote(_) | Work::Pipeline(_), _) => said.clone(),
+            (_, _) => said.clone(),
         }
     }
 
@@ -271,7 +271,7 @@ fn built_in_own(agent: &Agent, name: &str, work: &Work) -> Result<Own, JobError>
     let unknown = || JobError::Unknown { name: name.to_owned() };
     match work {
         Work::Review(job) => Ok(Own::Review(built_in(agent, name, &job.files)?)),
-        Work::Vote(_) | Work::Pipeline(_) => {
+        Work::Vote(_) | Work::Pipeline(_) | Work::Swarm(_) => {
             Ok(Own::Document(built_in_of(name).ok_or_else(unknown)?))
         }
     }

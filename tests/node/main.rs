@@ -31,6 +31,8 @@ mod review;
 #[cfg(test)]
 mod serve;
 #[cfg(test)]
+mod swarm;
+#[cfg(test)]
 mod test_files;
 #[cfg(test)]
 mod vote;

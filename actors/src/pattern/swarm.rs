@@ -12,12 +12,14 @@
 mod coordinator;
 mod host;
 mod record;
+mod recount;
 mod report;
 
 use std::{sync::Arc, time::Duration};
 
 pub use record::Record;
-pub use report::Report;
+pub use recount::{Recount, recount};
+pub use report::{Report, Told};
 
 use coordinator::Coordinator;
 
@@ -69,6 +71,11 @@ struct Options {
 impl<M: Model> Swarm<M> {
     /// A swarm of 1,000 ticks, with the seed 0, an actor an agent, and nobody who looks for what emerges.
     pub fn new(model: M) -> Self {
+        Self::of(Arc::new(model))
+    }
+
+    /// The same, of a model that others have too.
+    pub fn of(model: Arc<M>) -> Self {
         let options = Options {
             seed: 0,
             agents_per_actor: 1,
@@ -77,7 +84,7 @@ impl<M: Model> Swarm<M> {
             snapshot_every: SNAPSHOT_EVERY_DEFAULT,
         };
         let name = PatternKind::Swarm.as_str().to_owned();
-        Self { name, setup: Setup::new(model, TICKS_DEFAULT), options }
+        Self { name, setup: Setup::of(model, TICKS_DEFAULT), options }
     }
 
     /// Sets what the run is called in listings.

@@ -232,6 +232,11 @@ impl Flock {
         &self.birds
     }
 
+    /// The side of the square that they fly on.
+    pub fn side(&self) -> f64 {
+        self.side
+    }
+
     /// How much the birds fly one way: the length of the mean of their directions, from 0 to 1.
     pub fn polarisation(&self) -> f64 {
         let sum = self

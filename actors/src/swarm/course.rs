@@ -55,8 +55,13 @@ pub struct Setup<M: Model> {
 impl<M: Model> Setup<M> {
     /// So many ticks, all agents at a time, nothing from outside, and nobody who looks.
     pub fn new(model: M, ticks: u64) -> Self {
+        Self::of(Arc::new(model), ticks)
+    }
+
+    /// The same, of a model that others have too.
+    pub fn of(model: Arc<M>, ticks: u64) -> Self {
         let (activation, changes, detectors) = (Activation::default(), Vec::new(), Vec::new());
-        Self { model: Arc::new(model), activation, ticks, changes, detectors }
+        Self { model, activation, ticks, changes, detectors }
     }
 }
 

@@ -53,6 +53,21 @@ impl Foragers {
         Self { terrain, nest, food, options }
     }
 
+    /// Where they walk.
+    pub fn terrain(&self) -> &Terrain {
+        &self.terrain
+    }
+
+    /// Where the nest is.
+    pub fn nest(&self) -> Place {
+        self.nest
+    }
+
+    /// Where food was at the beginning, and how much.
+    pub fn food(&self) -> &[(Place, u32)] {
+        &self.food
+    }
+
     fn problems(&self) -> Vec<String> {
         let Options { foragers, strength, lifespan, appetite, .. } = self.options;
         let mut problems = Vec::new();

@@ -52,6 +52,11 @@ impl Terrain {
         self.open.len()
     }
 
+    /// The columns of a grid, whose places are numbered row by row; none of a graph.
+    pub fn columns(&self) -> Option<u32> {
+        self.width
+    }
+
     /// How many steps there are.
     pub fn len(&self) -> usize {
         self.to.len()

@@ -5,14 +5,6 @@ use actors::pattern::plan::{Record, Recount};
 use super::*;
 use crate::cli::patterns::Patterns;
 
-/// Whether a run is one of several patterns, by its first record.
-pub(super) fn is_plan(journal: &dyn Journal, run: RunId) -> Result<bool, HistoryError> {
-    let first = journal.read(run, 0, 1)?;
-    let began = first.first().map(|bytes| record::decode(bytes));
-    let plan = PatternKind::Plan.as_str();
-    Ok(matches!(began, Some(Ok(Record::Began { pattern, .. })) if pattern == plan))
-}
-
 impl History {
     /// Reads a run of several patterns: what became of each, the work of all of them, and what the last has brought.
     pub(super) fn read_plan(
@@ -43,12 +35,13 @@ impl History {
         let patterns = Patterns::of(journal, recount.report(run).map_err(wrong)?)?;
         for pattern in &patterns.0 {
             let mut own = Self::of(self.request.clone());
-            own.read_alone(journal, pattern.run)?;
+            let cast = self.request.cast.patterns.get(&pattern.name);
+            own.read_alone(journal, (pattern.run, cast.unwrap_or(&self.request.cast)))?;
             let name = || Some(pattern.name.clone());
             self.work.extend(own.work.into_iter().map(|work| Work { pattern: name(), ..work }));
             self.parts += own.parts;
             // `main` is the last.
-            (self.vote, self.pipeline) = (own.vote, own.pipeline);
+            self.brought = own.brought;
         }
         self.patterns = Some(patterns);
         Ok(())

@@ -1,9 +1,12 @@
 //! The tables of a run file, key by key, in the order of the reference.
 
 use super::super::limits;
-use super::{AGENT, CONSENSUS, Form, Key, Later, PIPELINE, Shape, Text};
+use super::{AGENT, CONSENSUS, Form, Key, Later, PIPELINE, SWARM, Shape, Text};
 #[cfg(test)]
-use super::{BREAKER, LIMITS, QUORUM, RATE_LIMIT, ROUNDS, STAGE};
+use super::{
+    BREAKER, LIMITS, QUORUM, RATE_LIMIT, ROUNDS, STAGE, SWARM_CHANGE, SWARM_FOOD, SWARM_MODEL,
+    SWARM_PATTERN,
+};
 
 pub(super) const fn later(name: &'static str, what: &'static str, instead: &'static str) -> Later {
     Later { name, what, instead }
@@ -12,13 +15,16 @@ pub(super) const fn later(name: &'static str, what: &'static str, instead: &'sta
 /// The keys that say what kind an agent is; it has exactly one of them.
 pub(crate) const AGENT_KINDS: &[&str] = &["builtin", "command", "process", "actor"];
 /// The tables whose keys are names.
-pub(crate) const NAMED: &[&str] = &["input", "agents", "map_reduce", "consensus", "pipeline"];
+pub(crate) const NAMED: &[&str] =
+    &["input", "agents", "map_reduce", "consensus", "pipeline", "swarm"];
 /// The tables that hold patterns.
-pub(crate) const PATTERNS: &[&str] = &["map_reduce", "consensus", "pipeline"];
+pub(crate) const PATTERNS: &[&str] = &["map_reduce", "consensus", "pipeline", "swarm"];
+/// The tables that hold patterns which need no agents of the file.
+pub(crate) const PATTERNS_ALONE: &[&str] = &["swarm"];
 /// The tables that hold patterns of a later version.
-pub(crate) const PATTERNS_LATER: &[&str] = &["hierarchy", "swarm"];
+pub(crate) const PATTERNS_LATER: &[&str] = &["hierarchy"];
 
-const PATTERN_INSTEAD: &str = "the patterns of this version are `[map_reduce.NAME]`, `[consensus.NAME]` and `[pipeline.NAME]`";
+const PATTERN_INSTEAD: &str = "the patterns of this version are `[map_reduce.NAME]`, `[consensus.NAME]`, `[pipeline.NAME]` and `[swarm.NAME]`";
 pub(super) const KIND_INSTEAD: &str =
     "the kinds of this version are `builtin`, `command`, `process` and `actor`";
 
@@ -41,6 +47,11 @@ pub(crate) static SHAPES: &[&Shape] = &[
     &ROUNDS,
     &PIPELINE,
     &STAGE,
+    &SWARM,
+    &SWARM_MODEL,
+    &SWARM_FOOD,
+    &SWARM_PATTERN,
+    &SWARM_CHANGE,
 ];
 
 pub(crate) static FILE: Shape = Shape {
@@ -62,9 +73,8 @@ pub(crate) static FILE: Shape = Shape {
             "agents",
             Form::Named(&AGENT),
             "{ secrets = { builtin = \"review.secrets\" } }",
-            "Who does the work.",
-        )
-        .required(),
+            "Who does the work; a file with swarms alone needs nobody.",
+        ),
         Key::new(
             "map_reduce",
             Form::Named(&MAP_REDUCE),
@@ -83,10 +93,15 @@ pub(crate) static FILE: Shape = Shape {
             "{ texts = { documents = \"docs\", stages = [{ name = \"count\", agent = \"risk\" }] } }",
             "Documents that go through stages.",
         ),
+        Key::new(
+            "swarm",
+            Form::Named(&SWARM),
+            "{ way = { model = { use = \"path\", map = \"maze.map\", start = [0, 0], goal = [9, 9] } } }",
+            "Swarms of many small agents that look for a way, a round or food, or fly.",
+        ),
     ],
     later: &[
         later("hierarchy", "teams with leaders", PATTERN_INSTEAD),
-        later("swarm", "swarms", PATTERN_INSTEAD),
         later("models", "language models", KIND_INSTEAD),
         later("hosts", "runs on many machines", "a run uses the machine it is started on"),
         later("pools", "pools that grow and shrink", "set `count` of the agent"),

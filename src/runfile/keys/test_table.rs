@@ -248,6 +248,19 @@ pub(crate) static CONDITION: Shape = Shape {
         ),
         Key::new("done", Form::Count, "3", "How many documents have passed all stages."),
         Key::new(
+            "cost",
+            Form::Weight,
+            "74.5",
+            "The best that a swarm has found costs no more than this; one that has found nothing costs more than anything.",
+        ),
+        Key::new("ticks", Form::Count, "\"..200\"", "How many ticks a swarm has done."),
+        Key::new(
+            "pattern",
+            Form::OneOrMany(&Form::Text(Text::Plain)),
+            "\"one way\"",
+            "A pattern that has emerged from a swarm; of a list, each.",
+        ),
+        Key::new(
             "failed",
             Form::Count,
             "0",

@@ -142,6 +142,13 @@ fn condition(node: &Node, texts: &Texts) -> Option<Condition> {
         findings: optional(fields.table.node("findings"), count)?,
         finding: findings.iter().map(finding).collect::<Option<_>>()?,
         done: optional(fields.table.node("done"), count)?,
+        cost: fields
+            .table
+            .node("cost")
+            .and_then(|node| scalar::weight(&node.value).ok())
+            .map(|cost| cost.to_f64()),
+        ticks: optional(fields.table.node("ticks"), count)?,
+        pattern: fields.strings("pattern"),
         failed: optional(fields.table.node("failed"), count)?,
         failure: failures.iter().map(failure).collect::<Option<_>>()?,
         calls: calls.collect::<Option<_>>()?,

@@ -102,6 +102,12 @@ pub struct Condition {
     pub finding: Vec<FindingMatch>,
     /// How many documents have passed all stages.
     pub done: Option<Count>,
+    /// What the best of a swarm costs at the most.
+    pub cost: Option<f64>,
+    /// How many ticks a swarm has done.
+    pub ticks: Option<Count>,
+    /// Patterns that have emerged from a swarm.
+    pub pattern: Vec<String>,
     /// How many pieces of work failed.
     pub failed: Option<Count>,
     /// Pieces of work that failed.

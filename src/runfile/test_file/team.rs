@@ -27,13 +27,15 @@ enum Kind<'f> {
     MapReduce(&'f MapReduce<Template>),
     Consensus(&'f Consensus<Template>),
     Pipeline(&'f Pipeline<Template>),
+    Swarm,
 }
 
 /// What is said of a run of one kind of pattern alone: the kind, as `[KIND.NAME]` names it, and the keys.
-const OF_ONE_KIND: [(&str, &[&str]); 3] = [
+const OF_ONE_KIND: [(&str, &[&str]); 4] = [
     ("map_reduce", &["findings", "finding"]),
     ("consensus", &["choice", "confidence", "reasoning", "abstains"]),
     ("pipeline", &["done", "passes", "stage"]),
+    ("swarm", &["cost", "ticks", "pattern"]),
 ];
 
 /// What only a vote comes to.
@@ -66,7 +68,9 @@ impl<'f> Team<'f> {
         let votes = votes.map(|own| (&own.name, own.names(), Kind::Consensus(own)));
         let pipelines = run_file.pipelines.iter().filter(|own| is(&own.name));
         let pipelines = pipelines.map(|own| (&own.name, own.names(), Kind::Pipeline(own)));
-        let (name, names, kind) = reviews.chain(votes).chain(pipelines).next()?;
+        let swarms = run_file.swarms.iter().filter(|own| is(&own.name));
+        let swarms = swarms.map(|own| (&own.name, Vec::new(), Kind::Swarm));
+        let (name, names, kind) = reviews.chain(votes).chain(pipelines).chain(swarms).next()?;
         let agents = crew_of(&run_file.agents, &names);
         Some((name, Self { name: name.as_str(), agents, kind, patterns: Vec::new() }))
     }
@@ -83,7 +87,8 @@ impl<'f> Team<'f> {
         let reviews = run_file.map_reduces.iter().map(|own| own.name.as_str());
         let votes = run_file.votes.iter().map(|own| own.name.as_str());
         let pipelines = run_file.pipelines.iter().map(|own| own.name.as_str());
-        reviews.chain(votes).chain(pipelines).collect()
+        let swarms = run_file.swarms.iter().map(|own| own.name.as_str());
+        reviews.chain(votes).chain(pipelines).chain(swarms).collect()
     }
 
     /// What a mock of this agent could do.
@@ -93,7 +98,7 @@ impl<'f> Team<'f> {
             Kind::Consensus(vote) => {
                 format!("says = {:?}", vote.choices.first().map_or("", String::as_str))
             }
-            Kind::Pipeline(_) => "passes = true".to_owned(),
+            Kind::Pipeline(_) | Kind::Swarm => "passes = true".to_owned(),
         }
     }
 
@@ -110,14 +115,14 @@ impl<'f> Team<'f> {
         let after = match told.kind {
             Kind::MapReduce(own) => &own.after,
             Kind::Consensus(own) => &own.after,
-            Kind::Pipeline(_) => return None,
+            Kind::Pipeline(_) | Kind::Swarm => return None,
         };
         let is_timed = |team: &&Self| match team.kind {
             Kind::Pipeline(own) => {
                 after.contains(&own.name)
                     && own.stages.iter().any(|stage| stage.transform.is_some())
             }
-            Kind::MapReduce(_) | Kind::Consensus(_) => false,
+            Kind::MapReduce(_) | Kind::Consensus(_) | Kind::Swarm => false,
         };
         let timed = self.patterns.iter().find(is_timed)?;
         let agent = told.agents.iter().find(|agent| told.is_played(&agent.name, test))?;
@@ -161,7 +166,7 @@ impl<'f> Team<'f> {
         let Some(mock) = node.value.table() else { return Vec::new() };
         let mut problems = self.foreign(mock);
         match self.kind {
-            Kind::MapReduce(_) => {}
+            Kind::MapReduce(_) | Kind::Swarm => {}
             Kind::Consensus(vote) => {
                 problems.extend(mock.node("says").into_iter().flat_map(|says| chosen(says, vote)));
                 problems.extend(no_files(mock));
@@ -201,6 +206,7 @@ impl<'f> Team<'f> {
             Kind::MapReduce(_) => "map_reduce",
             Kind::Consensus(_) => "consensus",
             Kind::Pipeline(_) => "pipeline",
+            Kind::Swarm => "swarm",
         }
     }
 

@@ -2,7 +2,8 @@
 
 use super::super::keys::{
     AGENT, BREAKER, CONSENSUS, FILE, Form, INPUT, Key, LIMIT, LIMITS, MAP_REDUCE, PIPELINE, QUORUM,
-    RATE_LIMIT, RETRY, ROUNDS, SHAPES, SPECULATE, SPLIT, STAGE, Shape,
+    RATE_LIMIT, RETRY, ROUNDS, SHAPES, SPECULATE, SPLIT, STAGE, SWARM, SWARM_CHANGE, SWARM_FOOD,
+    SWARM_MODEL, SWARM_PATTERN, Shape,
 };
 use super::*;
 
@@ -55,7 +56,9 @@ fn place(shape: &Shape, kind: &str) -> Place {
             pairs(&[]),
             " } }",
         ),
-        _ => place_of_agent(shape, kind).unwrap_or_else(|| later_place(shape)),
+        _ => place_of_agent(shape, kind)
+            .or_else(|| place_of_swarm(shape, kind))
+            .unwrap_or_else(|| later_place(shape)),
     }
 }
 
@@ -79,6 +82,49 @@ fn place_of_agent(shape: &Shape, kind: &str) -> Option<Place> {
             "agents.x = { builtin = \"b\", rate_limit = { ",
             pairs(&[("key", "\"k\""), ("count", "1"), ("per", "\"1h\"")]),
             " } }",
+        ),
+        _ => return None,
+    })
+}
+
+/// The same, of swarms.
+fn place_of_swarm(shape: &Shape, kind: &str) -> Option<Place> {
+    const WAY: &str = "{ use = \"path\", map = \"m\", start = [0, 0], goal = [1, 1] }";
+    Some(match shape.title {
+        title if title == SWARM.title => ("swarm.x = { ", pairs(&[("model", WAY)]), " }"),
+        title if title == SWARM_MODEL.title => {
+            let own: &[(&str, &str)] = match kind {
+                "tsp" => &[("use", "\"tsp\""), ("cities", "\"c\"")],
+                "boids" => &[("use", "\"boids\"")],
+                "foraging" => &[
+                    ("use", "\"foraging\""),
+                    ("map", "\"m\""),
+                    ("nest", "[2, 2]"),
+                    ("food", "[{ at = [0, 0], units = 1 }]"),
+                ],
+                _ => &[
+                    ("use", "\"path\""),
+                    ("map", "\"m\""),
+                    ("start", "[0, 0]"),
+                    ("goal", "[1, 1]"),
+                ],
+            };
+            ("swarm.x.model = { ", pairs(own), " }")
+        }
+        title if title == SWARM_FOOD.title => (
+            "swarm.x.model = { use = \"foraging\", map = \"m\", nest = [2, 2], food = [{ ",
+            pairs(&[("at", "[0, 0]"), ("units", "1")]),
+            " }] }",
+        ),
+        title if title == SWARM_PATTERN.title => (
+            "swarm.x = { model = { use = \"path\", map = \"m\", start = [0, 0], goal = [1, 1] }, pattern = { ",
+            pairs(&[]),
+            " } }",
+        ),
+        title if title == SWARM_CHANGE.title => (
+            "swarm.x = { model = { use = \"path\", map = \"m\", start = [0, 0], goal = [1, 1] }, change = [{ ",
+            pairs(&[("tick", "1"), ("block", "[[0, 1]]")]),
+            " }] }",
         ),
         _ => return None,
     })
@@ -120,8 +166,11 @@ fn later_place(shape: &Shape) -> Place {
 
 /// Writes a small file in which a table of a shape has a key, or not.
 fn file(shape: &Shape, key: Option<(&Key, &str)>) -> String {
-    let kind = key.and_then(|(key, _)| key.only.first().copied()).unwrap_or("builtin");
-    let (before, mut pairs, after) = place(shape, kind);
+    let of_key = key.and_then(|(key, _)| key.only.first().copied());
+    let of_value = key.map(|(_, value)| value.trim_matches('"'));
+    let is_model = std::ptr::eq(shape, &raw const SWARM_MODEL);
+    let of_value = of_value.filter(|_| is_model && key.is_some_and(|(key, _)| key.name == "use"));
+    let (before, mut pairs, after) = place(shape, of_key.or(of_value).unwrap_or("builtin"));
     if let Some((key, value)) = key {
         pairs.retain(|(name, _)| name != key.name && (key.name != "any_of" || name != "all_of"));
         pairs.push((key.name.to_owned(), value.to_owned()));
@@ -148,7 +197,8 @@ fn said(text: &str) -> String {
             &file.agents,
             &file.map_reduces,
             &file.votes,
-            &file.pipelines
+            &file.pipelines,
+            &file.swarms
         )
     )
 }

@@ -27,7 +27,8 @@ fn shape_in(form: &'static Form) -> Option<&'static Shape> {
         | Form::Count
         | Form::Weight
         | Form::Share
-        | Form::Schema => None,
+        | Form::Schema
+        | Form::Cell => None,
     }
 }
 

@@ -289,7 +289,11 @@ impl<M: Model> Actor for Coordinator<M> {
         let (done, units) = self.done();
         self.tally.resumed = done;
         self.snapshots = Snapshots { began: now, last: now, tick: done, too_large: false };
-        self.publish(EventKind::TaskCreated, cx, || json!({ "units": units, "done": done }));
+        self.publish(
+            EventKind::TaskCreated,
+            cx,
+            || json!({ "units": units, "done": done, "unit": "tick" }),
+        );
         self.host_all(cx);
         self.begin_tick(cx);
     }

@@ -55,12 +55,21 @@ pub enum Record {
     },
     /// What the run has spent of its budget so far.
     Spent(Cost),
+    /// What the swarm came to, or a part of that: its report without trace and world.
+    Came {
+        /// Which part, from 0.
+        part: u32,
+        /// Of how many.
+        parts: u32,
+        /// What is in it.
+        bytes: Bytes,
+    },
     /// The run ended.
     Ended(Ended),
 }
 
 /// What the journal says of a run's earlier lives.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Past {
     /// What its course followed from.
     pub(super) course: Option<String>,

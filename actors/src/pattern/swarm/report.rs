@@ -55,3 +55,35 @@ impl<M: Model> std::fmt::Debug for Report<M> {
         )
     }
 }
+
+/// What a swarm came to, whatever its model is: a [`Report`] without trace and world, as it is written.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Told<S> {
+    /// The best so far.
+    pub best: Option<Best<S>>,
+    /// Why it ended; none where it was cut off, or goes on.
+    pub end: Option<End>,
+    /// The ticks that are done.
+    pub ticks: u64,
+    /// The agents that live.
+    pub agents: u32,
+    /// The moves that were missed in the last life of the run.
+    pub missed: u64,
+    /// The patterns that have emerged, in the order in which they did first.
+    pub emerged: Vec<Emerged<S>>,
+}
+
+impl<S> Default for Told<S> {
+    fn default() -> Self {
+        Self { best: None, end: None, ticks: 0, agents: 0, missed: 0, emerged: Vec::new() }
+    }
+}
+
+impl<M: Model> Report<M> {
+    /// Without trace and world.
+    pub fn told(&self) -> Told<M::Solution> {
+        let Self { best, end, ticks, agents, missed, emerged, .. } = self;
+        let (best, end, emerged) = (best.clone(), end.clone(), emerged.clone());
+        Told { best, end, ticks: *ticks, agents: *agents, missed: *missed, emerged }
+    }
+}

@@ -34,13 +34,20 @@ impl<M: Model> Coordinator<M> {
         self.record_spent(cx);
         (self.tally.done, self.tally.units) = self.done();
         let agents = self.course.as_ref().map_or(0, Course::born) as usize;
-        let course = self.course.take();
-        let report = |end| course.map(|course| self.report(&course, end));
-        let value = match end {
-            Ok(end) => report(Some(end)).ok_or_else(|| {
-                (FailureKind::NodeLost { why: "its course is gone".to_owned() }, None)
-            }),
-            Err(kind) => Err((kind, report(None))),
+        let (end, failure) = match end {
+            Ok(end) => (Some(end), None),
+            Err(kind) => (None, Some(kind)),
+        };
+        let report = self.course.take().map(|course| self.report(&course, end));
+        if let Some(report) = &report {
+            self.record_report(report, cx);
+        }
+        let value = match (failure, report) {
+            (None, Some(report)) => Ok(report),
+            (Some(kind), partial) => Err((kind, partial)),
+            (None, None) => {
+                Err((FailureKind::NodeLost { why: "its course is gone".to_owned() }, None))
+            }
         };
         let ended = ending::End { value, failed: Vec::new(), tally: self.tally.clone(), agents };
         self.brief.end(ended, Record::Ended, self.outcome.take(), cx);

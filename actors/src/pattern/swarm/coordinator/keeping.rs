@@ -22,7 +22,7 @@ impl<M: Model> Coordinator<M> {
             }
             Record::Spent(cost) => self.spending.replay(cost),
             // The run was ended by its deadline or its owner and is now taken up again.
-            Record::Ended(_) => {}
+            Record::Came { .. } | Record::Ended(_) => {}
         }
     }
 
@@ -43,7 +43,13 @@ impl<M: Model> Coordinator<M> {
         let Snapshots { began, last: before, tick, too_large } = self.snapshots;
         let wait = every.max(now.since(began) / SNAPSHOT_TIME_PART);
         let is_time = last || every.is_zero() || now.since(before) >= wait;
-        if !is_time || too_large || course.ticks() == tick {
+        if !is_time || course.ticks() == tick {
+            return;
+        }
+        if last {
+            self.keep_rows(course, cx);
+        }
+        if too_large {
             return;
         }
         let bytes = match course.save() {
@@ -56,11 +62,8 @@ impl<M: Model> Coordinator<M> {
                 return;
             }
         };
-        let every = course.trace().every;
-        let rows = &course.trace().rows;
-        let rows = rows.get(rows.partition_point(|row| row.tick <= tick)..).unwrap_or_default();
-        for rows in rows.chunks(TRACE_RECORD_ROWS) {
-            cx.record(&Record::Rows { every, rows: rows.to_vec() });
+        if !last {
+            self.keep_rows(course, cx);
         }
         let parts = number(bytes.len().div_ceil(SNAPSHOT_RECORD_BYTES));
         let tick = course.ticks();
@@ -70,6 +73,28 @@ impl<M: Model> Coordinator<M> {
         }
         self.snapshots = Snapshots { last: now, tick, ..self.snapshots };
         self.record_spent(cx);
+    }
+
+    /// Records the rows of the trace since the last snapshot.
+    fn keep_rows(&self, course: &Course<M>, cx: &mut In<M>) {
+        let (trace, before) = (course.trace(), self.snapshots.tick);
+        let every = trace.every;
+        let from = trace.rows.partition_point(|row| row.tick <= before);
+        for rows in trace.rows.get(from..).unwrap_or_default().chunks(TRACE_RECORD_ROWS) {
+            cx.record(&Record::Rows { every, rows: rows.to_vec() });
+        }
+    }
+
+    /// Records what the swarm came to, for whoever asks the journal.
+    pub(super) fn record_report(&self, report: &Report<M>, cx: &mut In<M>) {
+        let bytes = match runtime::record::encode(report) {
+            Ok(bytes) => bytes,
+            Err(why) => return tracing::warn!(run = %self.brief.run, why, "the report is not kept"),
+        };
+        let parts = number(bytes.len().div_ceil(SNAPSHOT_RECORD_BYTES));
+        for (part, bytes) in (0..).zip(bytes.chunks(SNAPSHOT_RECORD_BYTES)) {
+            cx.record(&Record::Came { part, parts, bytes: Bytes(bytes.to_vec()) });
+        }
     }
 
     /// Records what the run has spent, if a resume must know of it and does not.
