@@ -130,6 +130,18 @@ pub const CASSETTE_BYTES_MAX: usize = 64 << 20;
 /// The recorded answers of a cassette.
 pub const CASSETTE_ANSWERS_MAX: usize = 100_000;
 
+/// Points of a line of a chart.
+pub const CHART_POINTS: usize = 600;
+
+/// Trails of a swarm that a picture draws; where there are more, maps are drawn in blocks of cells, and the strongest roads.
+pub const PICTURE_TRAILS: usize = 16_384;
+
+/// Stretches of obstacles that a picture draws; where there are more, they are drawn in blocks.
+pub const PICTURE_RUNS: usize = 60_000;
+
+/// Birds that a picture draws.
+pub const PICTURE_BIRDS: usize = 5_000;
+
 /// Cells of a way, or cities of a round, that are named in a line.
 pub const SWARM_CELLS_SHOWN: usize = 40;
 

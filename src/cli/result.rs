@@ -262,6 +262,9 @@ impl Finished {
     fn title(&self) -> String {
         let range = self.range.as_ref().map(|range| format!(", {range}"));
         let what = self.kind.title();
+        if self.kind == Kind::Swarm && self.root.as_os_str() == "." {
+            return format!("{what} {}", self.name);
+        }
         format!("{what} of {}{}", self.root.display(), range.unwrap_or_default())
     }
 

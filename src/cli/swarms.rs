@@ -2,10 +2,14 @@
 //!
 //! [`brought`](super::brought) calls it, with what a run was told or its journal tells.
 
+mod chart;
+mod picture;
+
 use std::fmt::Write as _;
 
-use actors::swarm::course::End;
+use actors::swarm::{course::End, trace::Row};
 
+use self::chart::Line;
 use super::{
     ballots::{escaped, escaped_markdown},
     output::{clean, counted},
@@ -129,15 +133,94 @@ pub fn html(own: &Swarmed, (title, plan): (&str, &str), more: &[String]) -> Stri
     }
     page.push_str("</ul>\n");
     page.push_str(plan);
+    page.push_str(&pictures(own));
     if let Some(found) = own.best.as_ref().and_then(found) {
         writeln!(page, "<p>{}</p>", escaped(&found)).ok();
     }
     page + "</body></html>\n"
 }
 
-const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1a1a1a;background:#fff}\
-.outcome{font-size:1.4rem;font-weight:600}\
-@media(prefers-color-scheme:dark){body{color:#ddd;background:#161616}}";
+/// The world at the end, and what went on tick by tick, each with what its marks mean.
+fn pictures(own: &Swarmed) -> String {
+    let (scene, lines) = (picture::svg(own), lines(own));
+    let mut text = String::new();
+    if !scene.is_empty() {
+        let agents = counted(u64::from(own.agents), "agent");
+        let caption = format!(
+            "{}; {}, {agents}, seed {}",
+            outcome(own),
+            counted(own.ticks, "tick"),
+            own.seed
+        );
+        write!(text, "<figure>{scene}<p class=\"legend\">").ok();
+        for (class, words) in picture::legend(own) {
+            write!(text, "<span><i class=\"key {class}\"></i>{words}</span> ").ok();
+        }
+        writeln!(text, "</p><figcaption>{}</figcaption></figure>", escaped(&caption)).ok();
+    }
+    let chart = chart::svg(&lines, (scale(own), "share of the ants"));
+    if !chart.is_empty() {
+        write!(text, "<figure>{chart}<p class=\"legend\">").ok();
+        for line in lines.iter().filter(|line| !line.values.is_empty()) {
+            write!(text, "<span><i class=\"key line {}\"></i>{}</span> ", line.class, line.name)
+                .ok();
+        }
+        writeln!(text, "</p></figure>").ok();
+    }
+    text
+}
+
+/// What the chart's left scale measures.
+fn scale(own: &Swarmed) -> &'static str {
+    match own.model.as_str() {
+        "boids" => "polarisation, 0 to 1",
+        "foraging" => "units of food; ants",
+        "tsp" => "length of the round",
+        _ => "cost of the way, in cells",
+    }
+}
+
+/// What went on tick by tick.
+fn lines(own: &Swarmed) -> Vec<Line<'static>> {
+    let line = |name, class, values| Line { name, class, values, is_share: false };
+    let rows = || own.trace.rows.iter();
+    let of = |value: fn(&Row) -> Option<f64>| -> Vec<(u64, f64)> {
+        rows().filter_map(|row| Some((row.tick, value(row)?))).collect()
+    };
+    match own.model.as_str() {
+        "boids" => vec![line("polarisation", "best", own.trace.measured("polarisation"))],
+        "foraging" => vec![
+            line("food at its places", "found", own.trace.measured("food")),
+            line("brought home", "best", own.trace.measured("brought")),
+            line("ants that live", "share", of(|row| Some(f64::from(row.agents)))),
+        ],
+        _ => vec![
+            line("mean of the tick", "mean", own.trace.measured("mean")),
+            line("best of the tick", "found", of(|row| row.found)),
+            Line {
+                name: "share of the ants on one way",
+                class: "share",
+                values: own.trace.measured("share"),
+                is_share: true,
+            },
+            line("best so far", "best", of(|row| row.best)),
+        ],
+    }
+}
+
+const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1a1a1a;background:#fff;--trail:#d9730d;--way:#1558b0;--wall:#6b7078;--ground:#f6f6f3;--edge:#c9c9c4;--soft:#999}\
+.outcome{font-size:1.4rem;font-weight:600}figure{margin:1.5rem 0}figcaption{font-weight:600}svg{width:100%;height:auto;font-size:13px}text{fill:#555}\
+.ground{fill:var(--ground);stroke:var(--edge);stroke-width:.1}.cities .ground,.flock .ground{stroke-width:1}.wall{fill:var(--wall)}.dropped{fill:#b3261e}\
+.trail,.way,.city,.ants,.line{fill:none;stroke-linecap:round;stroke-linejoin:round}.trail{stroke:var(--trail)}.map .trail{stroke-width:.75}.heat{fill:var(--trail)}.way{stroke:var(--way)}\
+.city{stroke:currentColor}.ants{stroke:currentColor;stroke-width:.35}\
+.s0{opacity:.12}.s1{opacity:.24}.s2{opacity:.36}.s3{opacity:.48}.s4{opacity:.6}.s5{opacity:.72}.s6{opacity:.86}\
+.start{fill:#1e8e4e;stroke:#fff;stroke-width:.12}.goal{fill:#b3261e;stroke:#fff;stroke-width:.12}.plate{fill:none;stroke:#1e8e4e;stroke-width:.15}.food{fill:#1e8e4e}\
+.grid{stroke:var(--edge);stroke-width:.6;fill:none}.line{stroke-width:2}.line.best{stroke:var(--way)}.line.found{stroke:var(--soft);stroke-width:1}.line.mean{stroke:#8250c4;stroke-width:1}.line.share{stroke:var(--trail);stroke-width:1.2;stroke-dasharray:5 3}\
+.legend{margin:.3rem 0;font-size:.85rem}.legend span{margin-right:1.2rem;white-space:nowrap}.key{display:inline-block;width:1.1rem;height:.7rem;margin-right:.35rem;border-radius:2px}\
+.key.wall{background:var(--wall)}.key.dropped,.key.goal{background:#b3261e}.key.trail{background:var(--trail)}.key.way{background:var(--way);height:.25rem;vertical-align:middle}.key.start{background:#1e8e4e;border-radius:50%;width:.8rem;height:.8rem}\
+.key.goal{transform:rotate(45deg);width:.65rem;height:.65rem}.key.food{background:#1e8e4e}.key.city,.key.ant{background:currentColor;border-radius:50%;width:.5rem;height:.5rem}.key.bird{background:linear-gradient(90deg,#c93b2b,#4fc92b,#2b4fc9,#c92b90)}\
+.key.line{height:.2rem;vertical-align:middle}.key.best{background:var(--way)}.key.found{background:var(--soft)}.key.mean{background:#8250c4}.key.share{background:var(--trail)}\
+@media(prefers-color-scheme:dark){body{color:#ddd;background:#161616;--trail:#f0a04b;--way:#6db0ff;--wall:#7d838c;--ground:#222427;--edge:#44474c;--soft:#8b8b8b}text{fill:#aaa}.start,.goal{stroke:#161616}.line.mean{stroke:#b794f0}.key.mean{background:#b794f0}}";
 
 /// A number for people: three decimals where it has more.
 pub fn decimal(number: f64) -> String {
