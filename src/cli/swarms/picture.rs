@@ -317,9 +317,11 @@ fn cities(at: &[(f64, f64)], trails: &[Trail<u32>], tour: &[u32]) -> String {
     );
     frame(&mut svg, (width, height), ((left, right), (high, low)));
     let mut paths: BTreeMap<usize, String> = BTreeMap::new();
+    // A round has as many roads as cities: so many more that compete with them are told apart.
+    let drawn = PICTURE_TRAILS.min(at.len().saturating_mul(3));
     let mut strong: Vec<&Trail<u32>> = trails.iter().collect();
     strong.sort_by(|one, other| other.strength.total_cmp(&one.strength));
-    for Trail { from, to, strength } in strong.into_iter().take(PICTURE_TRAILS) {
+    for Trail { from, to, strength } in strong.into_iter().take(drawn) {
         if let (Some((x, y)), Some((to_x, to_y))) = (city(*from), city(*to)) {
             let path = paths.entry(shade(*strength)).or_default();
             write!(path, "M{x:.1} {y:.1}L{to_x:.1} {to_y:.1}").ok();
