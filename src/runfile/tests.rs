@@ -6,6 +6,7 @@ mod options;
 mod pipeline;
 mod properties;
 mod reference;
+mod swarm;
 mod vote;
 
 use std::time::Duration;

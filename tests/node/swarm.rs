@@ -377,3 +377,23 @@ fn the_tests_of_the_examples_hold() {
         assert_eq!(ended.code, 0, "{ended:?}");
     }
 }
+
+#[test]
+fn a_test_fails_that_asks_too_much_of_a_swarm() {
+    let lines = way("[0, 2]", "[6, 2]", ", ants = 10") + "ticks = 20";
+    let place = swarm(MAP, &lines);
+    for (expect, code, said) in [
+        ("cost = 10, ticks = \"1..20\"", 0, ""),
+        ("cost = 5", 1, "(cost)"),
+        ("ticks = 19", 1, "(ticks)"),
+        ("pattern = \"two ways\"", 1, "(pattern)"),
+        ("findings = 0", 2, "`findings` says nothing of a swarm"),
+    ] {
+        let test =
+            format!("synod = 1\n[[test]]\nname = \"t\"\nseeds = 1\nexpect = {{ {expect} }}\n");
+        fs::write(place.path("run.test.toml"), test).unwrap();
+        let ended = place.run(&["test", "run.test.toml"]);
+        let words = format!("{}{}", ended.out, ended.err);
+        assert!(ended.code == code && words.contains(said), "{expect}: {ended:?}");
+    }
+}
