@@ -13,6 +13,7 @@ mod board;
 mod coordinator;
 mod crew;
 mod decision;
+mod journal;
 mod leader;
 mod link;
 mod plan;
@@ -32,6 +33,7 @@ use serde_json::Value;
 pub use decision::{
     Decider, Decision, DecisionLevel, Failure, Happened, Monitor, Progress, Subject,
 };
+pub use journal::{Recount, recount};
 pub use link::Errand;
 pub use plan::{Assignment, Delegation, Plan, Task};
 pub use record::{Decided, Record, TeamBegan};

@@ -20,8 +20,8 @@ use synod_actors::{
     pattern::{
         FailureKind,
         hierarchy::{
-            Assignment, Decision, Delegation, Failure, Hierarchy, Plan, Record, Rules, Supervise,
-            Team, TeamCard, hierarchy,
+            Assignment, Decision, Delegation, Failure, Hierarchy, Plan, Record, Recount, Report,
+            Rules, Supervise, TaskEnd, Team, TeamCard, hierarchy, recount,
         },
     },
     system::AgentSystem,
@@ -242,4 +242,43 @@ async fn calls_that_are_made_together_are_written_down_as_spent_once_and_before_
     let done = run.limits(limits).await.unwrap();
     assert!(done.failed.is_empty() && calls.load(Ordering::SeqCst) == 5, "{:?}", done.failed);
     assert_eq!(spent(&journal), [3, 5]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_journal_alone_tells_what_the_run_told_as_far_as_it_came() {
+    let (journal, calls) = (Arc::new(MemoryJournal::default()), Arc::new(Calls::default()));
+    let system = system(&journal);
+    let whole = system.run(run(&system, &calls, u64::MAX)).deadline(MINUTE).await.unwrap();
+    assert_eq!(recount(&*journal, whole.run), Ok(whole.value.clone()));
+    assert_eq!(whole.value.decisions.len(), 2);
+    let cut = system.run(run(&system, &calls, 3)).deadline(Duration::from_secs(1)).await;
+    let cut = cut.unwrap_err();
+    let told = recount(&*journal, cut.run).unwrap();
+    let done = |report: &Report| {
+        let tasks = report.assignments.iter().flat_map(|own| &own.tasks);
+        tasks.filter(|task| matches!(task.end, TaskEnd::Done { .. })).count()
+    };
+    assert_eq!((done(&told), told.assignments.len()), (3, 2));
+    assert_eq!(told.output, json!(null));
+    assert_eq!(Some(told), cut.partial);
+    // At any moment before that too.
+    let all = records(&journal, whole.run);
+    let mut last = 0;
+    for end in 0..=all.len() {
+        let mut recount = Recount::default();
+        all[..end].iter().for_each(|record| recount.take(record.clone()).unwrap());
+        let now = done(&recount.report());
+        assert!(now == last || now == last + 1, "{now} after {last}");
+        last = now;
+    }
+    assert_eq!(last, 15);
+}
+
+#[test]
+fn records_of_what_was_never_planned_are_no_hierarchy() {
+    let done = Record::Delegated { assignment: 0, team: 0 };
+    assert_eq!(Recount::default().take(done).unwrap_err(), "assignment 0 was never planned");
+    let json = json!({ "record": "done", "unit": 3, "team": 0, "worker": 0, "attempts": 1, "at": 0, "micros": 0, "output": null });
+    let done: Record = serde_json::from_value(json).unwrap();
+    assert_eq!(Recount::default().take(done).unwrap_err(), "the run has no team 0");
 }

@@ -11,8 +11,11 @@ use synod_actors::{
     pattern::{
         Completed, FailureKind,
         hierarchy::{
-            Hierarchy, Report, Team, hierarchy,
-            rollout::{APPLICATION, INFRASTRUCTURE, MONITORING, Rollout, Step, Strategy},
+            Hierarchy, Report, Supervisor, Team, hierarchy,
+            rollout::{
+                APPLICATION, INFRASTRUCTURE, MONITORING, Rollout, Standing, Step, Strategy,
+                Surveyed,
+            },
         },
     },
     system::AgentSystem,
@@ -109,12 +112,15 @@ impl Behaviour<Step, Value> for Hands {
 }
 
 fn described(system: &AgentSystem, service: &Shared, strategy: Strategy) -> Hierarchy {
+    let rollout = Rollout::new(["a1", "a2", "a3"], ["b1", "b2", "b3"], strategy).unwrap();
+    teams(hierarchy(json!("deploy"), rollout), (system, service))
+}
+
+fn teams(run: Hierarchy, (system, service): (&AgentSystem, &Shared)) -> Hierarchy {
     let agent = |name: &str| -> Agent<Step, Value> {
         system.agent_of(name, Arc::new(Hands(Arc::clone(service)))).concurrency(4).start().unwrap()
     };
-    let rollout = Rollout::new(["a1", "a2", "a3"], ["b1", "b2", "b3"], strategy).unwrap();
-    hierarchy(json!("deploy"), rollout)
-        .team(Team::new(INFRASTRUCTURE).workers(2, &agent("infra")))
+    run.team(Team::new(INFRASTRUCTURE).workers(2, &agent("infra")))
         .team(Team::new(APPLICATION).workers(2, &agent("app")))
         .team(Team::new(MONITORING).workers(1, &agent("watch")))
 }
@@ -141,6 +147,7 @@ async fn a_healthy_version_takes_the_place_of_the_old_one() {
         let run = described(&system, &service, strategy.clone());
         let done = system.run(run).deadline(MINUTE).await.unwrap();
         assert_eq!(outcome(&done), "rolled_out", "{strategy:?}");
+        assert_eq!(Standing::of(&done.value), Some(Standing::RolledOut));
         let service = service.lock().unwrap();
         assert!(service.is_served_by(&["b1", "b2", "b3"]), "{strategy:?}: {service:?}");
     }
@@ -155,6 +162,7 @@ async fn a_version_that_fails_is_taken_back_from_wherever_it_came_to() {
         let run = described(&system, &service, strategy.clone());
         let done = system.run(run).deadline(MINUTE).await.unwrap();
         assert_eq!(outcome(&done), "rolled_back", "{strategy:?} {fails_from}");
+        assert_eq!(Standing::of(&done.value), Some(Standing::RolledBack));
         assert_eq!(done.value.decisions.len(), 1);
         assert!(done.value.decisions[0].why.contains("20 % of the requests fail"));
         let service = service.lock().unwrap();
@@ -200,4 +208,27 @@ async fn a_rollback_that_fails_ends_the_run_and_says_where() {
     let FailureKind::Aborted { team, task, .. } = &error.kind else { panic!("{error}") };
     assert_eq!((team.as_str(), task.as_str()), (MONITORING, "rollback-watch/service"));
     assert!(error.partial.unwrap().assignment("rollback-shift").is_some());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rollout_of_instances_that_an_agent_names_is_taken_back_too() {
+    for fails_from in [None, Some(50)] {
+        let (system, service) = (system(), service(fails_from, None));
+        let plans = system.agent("inventory", |_: Value, _| async {
+            let rollout = Rollout::new(["a1", "a2", "a3"], ["b1"], Strategy::BlueGreen)?;
+            Ok::<_, String>(rollout.plan())
+        });
+        let supervisor = Supervisor::new(Surveyed::new(Strategy::BlueGreen));
+        let run = teams(
+            hierarchy(json!("deploy"), supervisor.plan_by(&plans.start().unwrap())),
+            (&system, &service),
+        );
+        let done = system.run(run).deadline(MINUTE).await.unwrap();
+        let (expected, names): (_, &[&str]) = match fails_from {
+            None => ("rolled_out", &["b1"]),
+            Some(_) => ("rolled_back", &["a1", "a2", "a3"]),
+        };
+        assert_eq!(outcome(&done), expected);
+        assert!(service.lock().unwrap().is_served_by(names));
+    }
 }

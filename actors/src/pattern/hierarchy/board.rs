@@ -6,6 +6,9 @@
 //! - Assignments and tasks are numbered in the order in which they were planned, for ever: a plan that takes another's place adds to it.
 //! - A task is done once; an assignment is done when each of its tasks is done or given up.
 
+mod carrying;
+mod telling;
+
 use std::{
     collections::{BTreeMap, VecDeque},
     ops::Range,
@@ -14,8 +17,11 @@ use std::{
 
 use serde_json::Value;
 
+pub(super) use carrying::{Carried, NOBODY};
+
 use super::{
-    Assignment, Delegation, Failure, Plan, Results, Subject, TeamResult, link::Charge, plan::Task,
+    Assignment, Decision, DecisionLevel, Delegation, Failure, Plan, Results, Subject, TeamResult,
+    link::Charge, plan::Task,
 };
 use crate::decompose::{Schedule, Task as Node, TaskGraph};
 

@@ -80,6 +80,9 @@ pub struct TaskReport {
     pub name: String,
     /// The team that had it last; none where no team did.
     pub team: Option<String>,
+    /// What the plan gave to whoever did it.
+    #[serde(serialize_with = "shared")]
+    pub input: Arc<Value>,
     /// How it ended.
     pub end: TaskEnd,
 }

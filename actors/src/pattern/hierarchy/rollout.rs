@@ -7,13 +7,17 @@
 //! - Traffic goes only to instances that were verified before, and an instance is stopped only when none goes to it any more.
 //! - A rollback does not depend on how far the rollout came: each of its steps may find that there is nothing to do.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::OnceLock,
+};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    Assignment, Decision, Delegation, Failure, Plan, Results, Subject, Supervise, TeamCard,
+    Assignment, AssignmentEnd, AssignmentReport, Decision, Delegation, Failure, Plan, Report,
+    Results, Subject, Supervise, TaskReport, TeamCard,
 };
 
 /// The team that starts and stops instances.
@@ -66,6 +70,46 @@ pub enum Step {
         /// Its name.
         instance: String,
     },
+}
+
+impl Step {
+    /// The step that a task was, if it was one.
+    pub fn of(task: &TaskReport) -> Option<Self> {
+        Self::deserialize(&*task.input).ok()
+    }
+}
+
+/// Where a rollout stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// It has not ended, or was given up.
+    Open,
+    /// All traffic goes to the new instances.
+    RolledOut,
+    /// It was taken back.
+    RolledBack,
+}
+
+impl Standing {
+    /// Where the rollout of a report stands; none where that is of something else.
+    pub fn of(report: &Report) -> Option<Self> {
+        let mut tasks = report.assignments.iter().flat_map(|own| &own.tasks).peekable();
+        tasks.peek()?;
+        if !tasks.all(|task| Step::of(task).is_some()) {
+            return None;
+        }
+        let is_back = |own: &AssignmentReport| Rollout::is_rollback(&own.name);
+        let has_ended = report
+            .assignments
+            .iter()
+            .all(|own| matches!(own.end, AssignmentEnd::Done | AssignmentEnd::Replaced));
+        Some(match report.assignments.iter().any(is_back) {
+            _ if !has_ended => Self::Open,
+            true => Self::RolledBack,
+            false => Self::RolledOut,
+        })
+    }
 }
 
 /// How new instances take the place of old ones.
@@ -157,6 +201,23 @@ impl Rollout {
         chain.plan
     }
 
+    /// The rollout that this is the plan of: what it starts is new, what it stops is old.
+    ///
+    /// # Errors
+    /// It is not the plan of a rollout; why.
+    pub fn of(plan: &Plan, strategy: Strategy) -> Result<Self, String> {
+        let (mut old, mut new) = (Vec::new(), Vec::new());
+        for task in plan.assignments.iter().flat_map(|own| &own.tasks) {
+            match serde_json::from_value(task.input.clone()) {
+                Ok(Step::Start { instance }) => new.push(instance),
+                Ok(Step::Stop { instance }) => old.push(instance),
+                Ok(Step::Verify { .. } | Step::Shift { .. } | Step::Watch { .. }) => {}
+                Err(why) => return Err(format!("task `{}` is no step: {why}", task.name)),
+            }
+        }
+        Self::new(old, new, strategy)
+    }
+
     /// Whether an assignment of this name is of a rollback.
     pub fn is_rollback(assignment: &str) -> bool {
         assignment.starts_with("rollback-")
@@ -222,6 +283,49 @@ impl Supervise for Rollout {
             Subject::Task(_) | Subject::Assignment(_) | Subject::Mission => {
                 Decision::Abort { why: failure.why() }
             }
+        }
+    }
+}
+
+/// The supervisor of a rollout whose instances an agent names, once the run goes on: it has that agent's
+/// [plan](super::Supervisor::plan_by), which must be that of a [`Rollout`], and supervises as this does.
+#[derive(Debug)]
+pub struct Surveyed {
+    strategy: Strategy,
+    rollout: OnceLock<Result<Rollout, String>>,
+}
+
+impl Surveyed {
+    /// A supervisor that does not know yet which instances there are.
+    pub const fn new(strategy: Strategy) -> Self {
+        Self { strategy, rollout: OnceLock::new() }
+    }
+
+    /// The rollout, once there is a plan.
+    fn rollout(&self) -> Result<&Rollout, String> {
+        let known = self.rollout.get().ok_or("the rollout has no plan yet")?;
+        known.as_ref().map_err(|why| format!("the plan is not that of a rollout: {why}"))
+    }
+}
+
+impl Supervise for Surveyed {
+    fn plan(&self, _: &Value, _: &[TeamCard]) -> Result<Plan, String> {
+        Err("nobody says which instances there are; have an agent plan".to_owned())
+    }
+
+    fn planned(&self, plan: &Plan) {
+        // The first is the rollout's, later ones take it back.
+        self.rollout.get_or_init(|| Rollout::of(plan, self.strategy.clone()));
+    }
+
+    fn integrate(&self, mission: &Value, results: &Results) -> Result<Value, String> {
+        self.rollout()?.integrate(mission, results)
+    }
+
+    fn intervene(&self, failure: &Failure) -> Decision {
+        match self.rollout() {
+            Ok(rollout) => rollout.intervene(failure),
+            Err(why) => Decision::Abort { why: format!("{}; {why}", failure.why()) },
         }
     }
 }

@@ -18,6 +18,11 @@ pub trait Supervise: Send + Sync + 'static {
     /// Why there is none: the run then ends.
     fn plan(&self, mission: &Value, teams: &[TeamCard]) -> Result<Plan, String>;
 
+    /// Takes note of the plan that the run has, whoever made it, and in whichever life of the run.
+    fn planned(&self, plan: &Plan) {
+        let _ = plan;
+    }
+
     /// Makes of what the assignments came to what the run comes to; by default their [outputs](Results::outputs).
     ///
     /// # Errors

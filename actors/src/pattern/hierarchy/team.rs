@@ -204,7 +204,7 @@ impl Team {
 }
 
 /// What the actor is called by which a leader's agent is asked.
-const LEADER: &str = "leader";
+pub(super) const LEADER: &str = "leader";
 
 impl fmt::Debug for Team {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -48,6 +48,10 @@ impl Coordinator {
         match plan.and_then(|plan| fits(&plan).map(|()| plan)) {
             Ok(plan) => {
                 cx.record(&PlannedRecord { record: "planned", at: millis(cx), plan: &plan });
+                let supervisor = Arc::clone(&self.scheme.supervisor.own);
+                if let Err(why) = guarded("the supervisor", || supervisor.planned(&plan)) {
+                    return self.stop_early(FailureKind::Split { why: clip(why) }, cx);
+                }
                 self.board.plan(plan);
                 self.is_planned = true;
                 self.enter(SpanPhase::Execute);

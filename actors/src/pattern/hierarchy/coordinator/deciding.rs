@@ -9,22 +9,10 @@ use crate::{
         bounds::check_datum,
         hierarchy::{
             DecisionLevel,
-            board::{DutyState, JobState},
+            board::{Carried, DutyState, JobState, NOBODY},
         },
     },
 };
-
-/// What follows from a decision that was carried out.
-#[derive(Default)]
-pub(super) struct Carried {
-    /// Which leaders are to do no more for which tasks.
-    vain: Vec<(u32, u64)>,
-    /// Tasks that nobody will do.
-    lost: Vec<u64>,
-}
-
-/// The number of no worker, and of no team.
-const NOBODY: u32 = u32::MAX;
 
 impl Coordinator {
     /// Brings a failure before the supervisor; tells whether it has decided.
@@ -241,57 +229,14 @@ impl Coordinator {
         });
     }
 
-    /// Does what was decided on the board, in this life of the run or, by the journal, in an earlier one.
+    /// Does what was decided, in this life of the run or, by the journal, in an earlier one.
     pub(super) fn carry_out(&mut self, decided: Decided) -> Carried {
-        let Decided { of, ref decision, team, avoid, by, .. } = decided;
-        if decision.level() > DecisionLevel::Inform {
-            *self.board.decisions.entry(of).or_default() += 1;
+        if matches!(decided.decision, Decision::Replan { .. }) {
+            self.bids.clear();
         }
-        let Carried { mut vain, mut lost } = Carried::default();
-        match (of, decision) {
-            (_, Decision::Replan { plan }) => {
-                self.bids.clear();
-                let units = self.board.plan(plan.clone());
-                let team = |unit: &u64| self.board.job(*unit).and_then(|job| job.team);
-                vain.extend(units.iter().filter_map(|unit| Some((team(unit)?, *unit))));
-            }
-            // A monitor that takes note changes nothing.
-            (Subject::Task(_), Decision::Inform) if by == Decider::Monitor => {}
-            (Subject::Task(unit), Decision::Inform) => {
-                self.board.give_up(unit, decided.why.clone(), avoid.unwrap_or(NOBODY));
-                lost.push(unit);
-            }
-            (Subject::Task(unit), Decision::Retry | Decision::Reassign { .. }) => {
-                let job = self.board.job(unit).filter(|job| job.is_handed);
-                vain.extend(job.and_then(|job| job.team).map(|team| (team, unit)));
-                self.board.again(unit, team, avoid);
-            }
-            (Subject::Assignment(duty), Decision::Inform) => {
-                lost = self.board.fail(duty as usize, decided.why.clone());
-            }
-            (Subject::Assignment(duty), Decision::Retry) => {
-                self.board.ready.push_back(duty as usize);
-            }
-            (Subject::Assignment(duty), Decision::Reassign { .. }) => {
-                if let Some(team) = team {
-                    self.board.give(duty as usize, team);
-                }
-            }
-            (Subject::Team(of), Decision::Inform) => {
-                lost = self.board.of_team(of);
-                for unit in &lost {
-                    self.board.give_up(*unit, decided.why.clone(), NOBODY);
-                }
-            }
-            (Subject::Team(of), Decision::Reassign { .. }) => {
-                for unit in self.board.of_team(of) {
-                    self.board.again(unit, team, None);
-                }
-            }
-            (Subject::Team(_) | Subject::Mission, _) | (_, Decision::Abort { .. }) => {}
-        }
+        let carried = self.board.carry_out(&decided);
         self.decided.push(decided);
-        Carried { vain, lost }
+        carried
     }
 
     /// Ends the run over a failure on which nobody else may decide.

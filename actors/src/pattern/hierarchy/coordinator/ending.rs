@@ -4,10 +4,7 @@ use super::*;
 use crate::pattern::{
     FailedPart,
     ending::End,
-    hierarchy::{
-        AssignmentEnd, AssignmentReport, TaskEnd, TaskReport,
-        board::{Duty, DutyState, Job, JobState},
-    },
+    hierarchy::board::{DutyState, Job, JobState, NOBODY},
 };
 
 impl Coordinator {
@@ -49,29 +46,8 @@ impl Coordinator {
 
     fn report(&mut self) -> Report {
         let board = std::mem::take(&mut self.board);
-        let duty = |duty: &Duty| AssignmentReport {
-            name: duty.name.to_string(),
-            team: duty.team.map(|team| self.team_name(team).to_owned()),
-            after: duty.after.clone(),
-            end: match &duty.state {
-                DutyState::Done => AssignmentEnd::Done,
-                DutyState::Failed(why) => AssignmentEnd::Failed { why: why.clone() },
-                DutyState::Skipped(because) => AssignmentEnd::Skipped {
-                    because: board.duties.get(*because).map_or("", |duty| &duty.name).to_owned(),
-                },
-                DutyState::Replaced => AssignmentEnd::Replaced,
-                DutyState::Waiting | DutyState::Given => AssignmentEnd::Open,
-            },
-            tasks: board
-                .jobs
-                .get(duty.jobs.clone())
-                .into_iter()
-                .flatten()
-                .map(|job| self.task(job))
-                .collect(),
-        };
         Report {
-            assignments: board.duties.iter().map(duty).collect(),
+            assignments: board.told(&self.scheme.began()),
             output: self.output.take().unwrap_or_default(),
             decisions: std::mem::take(&mut self.decided),
             restarts: self.seats.iter().map(|seat| seat.restarts).sum(),
@@ -82,7 +58,7 @@ impl Coordinator {
     fn doer(&self, job: &Job) -> String {
         let team = job.team.map_or("", |team| self.team_name(team));
         let worker = match &job.state {
-            JobState::GivenUp { worker, .. } if *worker != u32::MAX => {
+            JobState::GivenUp { worker, .. } if *worker != NOBODY => {
                 job.team.and_then(|team| self.scheme.team(team)).map(|team| team.worker(*worker))
             }
             JobState::Failing(failure) if !failure.worker.is_empty() => Some(&*failure.worker),
@@ -93,29 +69,6 @@ impl Coordinator {
             | JobState::Dropped => None,
         };
         worker.map_or_else(|| team.to_owned(), |worker| format!("{team}/{worker}"))
-    }
-
-    fn task(&self, job: &Job) -> TaskReport {
-        let worker = |worker: u32| {
-            let team = job.team.and_then(|team| self.scheme.team(team));
-            team.filter(|_| worker != u32::MAX).map_or("", |team| team.worker(worker)).to_owned()
-        };
-        let end = match &job.state {
-            JobState::Done(deed) => TaskEnd::Done {
-                output: Arc::clone(&deed.output),
-                worker: worker(deed.worker),
-                attempts: deed.attempts,
-                at: deed.at,
-                micros: deed.micros,
-                resumed: deed.resumed,
-            },
-            JobState::GivenUp { why, worker: by } => {
-                TaskEnd::GivenUp { why: why.clone(), worker: worker(*by), attempts: job.attempts }
-            }
-            JobState::Open | JobState::Failing(_) | JobState::Dropped => TaskEnd::Open,
-        };
-        let team = job.team.map(|team| self.team_name(team).to_owned());
-        TaskReport { name: job.name.to_string(), team, end }
     }
 
     /// Tasks without an output, as all patterns tell them; those that the end of the run left open are none.

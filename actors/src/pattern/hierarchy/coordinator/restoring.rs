@@ -9,6 +9,7 @@ impl Coordinator {
         match record {
             Record::Began { mission, teams, .. } => self.began = Some((mission, teams)),
             Record::Planned { plan, .. } => {
+                self.scheme.supervisor.own.planned(&plan);
                 self.board.plan(plan);
                 self.is_planned = true;
             }

@@ -178,3 +178,22 @@ fn a_rollout_decides_to_roll_back_and_a_rollback_that_fails_to_give_up() {
     let leaderless = failure(Subject::Team(1), "");
     assert_eq!(rollout.intervene(&leaderless), Decision::Retry, "nothing can go on without it");
 }
+
+#[test]
+fn a_rollout_is_known_again_by_its_plan() {
+    for strategy in [Strategy::BlueGreen, Strategy::Canary(vec![5, 50]), Strategy::Rolling(1)] {
+        for (old, new) in [(vec!["a1", "a2"], vec!["b1"]), (vec![], vec!["b1", "b2"])] {
+            let rollout = Rollout::new(old, new, strategy.clone()).unwrap();
+            assert_eq!(Rollout::of(&rollout.plan(), strategy.clone()), Ok(rollout));
+        }
+    }
+    let other = Plan::new().assign(Assignment::new("a", Delegation::Load).task("t", json!(7)));
+    let refused = Rollout::of(&other, Strategy::BlueGreen).unwrap_err();
+    assert!(refused.contains("task `t` is no step"), "{refused}");
+    let surveyed = Surveyed::new(Strategy::BlueGreen);
+    assert!(surveyed.integrate(&json!(null), &Results::default()).is_err(), "before the plan");
+    surveyed.planned(&other);
+    surveyed.planned(&rollout(Strategy::BlueGreen).plan());
+    let refused = surveyed.integrate(&json!(null), &Results::default()).unwrap_err();
+    assert!(refused.contains("not that of a rollout"), "{refused}");
+}
