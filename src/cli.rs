@@ -18,6 +18,7 @@ pub mod history;
 mod leaving;
 pub mod listing;
 pub mod logs;
+pub mod missions;
 mod opening;
 pub mod output;
 pub mod passages;

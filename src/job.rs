@@ -1,7 +1,8 @@
 //! A job: what a run file asks for, with its files listed and its programs found; ready to become a run.
 //!
 //! The command line makes it from a resolved run file, starts its agents on a node and runs its [`MapReduce`]; or, where the file
-//! asks a question, the [`Vote`] on it, where it has documents, their [`Pipeline`], or the [`Swarm`] that looks for something; where some of these come after others, the
+//! asks a question, the [`Vote`] on it, where it has documents, their [`Pipeline`], the [`Swarm`] that looks for something, or,
+//! where it has a mission, the [`Hierarchy`] of its teams; where some of these come after others, the
 //! [`Tasks`] that they are. A [`Plan`] is any of them; [`brief`] says what the one is told of the other.
 //! [`cast`] says who takes part, [`files`] lists and splits, [`agents`] does parts, [`reviewing`] those of built-in reviewers,
 //! [`answer`] reads what agents say, [`merge`] puts it together; [`stand_ins`] takes the place of agents in tests.
@@ -17,6 +18,7 @@ mod brief;
 mod cast;
 mod error;
 mod files;
+mod hierarchy;
 mod hiring;
 mod merge;
 mod pipeline;
@@ -47,6 +49,7 @@ use brief::BEFORE;
 pub use cast::{Cast, SkippedAgent};
 pub use error::JobError;
 pub use files::Files;
+pub use hierarchy::Hierarchy;
 pub use merge::Merge;
 pub use pipeline::Pipeline;
 pub use plan::{Follow, Plan, Product, Ready, Runs};

@@ -13,6 +13,7 @@ mod build;
 mod catalogue;
 mod check;
 mod cross;
+mod hierarchy;
 mod keys;
 pub mod limits;
 mod map_reduce;

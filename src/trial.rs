@@ -209,6 +209,7 @@ fn resolved(
     let models = resolved.swarms.iter_mut().map(|swarm| &mut swarm.model);
     models.filter_map(Colony::file_mut).for_each(below);
     resolved.pipelines.iter_mut().for_each(|pipeline| pipeline.documents.clone_from(&path));
+    resolved.hierarchies.iter_mut().for_each(|own| own.path.clone_from(&path));
     Ok((resolved, Some(folder)))
 }
 
@@ -271,6 +272,7 @@ fn live(
     });
     cancels_twice::<Part, Value>(world);
     cancels_twice::<Request, Opinion>(world);
+    cancels_twice::<Value, Value>(world);
     let caller = call(world.clone(), Arc::clone(plan), present, Arc::clone(&seen), cancel);
     world.client("the caller", caller);
     seen
@@ -308,7 +310,11 @@ async fn call(
                     None => pending().await,
                 }
             };
-            let ending = course::run(&node, (&plan, RUN), runs.again(), moment);
+            let ready = match runs.again() {
+                Ok(ready) => ready,
+                Err(error) => return seen.broken(error.to_string()),
+            };
+            let ending = course::run(&node, (&plan, RUN), ready, moment);
             let (outcome, is_cancelled) = Box::pin(ending).await;
             match outcome {
                 Err(error) if is_lost(&error.kind, is_cancelled) => {}

@@ -26,7 +26,7 @@ class Failed(Exception):
     """The step failed; why."""
 
 
-def inventory(request, state, version, count):
+def inventory(_, state, version, count):
     running = wire.ask(state, "host.sock", {"do": "list"})["instances"]
     number, new = 1, []
     while len(new) < int(count):
@@ -36,7 +36,8 @@ def inventory(request, state, version, count):
     return {"old": sorted(running), "new": new}
 
 
-def infrastructure(step, state):
+def infrastructure(data, state):
+    step = data["input"]
     name = step["instance"]
     if step["step"] == "stop":
         return {"instance": name, **wire.ask(state, "host.sock", {"do": "stop", "name": name})}
@@ -46,7 +47,8 @@ def infrastructure(step, state):
     return {"instance": name, **started, "proxy": proxy["port"]}
 
 
-def application(step, state):
+def application(data, state):
+    step = data["input"]
     instances = wire.ask(state, "host.sock", {"do": "list"})["instances"]
     if step["step"] == "verify":
         return verify(step["instance"], instances)
@@ -86,8 +88,9 @@ def get(port, path, connection=None):
             own.close()
 
 
-def monitoring(step, state, errors_max, millis_max, requests_min):
+def monitoring(data, state, errors_max, millis_max, requests_min):
     """Watches until each instance with traffic has had its requests; some of them are of its own making."""
+    step = data["input"]
     port = wire.ask(state, "host.sock", {"do": "proxy"})["port"]
     before = wire.ask(state, "proxy.sock", {"do": "stats"})
     began, probes = time.monotonic(), http.client.HTTPConnection("127.0.0.1", port, timeout=10)
@@ -146,8 +149,8 @@ def bad(name, own, errors_max, millis_max):
     return None
 
 
-def leader(request):
-    failure = request.get("failure", {})
+def leader(data):
+    failure = data.get("failure", {})
     return {"decision": "retry"} if failure.get("may_retry") else None
 
 

@@ -3,10 +3,10 @@
 //!
 //! [`result`](super::result) calls it with what a run was told, [`show`](super::show) with what its journal tells.
 
-use actors::pattern::pipeline::Report as Passages;
+use actors::pattern::{hierarchy::Report as Account, pipeline::Report as Passages};
 use serde::Serialize;
 
-use super::{ballots::Voted, passages, swarms};
+use super::{ballots::Voted, missions, passages, swarms};
 use crate::job::{Plan, Swarmed, Work};
 
 /// What a pattern has brought; its name is the key of a JSON document.
@@ -19,6 +19,8 @@ pub enum Brought {
     Pipeline(Passages),
     /// What a swarm has found.
     Swarm(Box<Swarmed>),
+    /// What teams have done.
+    Hierarchy(Box<Account>),
 }
 
 impl Brought {
@@ -28,6 +30,7 @@ impl Brought {
             Self::Vote(vote) => vote.text(),
             Self::Pipeline(passages) => passages::text(passages),
             Self::Swarm(swarm) => swarms::text(swarm),
+            Self::Hierarchy(account) => missions::text(account),
         }
     }
 
@@ -37,6 +40,7 @@ impl Brought {
             Self::Vote(vote) => vote.markdown(facts),
             Self::Pipeline(passages) => passages::markdown(passages, title, facts),
             Self::Swarm(swarm) => swarms::markdown(swarm, title, facts),
+            Self::Hierarchy(account) => missions::markdown(account, title, facts),
         }
     }
 
@@ -46,6 +50,7 @@ impl Brought {
             Self::Vote(vote) => vote.html(facts, plan),
             Self::Pipeline(passages) => passages::html(passages, (title, plan), facts),
             Self::Swarm(swarm) => swarms::html(swarm, (title, plan), facts),
+            Self::Hierarchy(account) => missions::html(account, (title, plan), facts),
         }
     }
 }
@@ -61,6 +66,8 @@ pub enum Kind {
     Pipeline,
     /// Agents of its own that looked for something.
     Swarm,
+    /// A mission of teams.
+    Hierarchy,
 }
 
 impl Kind {
@@ -71,6 +78,7 @@ impl Kind {
             Work::Vote(_) => Self::Vote,
             Work::Pipeline(_) => Self::Pipeline,
             Work::Swarm(_) => Self::Swarm,
+            Work::Hierarchy(_) => Self::Hierarchy,
         }
     }
 
@@ -81,6 +89,7 @@ impl Kind {
             Self::Vote => Some("a vote"),
             Self::Pipeline => Some("a pipeline"),
             Self::Swarm => Some("a swarm"),
+            Self::Hierarchy => Some("a hierarchy"),
         }
     }
 
@@ -90,6 +99,7 @@ impl Kind {
             Self::Review | Self::Vote => "Review",
             Self::Pipeline => "Documents",
             Self::Swarm => "Swarm",
+            Self::Hierarchy => "Mission",
         }
     }
 
@@ -99,6 +109,7 @@ impl Kind {
             Self::Review | Self::Vote => ("piece", " of work"),
             Self::Pipeline => ("document", ""),
             Self::Swarm => ("tick", ""),
+            Self::Hierarchy => ("task", ""),
         }
     }
 
@@ -109,6 +120,7 @@ impl Kind {
             Self::Vote => "Voters that failed",
             Self::Pipeline => "Documents that failed",
             Self::Swarm => "Agents that failed",
+            Self::Hierarchy => "Tasks that failed",
         }
     }
 }

@@ -240,7 +240,9 @@ fn draw_bars(plan: &Plan, opened: &Opened, progress: &mut Progress) {
         progress.share(match plan {
             Plan::One(Work::Review(job)) => shares(job, kernel, opened.run),
             Plan::One(Work::Pipeline(pipeline)) => pipeline.shares(),
-            Plan::One(Work::Vote(_) | Work::Swarm(_)) | Plan::Several(_) => BTreeMap::new(),
+            Plan::One(Work::Vote(_) | Work::Swarm(_) | Work::Hierarchy(_)) | Plan::Several(_) => {
+                BTreeMap::new()
+            }
         });
     }
     progress.draw(kernel.now());

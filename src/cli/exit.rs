@@ -15,7 +15,7 @@ pub enum Exit {
     Failed,
     /// The command line or the run file is wrong; nothing was started.
     Usage,
-    /// The run completed, and some of its parts have no result, or its vote made no choice.
+    /// The run completed, and some of its parts have no result, its vote made no choice, or its rollout was rolled back.
     Incomplete,
     /// The run's deadline passed.
     TimedOut,
@@ -37,7 +37,7 @@ impl Exit {
         (Self::Usage, "wrong command line or run file; nothing was started"),
         (
             Self::Incomplete,
-            "the run completed, some of its parts have no result, or its vote made no choice",
+            "the run completed, some of its parts have no result, its vote made no choice, or its rollout was rolled back",
         ),
         (Self::TimedOut, "the run's deadline passed"),
         (Self::Findings, "the run completed, `--fail-on` applies to its findings"),

@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 
 use actors::pattern::{
     consensus::Decision,
+    hierarchy::Report as Account,
     pipeline::Report as Passages,
     plan::{Report, TaskEnd, TaskReport},
 };
@@ -179,16 +180,20 @@ pub struct Whole<'a> {
     pipeline: Option<&'a Passages>,
     #[serde(skip_serializing_if = "Option::is_none")]
     swarm: Option<&'a Swarmed>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hierarchy: Option<&'a Account>,
 }
 
 impl<'a> Whole<'a> {
     fn of(own: &'a Pattern, product: Option<&'a Product>) -> Self {
-        let whole = Self { own, report: None, decision: None, pipeline: None, swarm: None };
+        let (report, decision, pipeline, swarm, hierarchy) = (None, None, None, None, None);
+        let whole = Self { own, report, decision, pipeline, swarm, hierarchy };
         match product {
             Some(Product::Review(report)) => Self { report: Some(report), ..whole },
             Some(Product::Vote(decision)) => Self { decision: Some(decision), ..whole },
             Some(Product::Pipeline(passages)) => Self { pipeline: Some(passages), ..whole },
             Some(Product::Swarm(swarm)) => Self { swarm: Some(swarm), ..whole },
+            Some(Product::Hierarchy(account)) => Self { hierarchy: Some(account), ..whole },
             Some(Product::Several(_)) | None => whole,
         }
     }

@@ -162,7 +162,11 @@ impl Progress {
             }
             return;
         }
-        let agent = text("agent");
+        if kind == EventKind::Intervened {
+            return self.of_decision(event);
+        }
+        // Of a hierarchy the teams are told.
+        let agent = if text("team").is_empty() { text("agent") } else { text("team") };
         // What goes to a fallback before it was tried was no attempt.
         let untried = kind == EventKind::TaskRetried && event.data.get("attempt").is_none();
         if agent.is_empty() || untried {
@@ -172,8 +176,21 @@ impl Progress {
         self.agents.entry(agent.to_owned()).or_default().take(kind);
         self.changed = true;
         if kind == EventKind::TaskFailed {
-            self.tell_failure(agent, text("name"), text("error"));
+            self.tell_wrong(format!("failed: {agent}: {}: {}", named(event), text("error")));
         }
+    }
+
+    /// Tells who decided what on which failure.
+    fn of_decision(&mut self, event: &Event) {
+        let text = |key: &str| event.data.get(key).and_then(Value::as_str).unwrap_or_default();
+        let units = event.data.get("units").and_then(Value::as_u64);
+        if let Some(units) = units.filter(|_| self.patterns.is_empty()) {
+            // Another plan may have more tasks, or fewer.
+            self.units = units;
+        }
+        let (by, decision, name) = (text("by"), text("decision"), named(event));
+        let of = if name.is_empty() { text("team") } else { &name };
+        self.tell_wrong(format!("{of}: {by}: {decision}: {}", text("error")));
     }
 
     /// Tells what became of one of several patterns.
@@ -221,10 +238,10 @@ impl Progress {
         }
     }
 
-    fn tell_failure(&mut self, agent: &str, part: &str, error: &str) {
+    /// Tells of a failure, as long as there are few.
+    fn tell_wrong(&mut self, line: String) {
         self.told += 1;
         if self.told <= FAILURES_TOLD {
-            let line = format!("failed: {agent}: {part}: {error}");
             self.screen.tell(&line);
             self.failures.push(line);
         } else if self.told == FAILURES_TOLD + 1 {
@@ -300,6 +317,17 @@ impl Progress {
             bars.agents.values().for_each(ProgressBar::finish_and_clear);
             bars.total.finish_and_clear();
         }
+    }
+}
+
+/// What an event is about: a piece of work, or a task with its assignment.
+fn named(event: &Event) -> String {
+    let text = |key: &str| event.data.get(key).and_then(Value::as_str).unwrap_or_default();
+    let task = if text("name").is_empty() { text("task") } else { text("name") };
+    match text("assignment") {
+        "" => task.to_owned(),
+        assignment if task.is_empty() || task == assignment => assignment.to_owned(),
+        assignment => format!("{assignment}/{task}"),
     }
 }
 

@@ -52,6 +52,8 @@ pub struct Finished {
     pub report: Option<Report>,
     /// What it was.
     pub kind: Kind,
+    /// What its teams were to do, where it had some.
+    pub mission: Option<String>,
     /// What became of several patterns, where some came before `main`.
     pub planned: Option<Planned>,
     /// The same, as it is shown.
@@ -260,6 +262,9 @@ impl Finished {
     }
 
     fn title(&self) -> String {
+        if let Some(mission) = &self.mission {
+            return mission.clone();
+        }
         let range = self.range.as_ref().map(|range| format!(", {range}"));
         let what = self.kind.title();
         if self.kind == Kind::Swarm && self.root.as_os_str() == "." {
@@ -289,7 +294,7 @@ impl Finished {
         }
         let files = match self.kind {
             Kind::Review => counted(self.files as u64, "file") + ", ",
-            Kind::Vote | Kind::Pipeline | Kind::Swarm => String::new(),
+            Kind::Vote | Kind::Pipeline | Kind::Swarm | Kind::Hierarchy => String::new(),
         };
         let (seconds, millis) = (self.millis / 1_000, self.millis % 1_000);
         facts.push(format!("{files}{work}, {seconds}.{millis:03} s"));
@@ -444,6 +449,7 @@ mod tests {
                 exit: Exit::Cancelled,
                 report: None,
                 kind: Kind::Review,
+                mission: None,
                 planned: None,
                 patterns: None,
                 decision: None,

@@ -288,7 +288,7 @@ impl Opened {
     fn finished(&self, start: &Start, plan: &Plan) -> Finished {
         let (range, files) = match plan.main() {
             Work::Review(job) => (job.range().map(str::to_owned), job.files.list().len()),
-            Work::Vote(_) => (None, 0),
+            Work::Vote(_) | Work::Hierarchy(_) => (None, 0),
             Work::Pipeline(pipeline) => (None, pipeline.cast.documents.len()),
             Work::Swarm(_) => (None, 0),
         };
@@ -310,6 +310,7 @@ impl Opened {
             exit: Exit::Done,
             report: None,
             kind: Kind::of(plan),
+            mission: plan.main().mission().map(str::to_owned),
             planned: None,
             patterns: None,
             decision: None,
@@ -390,6 +391,7 @@ impl Finished {
             Some(Product::Vote(decision)) => self.decision = Some(*decision),
             Some(Product::Pipeline(passages)) => self.brought = Some(Brought::Pipeline(passages)),
             Some(Product::Swarm(swarm)) => self.brought = Some(Brought::Swarm(swarm)),
+            Some(Product::Hierarchy(account)) => self.brought = Some(Brought::Hierarchy(account)),
             Some(Product::Several(planned)) => self.planned = Some(*planned),
             None => {}
         }
@@ -433,8 +435,10 @@ impl Finished {
                 let decision = self.decision.take().or(again.map(|again| *again));
                 self.brought = Some(Brought::Vote(Box::new(Voted::of(&vote, decision))));
             }),
-            Work::Pipeline(_) | Work::Swarm(_) if self.brought.is_some() => return,
-            Work::Pipeline(_) | Work::Swarm(_) => {
+            Work::Pipeline(_) | Work::Swarm(_) | Work::Hierarchy(_) if self.brought.is_some() => {
+                return;
+            }
+            Work::Pipeline(_) | Work::Swarm(_) | Work::Hierarchy(_) => {
                 main.brought(journal, self.main).map(|product| self.keep(product))
             }
         };

@@ -3,7 +3,9 @@
 use runtime::emergency::StopRecord;
 
 use super::{
+    brought::Brought,
     history::{History, Work, end},
+    missions,
     output::clean,
     result::outcome_word,
 };
@@ -37,6 +39,10 @@ pub fn events(history: &History, all: bool) -> Vec<Event> {
             });
             events.extend(left);
         }
+    }
+    if let Some(Brought::Hierarchy(account)) = &history.brought {
+        let decided = account.decisions.iter();
+        events.extend(decided.map(|own| event(own.at, missions::decision(own))));
     }
     if let Some(ended) = &history.ended {
         let word = outcome_word(ended.failure.as_ref()).replace('_', " ");

@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use actors::pattern::{
     FailedPart,
     consensus::{Decision, Reason},
+    hierarchy::{Decided, Report as Account, TaskEnd, rollout::Standing},
     pipeline::{Passage, PassageEnd, Report as Passages},
 };
 use review::{Severity, merge::Report};
@@ -82,6 +83,24 @@ pub(super) fn of_swarm(told: &Swarmed) -> Value {
         own.insert("more".to_owned(), more.into());
     }
     brief
+}
+
+/// What teams have done, what the supervisor made of it, and what was decided on the way.
+pub(super) fn of_hierarchy(account: &Account, failed: &[FailedPart]) -> Value {
+    let tasks = account.assignments.iter().flat_map(|own| &own.tasks);
+    let done = tasks.filter(|task| matches!(task.end, TaskEnd::Done { .. })).count();
+    let (mut output, unsaid) = fitting([&account.output], PRODUCT_BYTES_MAX / 2);
+    let decided =
+        |own: &Decided| json!({ "decision": own.decision.level(), "by": own.by, "why": own.why });
+    let (decisions, more) = fitting(account.decisions.iter().map(decided), PRODUCT_BYTES_MAX / 2);
+    json!({
+        "output": output.pop(),
+        "done": done,
+        "missing": failed.len(),
+        "rolled_back": Standing::of(account) == Some(Standing::RolledBack),
+        "decisions": decisions,
+        "more": unsaid + more,
+    })
 }
 
 /// The first of these that fit together into so many bytes of JSON, and how many do not.

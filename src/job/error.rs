@@ -50,8 +50,8 @@ pub enum JobError {
         /// The first that cannot, each with its reason; empty if there are none.
         skipped: String,
     },
-    /// The folder of a vote is not there.
-    #[error("there is no folder {} for the voters to work in; look at `path`", path.display())]
+    /// The folder of a vote or a hierarchy is not there.
+    #[error("there is no folder {} for the agents to work in; look at `path`", path.display())]
     NoFolder {
         /// Which.
         path: PathBuf,
@@ -114,6 +114,16 @@ pub enum JobError {
         /// The stage.
         stage: String,
         /// Its agent.
+        agent: String,
+        /// Why not.
+        reason: String,
+    },
+    /// Nobody does what an agent of a hierarchy is for.
+    #[error("agent `{agent}` of hierarchy `{hierarchy}` cannot take part: {reason}")]
+    NoMember {
+        /// The hierarchy.
+        hierarchy: String,
+        /// The agent.
         agent: String,
         /// Why not.
         reason: String,

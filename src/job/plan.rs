@@ -8,6 +8,7 @@ use actors::{
     pattern::{
         Completed, FailedPart, Outcome, RunError,
         consensus::{Consensus, Decision},
+        hierarchy::{Hierarchy as Teams, Report as Account},
         map_reduce::MapReduce,
         pipeline::{Pipeline as Line, Report as Passages},
         plan::{Plan as Several, Report as Course},
@@ -18,7 +19,7 @@ use runtime::budget::Limits;
 use serde_json::Value;
 
 use super::{
-    Cast, JobError, Merge, Planned, StandIns, Swarmed, Tasks, Themselves, Work, cast,
+    Cast, JobError, Merge, Planned, StandIns, Swarmed, Tasks, Themselves, Work, cast, hierarchy,
     swarm::Flight, work::Hired,
 };
 use crate::{
@@ -46,6 +47,8 @@ pub enum Ready {
     Pipeline(Line),
     /// Of a [`Swarm`](super::Swarm).
     Swarm(Flight),
+    /// Of a [`Hierarchy`](super::Hierarchy).
+    Hierarchy(Box<Teams>),
     /// Of [`Tasks`].
     Several(Several),
 }
@@ -71,6 +74,7 @@ impl Ready {
             Self::Vote(run) => follower.follow(*run, Product::of_vote).await,
             Self::Pipeline(run) => follower.follow(run, Product::Pipeline).await,
             Self::Swarm(run) => run.follow(follower).await,
+            Self::Hierarchy(run) => follower.follow(*run, Product::of_hierarchy).await,
             Self::Several(run) => follower.follow(run, Product::of_several).await,
         }
     }
@@ -97,6 +101,8 @@ pub enum Product {
     Pipeline(Passages),
     /// What a swarm has found.
     Swarm(Box<Swarmed>),
+    /// What teams have done.
+    Hierarchy(Box<Account>),
     /// What became of several patterns.
     Several(Box<Planned>),
 }
@@ -159,7 +165,7 @@ impl Plan {
     /// # Errors
     /// [`JobError`] when an agent cannot start.
     pub fn start(&self, node: &Node) -> Result<Ready, JobError> {
-        Ok(self.hire(node, &Themselves)?.again())
+        self.hire(node, &Themselves)?.again()
     }
 
     /// Starts the agents on `node`, or whoever stands in for them.
@@ -220,10 +226,13 @@ impl Plan {
 
 impl Runs {
     /// Describes the run once more.
-    pub fn again(&self) -> Ready {
+    ///
+    /// # Errors
+    /// [`JobError::Unknown`] where an agent is missing; a checked run file has each that it names.
+    pub fn again(&self) -> Result<Ready, JobError> {
         match &*self.0 {
             Staff::One(hired) => hired.again(),
-            Staff::Several(tasks, hired) => Ready::Several(tasks.pattern(hired)),
+            Staff::Several(tasks, hired) => Ok(Ready::Several(tasks.pattern(hired))),
         }
     }
 }
@@ -240,6 +249,11 @@ impl Product {
         Self::Vote(Box::new(decision))
     }
 
+    /// What teams have done.
+    pub fn of_hierarchy(account: Account) -> Self {
+        Self::Hierarchy(Box::new(account))
+    }
+
     /// What became of several patterns; what each has brought is not told yet.
     pub fn of_several(report: Course) -> Self {
         Self::Several(Box::new(Planned { report, products: Vec::new(), failed: Vec::new() }))
@@ -252,6 +266,7 @@ impl Product {
             Self::Vote(decision) => decision.outcome.choice().is_some(),
             // One that seeks an answer and has none does not complete.
             Self::Swarm(_) => true,
+            Self::Hierarchy(account) => failed.is_empty() && hierarchy::is_whole(account),
             Self::Several(planned) => failed.is_empty() && planned.is_whole(),
         }
     }

@@ -164,7 +164,7 @@ impl Planned {
         self.products.last()?.as_ref()
     }
 
-    /// Whether no pattern lacks a part, and `main`, where it is a vote, has made a choice.
+    /// Whether no pattern lacks a part or was rolled back, and `main`, where it is a vote, has made a choice.
     pub fn is_whole(&self) -> bool {
         let lacks_nothing =
             |task: &TaskReport| matches!(task.end, TaskEnd::Done { missing: 0, .. });
@@ -172,7 +172,13 @@ impl Planned {
             Some(TaskEnd::Done { output, .. }) => output.get("choice"),
             _ => None,
         };
-        self.report.tasks.iter().all(lacks_nothing) && choice.is_none_or(|choice| !choice.is_null())
+        let is_back = |task: &TaskReport| match &task.end {
+            TaskEnd::Done { output, .. } => output.get("rolled_back") == Some(&json!(true)),
+            TaskEnd::Failed { .. } | TaskEnd::Skipped { .. } | TaskEnd::Open { .. } => false,
+        };
+        self.report.tasks.iter().all(lacks_nothing)
+            && !self.report.tasks.iter().any(is_back)
+            && choice.is_none_or(|choice| !choice.is_null())
     }
 }
 
@@ -205,6 +211,13 @@ impl Task {
                 let (own, stages) = (Arc::clone(own), stages.clone());
                 let make = move |_: &Before| Ok(own.pattern(stages.clone()));
                 line.task_as(&self.name, &after, make, |passages, _| brief::of_pipeline(&passages))
+            }
+            Hired::Hierarchy(own, crew) => {
+                let (own, crew) = (Arc::clone(own), crew.clone());
+                let make = move |before: &Before| own.pattern(&crew, told(before));
+                line.task_as(&self.name, &after, make, |account, failed| {
+                    brief::of_hierarchy(&account, failed)
+                })
             }
         }
     }

@@ -4,18 +4,21 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use actors::{
     agent::{Launcher, Part},
-    pattern::{consensus, map_reduce::Branch, pipeline},
+    pattern::{consensus, hierarchy, map_reduce::Branch, pipeline},
 };
 use protocol::RunId;
 use runtime::{budget::Limits, engine::journal::Journal};
 use serde_json::Value;
 
 use super::{
-    Cast, Job, JobError, Pipeline, Product, Ready, StandIns, Swarm, Vote, vote::Electorate,
+    Cast, Hierarchy, Job, JobError, Pipeline, Product, Ready, StandIns, Swarm, Vote,
+    hierarchy::Crew, vote::Electorate,
 };
 use crate::{
     node::Node,
-    runfile::{Agent, Consensus, Name, Pipeline as Documents, Resolved, crew_of},
+    runfile::{
+        Agent, Consensus, Hierarchy as Teams, Name, Pipeline as Documents, Resolved, crew_of,
+    },
 };
 
 /// What one pattern asks for.
@@ -29,6 +32,8 @@ pub enum Work {
     Pipeline(Arc<Pipeline>),
     /// Agents of its own that look for something.
     Swarm(Arc<Swarm>),
+    /// A mission of teams.
+    Hierarchy(Arc<Hierarchy>),
 }
 
 /// A pattern whose agents are on a node.
@@ -37,6 +42,7 @@ pub(super) enum Hired {
     Vote(Arc<Vote>, Electorate),
     Pipeline(Arc<Pipeline>, Vec<pipeline::Stage>),
     Swarm(Arc<Swarm>),
+    Hierarchy(Arc<Hierarchy>, Crew),
 }
 
 impl Work {
@@ -58,6 +64,9 @@ impl Work {
         if resolved.swarm(&resolved.main).is_some() {
             return Ok(Self::Swarm(Arc::new(Swarm::with(resolved, cast)?)));
         }
+        if resolved.hierarchy(&resolved.main).is_some() {
+            return Ok(Self::Hierarchy(Arc::new(Hierarchy::with(resolved, launcher, cast)?)));
+        }
         Ok(Self::Review(Arc::new(Job::with(resolved, launcher, cast)?)))
     }
 
@@ -72,6 +81,7 @@ impl Work {
         let names = resolved.vote(name).map(Consensus::names);
         let names = names.or_else(|| resolved.pipeline(name).map(Documents::names));
         let names = names.or_else(|| resolved.swarm(name).map(|_| Vec::new()));
+        let names = names.or_else(|| resolved.hierarchy(name).map(Teams::names));
         match names {
             Some(names) => Ok(crew_of(&resolved.agents, &names)),
             None => Ok(super::crew(resolved, name)?.1),
@@ -85,6 +95,7 @@ impl Work {
             Self::Vote(vote) => Hired::Vote(Arc::clone(vote), vote.hire(node, stand_ins)?),
             Self::Pipeline(own) => Hired::Pipeline(Arc::clone(own), own.hire(node, stand_ins)?),
             Self::Swarm(own) => Hired::Swarm(Arc::clone(own)),
+            Self::Hierarchy(own) => Hired::Hierarchy(Arc::clone(own), own.hire(node, stand_ins)?),
         })
     }
 
@@ -105,6 +116,7 @@ impl Work {
             }
             Self::Pipeline(_) => Product::Pipeline(pipeline::recount(journal, run)?),
             Self::Swarm(own) => Product::Swarm(Box::new(own.recount(journal, run)?)),
+            Self::Hierarchy(_) => Product::of_hierarchy(hierarchy::recount(journal, run)?),
         }))
     }
 
@@ -115,6 +127,7 @@ impl Work {
             Self::Vote(vote) => vote.agents(),
             Self::Pipeline(pipeline) => pipeline.agents(),
             Self::Swarm(swarm) => swarm.agents(),
+            Self::Hierarchy(own) => own.agents(),
         }
     }
 
@@ -125,6 +138,7 @@ impl Work {
             Self::Vote(vote) => &vote.cast,
             Self::Pipeline(pipeline) => &pipeline.cast,
             Self::Swarm(swarm) => &swarm.cast,
+            Self::Hierarchy(own) => &own.cast,
         }
     }
 
@@ -135,6 +149,7 @@ impl Work {
             Self::Vote(vote) => vote.name(),
             Self::Pipeline(pipeline) => pipeline.name(),
             Self::Swarm(swarm) => swarm.name(),
+            Self::Hierarchy(own) => own.name(),
         }
     }
 
@@ -145,6 +160,15 @@ impl Work {
             Self::Vote(vote) => vote.root(),
             Self::Pipeline(pipeline) => pipeline.root(),
             Self::Swarm(swarm) => swarm.root(),
+            Self::Hierarchy(own) => own.root(),
+        }
+    }
+
+    /// What its teams are to do, where it has some.
+    pub fn mission(&self) -> Option<&str> {
+        match self {
+            Self::Hierarchy(own) => Some(own.mission()),
+            Self::Review(_) | Self::Vote(_) | Self::Pipeline(_) | Self::Swarm(_) => None,
         }
     }
 
@@ -155,6 +179,7 @@ impl Work {
             Self::Vote(vote) => vote.limits(),
             Self::Pipeline(pipeline) => pipeline.limits(),
             Self::Swarm(swarm) => swarm.limits(),
+            Self::Hierarchy(own) => own.limits(),
         }
     }
 
@@ -165,20 +190,28 @@ impl Work {
             Self::Vote(vote) => vote.deadline(),
             Self::Pipeline(pipeline) => pipeline.deadline(),
             Self::Swarm(swarm) => swarm.deadline(),
+            Self::Hierarchy(own) => own.deadline(),
         }
     }
 }
 
 impl Hired {
     /// Describes the run of these agents.
-    pub(super) fn again(&self) -> Ready {
-        match self {
+    ///
+    /// # Errors
+    /// [`JobError::Unknown`] where an agent is missing.
+    pub(super) fn again(&self) -> Result<Ready, JobError> {
+        Ok(match self {
             Self::Review(job, branches) => Ready::Review(job.pattern(branches.clone())),
             Self::Vote(vote, electorate) => {
                 Ready::Vote(Box::new(vote.pattern(electorate, Value::Null)))
             }
             Self::Pipeline(own, stages) => Ready::Pipeline(own.pattern(stages.clone())),
             Self::Swarm(own) => Ready::Swarm(own.run()),
-        }
+            Self::Hierarchy(own, crew) => {
+                let run = own.pattern(crew, None).map_err(|name| JobError::Unknown { name })?;
+                Ready::Hierarchy(Box::new(run))
+            }
+        })
     }
 }

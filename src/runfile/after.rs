@@ -7,7 +7,6 @@ use std::collections::BTreeSet;
 use actors::decompose::{GraphError, Task, TaskGraph};
 
 use super::cross::{field, patterns, text};
-use super::keys::PATTERNS_LATER;
 use super::limits::AFTER_MAX;
 use super::model::{Name, Resolved, RunFile};
 use super::problem::Problem;
@@ -58,8 +57,7 @@ fn predecessor(pattern: &Entry, node: &Node, earlier: &[Node], root: &Table) -> 
     }
     let others = patterns(root).map(|other| other.key.as_str());
     let others: Vec<&str> = others.filter(|other| *other != pattern.key).collect();
-    let is_later = PATTERNS_LATER.iter().flat_map(|kind| root.entries_of(kind));
-    if others.contains(&name) || is_later.into_iter().any(|later| later.key == name) {
+    if others.contains(&name) {
         return None;
     }
     let help = suggest(name, &others, "the other patterns are");
@@ -132,6 +130,7 @@ impl Resolved {
         let after = after.or_else(|| Some(&self.vote(name)?.after));
         let after = after.or_else(|| Some(&self.pipeline(name)?.after));
         let after = after.or_else(|| Some(&self.swarm(name)?.after));
+        let after = after.or_else(|| Some(&self.hierarchy(name)?.after));
         after.map_or(&[], Vec::as_slice)
     }
 }
@@ -144,7 +143,8 @@ impl RunFile {
             let votes = self.votes.iter().map(|own| (&own.name, &own.after));
             let lines = self.pipelines.iter().map(|own| (&own.name, &own.after));
             let swarms = self.swarms.iter().map(|own| (&own.name, &own.after));
-            let mut all = reviews.chain(votes).chain(lines).chain(swarms);
+            let teams = self.hierarchies.iter().map(|own| (&own.name, &own.after));
+            let mut all = reviews.chain(votes).chain(lines).chain(swarms).chain(teams);
             all.find(|(own, _)| *own == name).map_or(&[], |(_, after)| after)
         };
         ordered(main, after)

@@ -15,6 +15,7 @@ use runtime::{
 };
 
 use super::cross::{input_kind, input_value};
+use super::hierarchy;
 use super::keys::{
     AGENT, BREAKER, FILE, INPUT, LIMIT, LIMITS, MAP_REDUCE, RATE_LIMIT, RETRY, SPECULATE, SPLIT,
     Shape,
@@ -48,6 +49,7 @@ pub(crate) fn build(root: &Table, env: Vec<(String, At)>, texts: &Texts) -> Opti
         votes: all(root, "consensus", vote::build)?,
         pipelines: all(root, "pipeline", pipeline::build)?,
         swarms: all(root, "swarm", swarm::build)?,
+        hierarchies: all(root, "hierarchy", hierarchy::build)?,
         env,
         texts: texts.clone(),
     })

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use actors::pattern::pipeline::Schema;
 
 use super::keys::{
-    AGENT, FILE, Form, INPUT, Key, Later, PATTERNS, PATTERNS_ALONE, PATTERNS_LATER, SWARM_MODEL,
-    Shape, TEST_FILE, Text,
+    AGENT, FILE, Form, INPUT, Key, Later, PATTERNS, PATTERNS_ALONE, SWARM_MODEL, Shape, TEST_FILE,
+    Text,
 };
 use super::limits::{LIST_MAX, NAME_BYTES_MAX, TEXT_BYTES_MAX};
 use super::model::Name;
@@ -52,10 +52,10 @@ impl<'a> Checker<'a> {
         if let Some(agents) = FILE.key("agents").filter(|_| needs_agents(root)) {
             self.missing(agents, At::TOP, "the file");
         }
-        if !PATTERNS.iter().chain(PATTERNS_LATER).any(|pattern| root.entry(pattern).is_some()) {
+        if !PATTERNS.iter().any(|pattern| root.entry(pattern).is_some()) {
             let problem = Problem::new(At::TOP, "the file has no pattern")
                 .label("what do the agents do?")
-                .help_with("write `[map_reduce.NAME]` for work, `[consensus.NAME]` for a vote, `[pipeline.NAME]` for documents, or `[swarm.NAME]` for a swarm");
+                .help_with("write `[map_reduce.NAME]` for work, `[consensus.NAME]` for a vote, `[pipeline.NAME]` for documents, `[swarm.NAME]` for a swarm, or `[hierarchy.NAME]` for a mission of teams");
             self.problems.push(problem);
         }
     }
@@ -396,7 +396,7 @@ impl<'k> Field<'k> {
 fn needs_agents(root: &Table) -> bool {
     let has = |kinds: &[&str]| kinds.iter().any(|kind| root.entry(kind).is_some());
     let rest = PATTERNS.iter().filter(|kind| !PATTERNS_ALONE.contains(kind));
-    let rest: Vec<&str> = rest.chain(PATTERNS_LATER).copied().collect();
+    let rest: Vec<&str> = rest.copied().collect();
     root.entry("agents").is_none() && (has(&rest) || !has(PATTERNS_ALONE))
 }
 

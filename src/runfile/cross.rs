@@ -4,7 +4,8 @@ use actors::limits::{AGENT_TIMEOUT_DEFAULT, HEARTBEAT_MIN};
 
 use super::after;
 use super::catalogue::Catalogue;
-use super::keys::{PATTERNS, PATTERNS_LATER};
+use super::hierarchy;
+use super::keys::PATTERNS;
 use super::limits::{AGENTS_MAX, FALLBACKS_MAX, INPUTS_MAX, INSTANCES_MAX, PATTERNS_MAX};
 use super::model::{InputKind, InputValue};
 use super::pipeline;
@@ -47,6 +48,9 @@ pub(crate) fn check(root: &Table, catalogue: &Catalogue) -> Vec<Problem> {
     }
     for pattern in root.entries_of("swarm") {
         swarm::check(pattern, &mut problems);
+    }
+    for pattern in root.entries_of("hierarchy") {
+        hierarchy::check(pattern, root, &mut problems);
     }
     after::check(root, &mut problems);
     problems
@@ -99,6 +103,7 @@ fn counts(root: &Table, problems: &mut Vec<Problem>) {
         ("consensus", PATTERNS_MAX),
         ("pipeline", PATTERNS_MAX),
         ("swarm", PATTERNS_MAX),
+        ("hierarchy", PATTERNS_MAX),
         ("input", INPUTS_MAX),
     ];
     for (key, max) in limits {
@@ -136,13 +141,9 @@ fn main(root: &Table) -> Option<Problem> {
     let node = root.node("main")?;
     let main = text(node)?;
     let patterns: Vec<&Entry> = patterns(root).collect();
-    let later = PATTERNS_LATER.iter().flat_map(|kind| root.entries_of(kind));
     let names: Vec<&str> = patterns.iter().map(|pattern| pattern.key.as_str()).collect();
     // Without any pattern that is the problem, not this name.
-    if patterns.is_empty()
-        || names.contains(&main)
-        || later.into_iter().any(|pattern| pattern.key == main)
-    {
+    if patterns.is_empty() || names.contains(&main) {
         return None;
     }
     let problem = match root.entries_of("agents").iter().find(|agent| agent.key == main) {
@@ -371,7 +372,7 @@ pub(super) fn known_agent(node: &Node, root: &Table) -> Option<Problem> {
         return None;
     }
     let is_pattern = |kind: &&str| root.entries_of(kind).iter().any(|entry| entry.key == name);
-    if PATTERNS_LATER.iter().chain(PATTERNS).any(is_pattern) {
+    if PATTERNS.iter().any(is_pattern) {
         return Some(
             Problem::new(node.at, format!("`{name}` is a pattern"))
                 .label("a later version brings patterns as agents of others")

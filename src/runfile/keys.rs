@@ -2,6 +2,7 @@
 //! Schema and the reference pages are made from, so that they cannot drift apart.
 
 mod agent_table;
+mod hierarchy_table;
 mod stage_table;
 mod swarm_table;
 mod table;
@@ -9,6 +10,7 @@ mod test_table;
 mod vote_table;
 
 pub(crate) use agent_table::*;
+pub(crate) use hierarchy_table::*;
 pub(crate) use stage_table::*;
 pub(crate) use swarm_table::*;
 pub(crate) use table::*;

@@ -52,6 +52,12 @@ pub const SWARM_TICKS_MAX: i64 = 1_000_000_000;
 pub const SWARM_STAGES_MAX: i64 = 1_000;
 /// The most units of food at one place.
 pub const SWARM_FOOD_MAX: i64 = 1_000_000_000;
+/// The most workers of one team that work by one agent.
+pub const TEAM_WORKERS_MAX: i64 = actors::limits::TEAM_WORKERS_MAX as i64;
+/// How often something may be started again within its time.
+pub const RESTARTS_MAX: i64 = 1_000_000;
+/// The most instances that a rolling rollout moves at a time.
+pub const BATCH_MAX: i64 = 1_000;
 /// The most files of one part.
 pub const PART_FILES_MAX: i64 = 100_000;
 /// The most processes, or open files, that a program may be allowed.

@@ -16,6 +16,7 @@ use globset::{GlobSet, GlobSetBuilder};
 use runtime::{breaker, limiter::Rate};
 use serde::{Deserialize, Serialize};
 
+pub use super::hierarchy::{Assignment, Hierarchy, Instanced, Planning, Rollout, Team};
 pub use super::map_reduce::{
     Assign, MapReduce, OnPartialFailure, Speculate, Split, SplitBy, SplitSource, Workers,
 };
@@ -46,6 +47,8 @@ pub struct RunFile {
     pub pipelines: Vec<Pipeline<Template>>,
     /// Every `[swarm.NAME]`, in the order of the file.
     pub swarms: Vec<Swarm<Template>>,
+    /// Every `[hierarchy.NAME]`, in the order of the file.
+    pub hierarchies: Vec<Hierarchy<Template>>,
     /// The environment variables that texts name, and where.
     pub(crate) env: Vec<(String, At)>,
     /// What problems with inputs point into.
@@ -73,6 +76,8 @@ pub struct Resolved {
     pub pipelines: Vec<Pipeline>,
     /// Every `[swarm.NAME]`, in the order of the file.
     pub swarms: Vec<Swarm>,
+    /// Every `[hierarchy.NAME]`, in the order of the file.
+    pub hierarchies: Vec<Hierarchy>,
 }
 
 impl Resolved {
@@ -101,6 +106,11 @@ impl Resolved {
     /// Finds a swarm by its name.
     pub fn swarm(&self, name: &Name) -> Option<&Swarm> {
         self.swarms.iter().find(|swarm| swarm.name == *name)
+    }
+
+    /// Finds a hierarchy by its name.
+    pub fn hierarchy(&self, name: &Name) -> Option<&Hierarchy> {
+        self.hierarchies.iter().find(|hierarchy| hierarchy.name == *name)
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value as Json;
 
 use super::cross::{input_example, is_path};
+use super::hierarchy;
 use super::limits::{LINE_BYTES_MAX, NAME_BYTES_MAX};
 use super::model::{
     Actor, Agent, AgentKind, Argument, Command, Input, InputKind, InputValue, MapReduce, Name,
@@ -64,7 +65,9 @@ pub fn resolve(
         return Err(problems);
     }
     let inputs = values.iter().map(|(name, value)| (name.clone(), value.to_string())).collect();
-    Ok(fill(file, values, &Values { inputs, env }))
+    let resolved = fill(file, values, &Values { inputs, env });
+    let unfit = resolved.hierarchies.iter().filter_map(hierarchy::unfit).collect();
+    Problems::of(&texts, unfit).map_or(Ok(resolved), Err)
 }
 
 /// Reads one given input.
@@ -137,6 +140,7 @@ fn fill(file: &RunFile, inputs: Vec<(Name, InputValue)>, values: &Values) -> Res
         votes: file.votes.iter().map(|vote| vote::fill(vote, values)).collect(),
         pipelines: file.pipelines.iter().map(|own| pipeline::fill(own, values)).collect(),
         swarms: file.swarms.iter().map(|own| swarm::fill(own, values)).collect(),
+        hierarchies: file.hierarchies.iter().map(|own| hierarchy::fill(own, values)).collect(),
     }
 }
 
@@ -215,7 +219,7 @@ fn fill_split(split: &Split<Template>, values: &Values) -> Split {
 }
 
 /// Fills in a JSON value; `None` when it is one input alone that has no value.
-fn fill_json(value: &Json, values: &Values) -> Option<Json> {
+pub(super) fn fill_json(value: &Json, values: &Values) -> Option<Json> {
     match value {
         Json::String(text) => Template::new(text).fill(values).map(Json::String),
         Json::Array(items) => {

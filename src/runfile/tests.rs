@@ -1,6 +1,7 @@
 //! Tests of run files as a whole.
 
 mod after;
+mod hierarchy;
 mod keys;
 mod options;
 mod pipeline;
@@ -178,13 +179,6 @@ fn agents_of_one_key_state_one_rate() {
         "`agents.p.rate_limit.count` is out of range",
     ];
     assert_eq!(lacking, expected);
-}
-
-#[test]
-fn a_pattern_of_a_later_version_is_the_only_problem_of_its_file() {
-    let text =
-        "synod = 1\nmain = \"gate\"\nagents.a = { builtin = \"b\" }\n[hierarchy.gate]\nx = 1\n";
-    assert_eq!(messages(text), ["`hierarchy` is not in this version of Synod"]);
 }
 
 #[test]

@@ -91,7 +91,7 @@ pub async fn record(
     let recorder = Recorder { mocks: mocks.in_world(&seen), mocked: test_mocks, tape };
 
     let node = Node::in_memory()?;
-    let ready = plan.hire(&node, &recorder).map_err(in_job)?.again();
+    let ready = plan.hire(&node, &recorder).and_then(|runs| runs.again()).map_err(in_job)?;
     let moment = async {
         match test.cancel {
             Some(cancel) => node.kernel().sleep(cancel).await,

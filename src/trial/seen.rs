@@ -11,6 +11,7 @@ use std::{
 use actors::pattern::{
     FailedPart, FailureKind, Outcome,
     consensus::{ClosedBy, Outcome as VoteOutcome},
+    hierarchy::rollout::Standing,
     pipeline::PassageEnd,
 };
 use parking_lot::Mutex;
@@ -128,7 +129,14 @@ impl Ended {
 
     /// Whether it is right to say that the run ended so.
     pub(super) fn is(&self, name: OutcomeName) -> bool {
-        self.outcome == name || self.vote().map(VoteOutcome::name) == Some(name.name())
+        let standing = match self.rollout() {
+            Some(Standing::RolledOut) => Some(OutcomeName::RolledOut),
+            Some(Standing::RolledBack) => Some(OutcomeName::RolledBack),
+            Some(Standing::Open) | None => None,
+        };
+        self.outcome == name
+            || standing == Some(name)
+            || self.vote().map(VoteOutcome::name) == Some(name.name())
     }
 
     /// What the pattern has brought that the test runs, if that has begun.
@@ -138,7 +146,8 @@ impl Ended {
             own @ (Product::Review(_)
             | Product::Vote(_)
             | Product::Pipeline(_)
-            | Product::Swarm(_)) => Some(own),
+            | Product::Swarm(_)
+            | Product::Hierarchy(_)) => Some(own),
         }
     }
 
@@ -148,6 +157,14 @@ impl Ended {
             Some(Product::Vote(decision)) if decision.closed != ClosedBy::CutOff => {
                 Some(&decision.outcome)
             }
+            Some(_) | None => None,
+        }
+    }
+
+    /// Where its rollout stands.
+    fn rollout(&self) -> Option<Standing> {
+        match self.main() {
+            Some(Product::Hierarchy(account)) => Standing::of(account),
             Some(_) | None => None,
         }
     }
@@ -235,6 +252,7 @@ impl Ended {
                 Some(best) => format!(", cost: {} after {} ticks", best.cost, swarm.ticks),
                 None => format!(", no cost after {} ticks", swarm.ticks),
             },
+            (Some(Product::Hierarchy(account)), _) => format!(", came to {}", account.output),
             (Some(Product::Vote(_) | Product::Several(_)) | None, _) => String::new(),
         };
         let failed = some(&self.failed, failure);

@@ -99,7 +99,7 @@ impl Mocks {
     fn read(&self, agent: &str, said: Value, part: &Part) -> Result<Value, AgentError> {
         match &self.work {
             Work::Review(job) => job.read(agent, &said, part),
-            Work::Vote(_) | Work::Pipeline(_) | Work::Swarm(_) => Ok(said),
+            Work::Vote(_) | Work::Pipeline(_) | Work::Swarm(_) | Work::Hierarchy(_) => Ok(said),
         }
     }
 
@@ -109,6 +109,7 @@ impl Mocks {
             Work::Review(_) => json!({ "findings": [] }),
             Work::Vote(_) => json!({ "choice": null }),
             Work::Pipeline(_) | Work::Swarm(_) => part.data.clone(),
+            Work::Hierarchy(_) => Value::Null,
         }
     }
 
@@ -271,7 +272,7 @@ fn built_in_own(agent: &Agent, name: &str, work: &Work) -> Result<Own, JobError>
     let unknown = || JobError::Unknown { name: name.to_owned() };
     match work {
         Work::Review(job) => Ok(Own::Review(built_in(agent, name, &job.files)?)),
-        Work::Vote(_) | Work::Pipeline(_) | Work::Swarm(_) => {
+        Work::Vote(_) | Work::Pipeline(_) | Work::Swarm(_) | Work::Hierarchy(_) => {
             Ok(Own::Document(built_in_of(name).ok_or_else(unknown)?))
         }
     }

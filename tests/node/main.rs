@@ -14,10 +14,14 @@ mod cancel;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod deployment;
+#[cfg(test)]
 mod docs;
 #[cfg(test)]
 mod guards;
 mod heartbeat;
+#[cfg(test)]
+mod hierarchy;
 #[cfg(test)]
 mod fallback;
 #[cfg(test)]

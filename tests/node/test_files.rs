@@ -209,7 +209,7 @@ fn voters_are_silent_abstain_and_are_cancelled_as_their_test_says() {
 }
 
 #[test]
-fn the_vote_and_the_pipeline_of_the_examples_pass_and_a_planted_mistake_is_found() {
+fn the_patterns_of_the_examples_pass_and_a_planted_mistake_is_found() {
     for (name, from, to, broken) in [
         (
             "deployment_consensus",
@@ -228,6 +228,12 @@ fn the_vote_and_the_pipeline_of_the_examples_pass_and_a_planted_mistake_is_found
             "all_of = [\"keys\"]",
             "all_of = [\"keys\"]\non_partial_failure = \"fail\"",
             "a review that is missing a part does not keep the vote from being held",
+        ),
+        (
+            "software_deployment",
+            "authority = \"inform\"",
+            "authority = \"retry\"",
+            "a version that fails requests is rolled back",
         ),
     ] {
         let file = fs::canonicalize(format!("examples/{name}.test.toml")).unwrap();

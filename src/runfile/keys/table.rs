@@ -1,11 +1,11 @@
 //! The tables of a run file, key by key, in the order of the reference.
 
 use super::super::limits;
-use super::{AGENT, CONSENSUS, Form, Key, Later, PIPELINE, SWARM, Shape, Text};
+use super::{AGENT, CONSENSUS, Form, HIERARCHY, Key, Later, PIPELINE, SWARM, Shape, Text};
 #[cfg(test)]
 use super::{
-    BREAKER, LIMITS, QUORUM, RATE_LIMIT, ROUNDS, STAGE, SWARM_CHANGE, SWARM_FOOD, SWARM_MODEL,
-    SWARM_PATTERN,
+    ASSIGNMENT, BREAKER, LIMITS, QUORUM, RATE_LIMIT, RESTARTS, ROLLOUT, ROUNDS, STAGE,
+    SWARM_CHANGE, SWARM_FOOD, SWARM_MODEL, SWARM_PATTERN, TEAM,
 };
 
 pub(super) const fn later(name: &'static str, what: &'static str, instead: &'static str) -> Later {
@@ -16,15 +16,12 @@ pub(super) const fn later(name: &'static str, what: &'static str, instead: &'sta
 pub(crate) const AGENT_KINDS: &[&str] = &["builtin", "command", "process", "actor"];
 /// The tables whose keys are names.
 pub(crate) const NAMED: &[&str] =
-    &["input", "agents", "map_reduce", "consensus", "pipeline", "swarm"];
+    &["input", "agents", "map_reduce", "consensus", "pipeline", "swarm", "hierarchy"];
 /// The tables that hold patterns.
-pub(crate) const PATTERNS: &[&str] = &["map_reduce", "consensus", "pipeline", "swarm"];
+pub(crate) const PATTERNS: &[&str] = &["map_reduce", "consensus", "pipeline", "swarm", "hierarchy"];
 /// The tables that hold patterns which need no agents of the file.
 pub(crate) const PATTERNS_ALONE: &[&str] = &["swarm"];
-/// The tables that hold patterns of a later version.
-pub(crate) const PATTERNS_LATER: &[&str] = &["hierarchy"];
 
-const PATTERN_INSTEAD: &str = "the patterns of this version are `[map_reduce.NAME]`, `[consensus.NAME]`, `[pipeline.NAME]` and `[swarm.NAME]`";
 pub(super) const KIND_INSTEAD: &str =
     "the kinds of this version are `builtin`, `command`, `process` and `actor`";
 
@@ -52,6 +49,11 @@ pub(crate) static SHAPES: &[&Shape] = &[
     &SWARM_FOOD,
     &SWARM_PATTERN,
     &SWARM_CHANGE,
+    &HIERARCHY,
+    &TEAM,
+    &RESTARTS,
+    &ROLLOUT,
+    &ASSIGNMENT,
 ];
 
 pub(crate) static FILE: Shape = Shape {
@@ -99,9 +101,14 @@ pub(crate) static FILE: Shape = Shape {
             "{ way = { model = { use = \"path\", map = \"maze.map\", start = [0, 0], goal = [9, 9] } } }",
             "Swarms of many small agents that look for a way, a round or food, or fly.",
         ),
+        Key::new(
+            "hierarchy",
+            Form::Named(&HIERARCHY),
+            "{ deploy = { mission = \"Deploy\", plan = \"risk\", teams = { all = { workers = { tests = 1 } } } } }",
+            "Missions that a supervisor delegates to teams.",
+        ),
     ],
     later: &[
-        later("hierarchy", "teams with leaders", PATTERN_INSTEAD),
         later("models", "language models", KIND_INSTEAD),
         later("hosts", "runs on many machines", "a run uses the machine it is started on"),
         later("pools", "pools that grow and shrink", "set `count` of the agent"),

@@ -226,12 +226,14 @@ pub(crate) static CONDITION: Shape = Shape {
                     "no_decision",
                     "insufficient_participation",
                     "vetoed",
+                    "rolled_out",
+                    "rolled_back",
                 ],
                 later: &[],
             }),
             "[\"completed\", \"incomplete\"]",
             "How the run ended: `incomplete` is completed with failed parts, or, for a vote, without a choice; or what its vote \
-             came to, from `consensus` to `vetoed`.",
+             came to, from `consensus` to `vetoed`; or where its rollout stands.",
         ),
         Key::new(
             "choice",

@@ -116,7 +116,7 @@ pub struct Condition {
     pub calls: Vec<(Name, Count)>,
 }
 
-/// How a run, or the vote of one, may end.
+/// How a run, or the vote or rollout of one, may end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OutcomeName {
     /// With all of its parts, or a choice.
@@ -141,11 +141,15 @@ pub enum OutcomeName {
     InsufficientParticipation,
     /// A veto blocks the choice.
     Vetoed,
+    /// All traffic goes to its new instances.
+    RolledOut,
+    /// Its rollout was taken back.
+    RolledBack,
 }
 
 impl OutcomeName {
     /// Every outcome, with its name in test files.
-    pub const ALL: [(Self, &'static str); 11] = [
+    pub const ALL: [(Self, &'static str); 13] = [
         (Self::Completed, "completed"),
         (Self::Incomplete, "incomplete"),
         (Self::Failed, "failed"),
@@ -157,6 +161,8 @@ impl OutcomeName {
         (Self::NoDecision, "no_decision"),
         (Self::InsufficientParticipation, "insufficient_participation"),
         (Self::Vetoed, "vetoed"),
+        (Self::RolledOut, "rolled_out"),
+        (Self::RolledBack, "rolled_back"),
     ];
 
     /// Gives the outcome's name.

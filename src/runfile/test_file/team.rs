@@ -3,7 +3,7 @@
 //! [`cross`](super::cross) calls it, and refuses by it what would never count.
 
 use super::super::model::{
-    Agent, AgentKind, Consensus, MapReduce, Name, Pipeline, RunFile, crew_of,
+    Agent, AgentKind, Consensus, Hierarchy, MapReduce, Name, Pipeline, Planning, RunFile, crew_of,
 };
 use super::super::problem::Problem;
 use super::super::suggest::suggest;
@@ -28,6 +28,7 @@ enum Kind<'f> {
     Consensus(&'f Consensus<Template>),
     Pipeline(&'f Pipeline<Template>),
     Swarm,
+    Hierarchy(&'f Hierarchy<Template>),
 }
 
 /// What is said of a run of one kind of pattern alone: the kind, as `[KIND.NAME]` names it, and the keys.
@@ -38,9 +39,15 @@ const OF_ONE_KIND: [(&str, &[&str]); 4] = [
     ("swarm", &["cost", "ticks", "pattern"]),
 ];
 
-/// What only a vote comes to.
-const OF_VOTES: [&str; 5] =
-    ["consensus", "tie_broken", "no_decision", "insufficient_participation", "vetoed"];
+/// What only one kind of pattern comes to: the kind, what a pattern is called that comes to it, and the outcomes.
+const OUTCOMES_OF_ONE_KIND: [(&str, &str, &[&str]); 2] = [
+    (
+        "consensus",
+        "vote",
+        &["consensus", "tie_broken", "no_decision", "insufficient_participation", "vetoed"],
+    ),
+    ("hierarchy", "rollout", &["rolled_out", "rolled_back"]),
+];
 
 impl<'f> Team<'f> {
     /// The team of the pattern of this name, with those before it.
@@ -70,7 +77,10 @@ impl<'f> Team<'f> {
         let pipelines = pipelines.map(|own| (&own.name, own.names(), Kind::Pipeline(own)));
         let swarms = run_file.swarms.iter().filter(|own| is(&own.name));
         let swarms = swarms.map(|own| (&own.name, Vec::new(), Kind::Swarm));
-        let (name, names, kind) = reviews.chain(votes).chain(pipelines).chain(swarms).next()?;
+        let teams = run_file.hierarchies.iter().filter(|own| is(&own.name));
+        let teams = teams.map(|own| (&own.name, own.names(), Kind::Hierarchy(own)));
+        let all = reviews.chain(votes).chain(pipelines).chain(swarms).chain(teams);
+        let (name, names, kind) = { all }.next()?;
         let agents = crew_of(&run_file.agents, &names);
         Some((name, Self { name: name.as_str(), agents, kind, patterns: Vec::new() }))
     }
@@ -88,7 +98,8 @@ impl<'f> Team<'f> {
         let votes = run_file.votes.iter().map(|own| own.name.as_str());
         let pipelines = run_file.pipelines.iter().map(|own| own.name.as_str());
         let swarms = run_file.swarms.iter().map(|own| own.name.as_str());
-        reviews.chain(votes).chain(pipelines).chain(swarms).collect()
+        let teams = run_file.hierarchies.iter().map(|own| own.name.as_str());
+        reviews.chain(votes).chain(pipelines).chain(swarms).chain(teams).collect()
     }
 
     /// What a mock of this agent could do.
@@ -99,6 +110,7 @@ impl<'f> Team<'f> {
                 format!("says = {:?}", vote.choices.first().map_or("", String::as_str))
             }
             Kind::Pipeline(_) | Kind::Swarm => "passes = true".to_owned(),
+            Kind::Hierarchy(_) => "says = {}".to_owned(),
         }
     }
 
@@ -115,6 +127,7 @@ impl<'f> Team<'f> {
         let after = match told.kind {
             Kind::MapReduce(own) => &own.after,
             Kind::Consensus(own) => &own.after,
+            Kind::Hierarchy(own) => &own.after,
             Kind::Pipeline(_) | Kind::Swarm => return None,
         };
         let is_timed = |team: &&Self| match team.kind {
@@ -122,7 +135,7 @@ impl<'f> Team<'f> {
                 after.contains(&own.name)
                     && own.stages.iter().any(|stage| stage.transform.is_some())
             }
-            Kind::MapReduce(_) | Kind::Consensus(_) | Kind::Swarm => false,
+            Kind::MapReduce(_) | Kind::Consensus(_) | Kind::Swarm | Kind::Hierarchy(_) => false,
         };
         let timed = self.patterns.iter().find(is_timed)?;
         let agent = told.agents.iter().find(|agent| told.is_played(&agent.name, test))?;
@@ -167,9 +180,10 @@ impl<'f> Team<'f> {
         let mut problems = self.foreign(mock);
         match self.kind {
             Kind::MapReduce(_) | Kind::Swarm => {}
+            Kind::Hierarchy(_) => problems.extend(no_files(mock, (self.kind(), "worker"))),
             Kind::Consensus(vote) => {
                 problems.extend(mock.node("says").into_iter().flat_map(|says| chosen(says, vote)));
-                problems.extend(no_files(mock));
+                problems.extend(no_files(mock, (self.kind(), "voter")));
                 problems.extend(unsaid(mock));
             }
             Kind::Pipeline(pipeline) => {
@@ -187,16 +201,24 @@ impl<'f> Team<'f> {
         if let Kind::Consensus(vote) = self.kind {
             let choices = condition.node("choice").map_or(&[][..], each);
             problems.extend(choices.iter().filter_map(|node| choice(node, vote)));
-            return problems;
         }
-        let of_votes =
-            |node: &&Node| node.value.text().is_some_and(|text| OF_VOTES.contains(&text));
-        if let Some(named) = outcomes.iter().find(of_votes) {
-            let words = format!("`{}` is no vote", self.name);
-            let problem = Problem::new(named.at, words)
-                .label("only a vote comes to this")
-                .help_with("delete it, or name a consensus in `run`");
-            problems.push(problem);
+        for (kind, what, names) in OUTCOMES_OF_ONE_KIND {
+            let is_own = match self.kind {
+                Kind::Hierarchy(own) => {
+                    kind == "hierarchy" && matches!(own.planning, Planning::Rollout(_))
+                }
+                Kind::MapReduce(_) | Kind::Consensus(_) | Kind::Pipeline(_) | Kind::Swarm => {
+                    kind == self.kind()
+                }
+            };
+            let is_named =
+                |node: &&Node| node.value.text().is_some_and(|text| names.contains(&text));
+            if let Some(named) = outcomes.iter().filter(|_| !is_own).find(is_named) {
+                let problem = Problem::new(named.at, format!("`{}` is no {what}", self.name))
+                    .label(format!("only a {what} comes to this"))
+                    .help_with(format!("delete it, or name a {kind} in `run`"));
+                problems.push(problem);
+            }
         }
         problems
     }
@@ -207,6 +229,7 @@ impl<'f> Team<'f> {
             Kind::Consensus(_) => "consensus",
             Kind::Pipeline(_) => "pipeline",
             Kind::Swarm => "swarm",
+            Kind::Hierarchy(_) => "hierarchy",
         }
     }
 
@@ -255,12 +278,14 @@ fn stage(node: &Node, pipeline: &Pipeline<Template>) -> Option<Problem> {
 }
 
 /// Refuses `on` where nobody is given files.
-fn no_files(mock: &Table) -> Option<Problem> {
+fn no_files(mock: &Table, (kind, who): (&str, &str)) -> Option<Problem> {
     let on = mock.entry("on")?;
     Some(
-        Problem::new(on.key_at, "`on` says nothing of a consensus")
-            .label("a voter is given no files")
-            .help_with("delete it; a list of mocks is for the voter's calls one after the other"),
+        Problem::new(on.key_at, format!("`on` says nothing of a {kind}"))
+            .label(format!("a {who} is given no files"))
+            .help_with(format!(
+                "delete it; a list of mocks is for the {who}'s calls one after the other"
+            )),
     )
 }
 

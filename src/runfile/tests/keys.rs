@@ -1,9 +1,9 @@
 //! The table of keys against the parser and the schema: nothing may drift, nothing be ignored.
 
 use super::super::keys::{
-    AGENT, BREAKER, CONSENSUS, FILE, Form, INPUT, Key, LIMIT, LIMITS, MAP_REDUCE, PIPELINE, QUORUM,
-    RATE_LIMIT, RETRY, ROUNDS, SHAPES, SPECULATE, SPLIT, STAGE, SWARM, SWARM_CHANGE, SWARM_FOOD,
-    SWARM_MODEL, SWARM_PATTERN, Shape,
+    AGENT, ASSIGNMENT, BREAKER, CONSENSUS, FILE, Form, HIERARCHY, INPUT, Key, LIMIT, LIMITS,
+    MAP_REDUCE, PIPELINE, QUORUM, RATE_LIMIT, RESTARTS, RETRY, ROLLOUT, ROUNDS, SHAPES, SPECULATE,
+    SPLIT, STAGE, SWARM, SWARM_CHANGE, SWARM_FOOD, SWARM_MODEL, SWARM_PATTERN, Shape, TEAM,
 };
 use super::*;
 
@@ -58,6 +58,7 @@ fn place(shape: &Shape, kind: &str) -> Place {
         ),
         _ => place_of_agent(shape, kind)
             .or_else(|| place_of_swarm(shape, kind))
+            .or_else(|| place_of_teams(shape))
             .unwrap_or_else(|| later_place(shape)),
     }
 }
@@ -130,6 +131,49 @@ fn place_of_swarm(shape: &Shape, kind: &str) -> Option<Place> {
     })
 }
 
+/// The same, of hierarchies.
+fn place_of_teams(shape: &Shape) -> Option<Place> {
+    const TEAMS: &str = "{ building = { specialisation = \"compilers\", leader = \"risk\", workers = { tests = 1 } }, \
+        infrastructure = { workers = { tests = 1 } }, application = { workers = { tests = 1 } }, \
+        monitoring = { workers = { tests = 1 } } }";
+    Some(match shape.title {
+        title if title == HIERARCHY.title => {
+            let needs = [("mission", "\"m\""), ("teams", TEAMS), ("plan", "\"tests\"")];
+            ("hierarchy.x = { ", pairs(&needs), " }")
+        }
+        title if title == TEAM.title => (
+            "hierarchy.x = { mission = \"m\", plan = \"risk\", teams = { t = { ",
+            pairs(&[("leader", "\"tests\"")]),
+            " } } }",
+        ),
+        title if title == RESTARTS.title => (
+            "hierarchy.x = { mission = \"m\", plan = \"risk\", teams = { t = { leader = \"risk\" } }, leader_restarts = { ",
+            pairs(&[]),
+            " } }",
+        ),
+        title if title == ROLLOUT.title => (
+            "hierarchy.x = { mission = \"m\", teams = { infrastructure = { workers = { tests = 1 } }, \
+             application = { workers = { tests = 1 } }, monitoring = { workers = { tests = 1 } } }, rollout = { ",
+            pairs(&[("strategy", "\"{input.path}\""), ("new", "[\"b\"]")]),
+            " } }",
+        ),
+        title if title == ASSIGNMENT.title => (
+            "hierarchy.x = { mission = \"m\", teams = { building = { specialisation = \"compilers\", leader = \"risk\", \
+             workers = { tests = 1 } } }, assignments = [{ name = \"fetch\" }, { ",
+            pairs(&[("name", "\"one\"")]),
+            " }] }",
+        ),
+        _ => return None,
+    })
+}
+
+/// Whether two keys of a table exclude each other.
+fn exclude(one: &str, other: &str) -> bool {
+    const WAYS: [&[&str]; 3] =
+        [&["all_of", "any_of"], &["plan", "rollout", "assignments"], &["instances", "new"]];
+    WAYS.iter().any(|ways| one != other && ways.contains(&one) && ways.contains(&other))
+}
+
 /// The same, of votes and pipelines.
 fn later_place(shape: &Shape) -> Place {
     match shape.title {
@@ -172,7 +216,7 @@ fn file(shape: &Shape, key: Option<(&Key, &str)>) -> String {
     let of_value = of_value.filter(|_| is_model && key.is_some_and(|(key, _)| key.name == "use"));
     let (before, mut pairs, after) = place(shape, of_key.or(of_value).unwrap_or("builtin"));
     if let Some((key, value)) = key {
-        pairs.retain(|(name, _)| name != key.name && (key.name != "any_of" || name != "all_of"));
+        pairs.retain(|(name, _)| name != key.name && !exclude(name, key.name));
         pairs.push((key.name.to_owned(), value.to_owned()));
     }
     let pairs: Vec<String> = pairs.iter().map(|(key, value)| format!("{key} = {value}")).collect();
@@ -198,9 +242,19 @@ fn said(text: &str) -> String {
             &file.map_reduces,
             &file.votes,
             &file.pipelines,
-            &file.swarms
+            &file.swarms,
+            without_places(&file.hierarchies)
         )
     )
+}
+
+/// Hierarchies without what is about the file.
+fn without_places(all: &[Hierarchy<Template>]) -> String {
+    let said = format!("{all:#?}");
+    let lines = said.lines().filter(|line| {
+        !line.trim_start().starts_with("start:") && !line.trim_start().starts_with("end:")
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// Every key of every table but those of the file itself that all files have.

@@ -80,14 +80,15 @@ impl Coordinator {
             return self.abort(failure, format!("{}; {why}", failure.why()), cx);
         }
         cx.record(&Record::Decided(decided.clone()));
-        self.tell_decision(failure, &decided, cx);
         self.set_wait(failure, &decided, cx);
         if let Decision::Abort { why } = &decided.decision {
             let why = why.clone();
+            self.tell_decision(failure, &decided, cx);
             self.decided.push(decided);
             return self.abort(failure, why, cx);
         }
-        let Carried { vain, lost } = self.carry_out(decided);
+        let Carried { vain, lost } = self.carry_out(decided.clone());
+        self.tell_decision(failure, &decided, cx);
         for (team, unit) in vain {
             self.order(team, Order::Withdraw(unit));
             self.settle(unit);
@@ -225,6 +226,7 @@ impl Coordinator {
                 "task": failure.task,
                 "to": decided.team.map(|team| self.team_name(team)),
                 "error": decided.why,
+                "units": self.board.units,
             })
         });
     }
