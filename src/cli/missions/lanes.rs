@@ -13,7 +13,7 @@ use crate::{cli::ballots::escaped, limits::PICTURE_BARS};
 /// The height of a row, in the picture's own units.
 const ROW: i64 = 20;
 /// How wide a character of a bar's name is.
-const CHAR_WIDTH: i64 = 7;
+const CHAR_WIDTH: i64 = 6;
 /// The longest name of a team that is drawn, in characters.
 const NAME_CHARS: usize = 18;
 

@@ -155,7 +155,8 @@ impl Course {
             Step::Shift { weights, .. } => self.shifts.push((at, weights)),
             Step::Watch { .. } => self.watched(output),
             Step::Stop { instance } => {
-                if let Some((_, ended)) = self.lives.entry(instance).or_default().last_mut() {
+                let last = self.lives.get_mut(&instance).and_then(|lives| lives.last_mut());
+                if let Some((_, ended)) = last {
                     ended.get_or_insert(at);
                 }
             }
@@ -269,6 +270,13 @@ impl Course {
         // The scale ends at a round number above the worst second.
         let full = [10, 50, 100, 250, 500].into_iter().find(|max| *max >= most).unwrap_or(1_000);
         scale(svg, top, ("failed requests (%)", &percent(full), &percent(full / 2)));
+        writeln!(
+            svg,
+            "<text x=\"0\" y=\"{}\" class=\"small\">in each second</text><text x=\"0\" y=\"{}\" class=\"small\">to old, to new</text>",
+            top + 10,
+            top + 24
+        )
+        .ok();
         for (second, both) in &self.seconds {
             let from = second.saturating_mul(1_000);
             if from < axis.first().saturating_sub(1_000) || from > axis.last() {

@@ -134,3 +134,13 @@ fn what_is_no_rollout_has_lanes_alone() {
     assert_eq!(outcome(&report), "16 of 16 tasks done");
     assert_eq!(lanes::svg(&Report::default()), None);
 }
+
+#[test]
+fn an_instance_that_was_never_started_has_no_row() {
+    let rollout = Rollout::new(["a1"], ["b1"], Strategy::BlueGreen).unwrap();
+    let mut assignments = done(&rollout.plan(), 0, 0, &json!({}));
+    assignments.extend(done(&rollout.rollback(), 5, 1, &json!({})));
+    let page = html(&Report { assignments, ..Report::default() }, ("t", ""), &[]);
+    assert!(page.contains(">a1</text>") && !page.contains(">b1</text>"), "{page}");
+    assert!(!page.contains("failed requests"), "nobody says what failed");
+}
