@@ -40,9 +40,14 @@ impl Host {
         Self { place, child }
     }
 
-    /// A run of the example with these inputs and options.
+    /// A run of the example with these inputs and options, that tells its result as JSON.
     fn start(&self, inputs: &[(&str, &str)], more: &[&str]) -> Running {
-        let mut synod = self.place.synod(&["run", FILE, "--json"]);
+        self.begin(inputs, &[&["--json"], more].concat())
+    }
+
+    /// The same, that tells its result as text.
+    fn begin(&self, inputs: &[(&str, &str)], more: &[&str]) -> Running {
+        let mut synod = self.place.synod(&["run", FILE]);
         synod.current_dir(env!("CARGO_MANIFEST_DIR")).args(more);
         let state = self.place.path("state");
         // However slow this machine is, only what fails counts.
@@ -298,75 +303,87 @@ fn no_request_fails_in_a_rolling_rollout() {
     no_request_fails("rolling");
 }
 
-#[test]
-fn a_build_that_fails_a_fifth_of_its_requests_is_rolled_back_by_itself() {
-    for strategy in ["blue_green", "canary", "rolling"] {
-        let host = Host::new();
-        host.install();
-        let load = Load::begin(host.port());
-        let page = host.place.path("out.html");
-        let inputs = [("version", "faulty"), ("strategy", strategy)];
-        let mut synod = host.place.synod(&["run", FILE, "--report", page.to_str().unwrap()]);
-        let state = host.place.path("state");
-        let usual = [("state", state.to_str().unwrap()), ("millis", "600000"), ("requests", "20")];
-        for (name, value) in usual.iter().chain(&inputs) {
-            synod.arg("--input").arg(format!("{name}={value}"));
-        }
-        let synod = synod.current_dir(env!("CARGO_MANIFEST_DIR")).spawn().unwrap();
-        let ended = Running::new(synod).end();
-        let seen = load.end();
-        assert_eq!(ended.code, 3, "{strategy}: {ended:?}");
-        assert!(ended.out.contains("rolled back: watch"), "{}", ended.out);
-        assert!(ended.out.contains(" % of "), "{}", ended.out);
-        seen.lacks_nothing();
-        assert!(seen.count("faulty", 500) > 0, "{:?}", seen.answers);
-        host.is_served_by(&["v1-1", "v1-2"]);
-        let html = fs::read_to_string(&page).unwrap();
-        for expected in [
-            "class=\"outcome back\"",
-            "faulty-1: with traffic",
-            "to new instances failed",
-            "1: replan",
-        ] {
-            assert!(html.contains(expected), "{strategy}: {expected}");
-        }
-        assert!(
-            !html.replace("http://www.w3.org/2000/svg", "").contains("http"),
-            "it needs nothing else"
-        );
-        let shown = host.place.run(&["show", "last", "--json"]).json();
-        assert_eq!(
-            standing(&serde_json::json!({ "hierarchy": shown["hierarchy"] })),
-            "rolled_back"
-        );
-        let text = host.place.run(&["show", "last", "--events"]).out;
-        assert!(text.contains("the supervisor decided to replan: faulty-"), "{text}");
+/// Deploys a build that fails a fifth of its requests; it is rolled back by itself.
+fn is_rolled_back_by_itself(strategy: &str) {
+    let host = Host::new();
+    host.install();
+    let load = Load::begin(host.port());
+    let page = host.place.path("out.html");
+    let inputs = [("version", "faulty"), ("strategy", strategy)];
+    let ended = host.begin(&inputs, &["--report", page.to_str().unwrap()]).end();
+    let seen = load.end();
+    assert_eq!(ended.code, 3, "{strategy}: {ended:?}");
+    assert!(ended.out.contains("rolled back: watch"), "{}", ended.out);
+    assert!(ended.out.contains(" % of "), "{}", ended.out);
+    seen.lacks_nothing();
+    assert!(seen.count("faulty", 500) > 0, "{:?}", seen.answers);
+    host.is_served_by(&["v1-1", "v1-2"]);
+    let html = fs::read_to_string(&page).unwrap();
+    for expected in
+        ["class=\"outcome back\"", "faulty-1: with traffic", "to new instances failed", "1: replan"]
+    {
+        assert!(html.contains(expected), "{strategy}: {expected}");
     }
+    assert!(
+        !html.replace("http://www.w3.org/2000/svg", "").contains("http"),
+        "it needs nothing else"
+    );
+    let shown = host.place.run(&["show", "last", "--json"]).json();
+    assert_eq!(standing(&serde_json::json!({ "hierarchy": shown["hierarchy"] })), "rolled_back");
+    let text = host.place.run(&["show", "last", "--events"]).out;
+    assert!(text.contains("the supervisor decided to replan: faulty-"), "{text}");
 }
 
 #[test]
-fn a_rollout_goes_on_though_the_program_of_a_worker_is_killed_in_the_middle_of_its_step() {
-    for role in ["infrastructure", "application", "monitoring"] {
-        let host = Host::new();
-        host.install();
-        let (pipe, program) = host.hangs_once(role, 1);
-        let load = Load::begin(host.port());
-        let running =
-            host.start(&[("version", "v2"), ("strategy", "canary")], &["--set", &program]);
-        let worker = Pid::from_raw(pipe.line().trim().parse().unwrap()).unwrap();
-        kill_process(worker, Signal::KILL).unwrap();
-        let ended = running.end();
-        let seen = load.end();
-        let document = ended.json();
-        assert_eq!(
-            (ended.code, standing(&document)),
-            (0, "rolled_out".to_owned()),
-            "{role}: {ended:?}"
-        );
-        assert_eq!(document["tally"]["retries"], 1, "{role}: its step was done once more");
-        seen.lacks_nothing();
-        host.is_served_by(&["v2-1", "v2-2"]);
-    }
+fn a_blue_green_rollout_of_a_build_that_fails_a_fifth_of_its_requests_is_rolled_back_by_itself() {
+    is_rolled_back_by_itself("blue_green");
+}
+
+#[test]
+fn a_canary_rollout_of_a_build_that_fails_a_fifth_of_its_requests_is_rolled_back_by_itself() {
+    is_rolled_back_by_itself("canary");
+}
+
+#[test]
+fn a_rolling_rollout_of_a_build_that_fails_a_fifth_of_its_requests_is_rolled_back_by_itself() {
+    is_rolled_back_by_itself("rolling");
+}
+
+/// Kills the program of a worker in the middle of its step; the rollout goes on.
+fn goes_on_without(role: &str) {
+    let host = Host::new();
+    host.install();
+    let (pipe, program) = host.hangs_once(role, 1);
+    let load = Load::begin(host.port());
+    let running = host.start(&[("version", "v2"), ("strategy", "canary")], &["--set", &program]);
+    let worker = Pid::from_raw(pipe.line().trim().parse().unwrap()).unwrap();
+    kill_process(worker, Signal::KILL).unwrap();
+    let ended = running.end();
+    let seen = load.end();
+    let document = ended.json();
+    assert_eq!(
+        (ended.code, standing(&document)),
+        (0, "rolled_out".to_owned()),
+        "{role}: {ended:?}"
+    );
+    assert_eq!(document["tally"]["retries"], 1, "{role}: its step was done once more");
+    seen.lacks_nothing();
+    host.is_served_by(&["v2-1", "v2-2"]);
+}
+
+#[test]
+fn a_rollout_goes_on_though_a_program_is_killed_while_it_starts_an_instance() {
+    goes_on_without("infrastructure");
+}
+
+#[test]
+fn a_rollout_goes_on_though_a_program_is_killed_while_it_verifies_one() {
+    goes_on_without("application");
+}
+
+#[test]
+fn a_rollout_goes_on_though_a_program_is_killed_while_it_watches() {
+    goes_on_without("monitoring");
 }
 
 #[test]
@@ -402,36 +419,42 @@ fn a_rollout_goes_on_though_the_program_of_a_leader_is_killed_while_it_decides()
     }
 }
 
+/// Kills a run at its `nth` watch; once it is taken up again it ends as it would have.
+fn goes_on_where_it_was(version: &str, nth: u32, expected: &str) {
+    let host = Host::new();
+    host.install();
+    let (pipe, program) = host.hangs_once("monitoring", nth);
+    let load = Load::begin(host.port());
+    let running = host.start(&[("version", version), ("strategy", "canary")], &["--set", &program]);
+    pipe.line();
+    running.signal(Signal::KILL);
+    running.end();
+    let told = host.place.run(&["show", "last"]).out;
+    assert!(told.contains("interrupted") && told.contains("the rollout has not ended"), "{told}");
+    let ended = host.resume();
+    load.end().lacks_nothing();
+    let document = ended.json();
+    assert_eq!(standing(&document), expected, "{ended:?}");
+    assert_eq!(ended.code, if expected == "rolled_out" { 0 } else { 3 });
+    assert!(document["tally"]["resumed"].as_u64().unwrap() >= 5, "{document}");
+    let decisions = document["hierarchy"]["decisions"].as_array().unwrap();
+    assert_eq!(decisions.len(), usize::from(expected == "rolled_back"), "it is decided once");
+    let names: &[&str] =
+        if expected == "rolled_out" { &["v2-1", "v2-2"] } else { &["v1-1", "v1-2"] };
+    host.is_served_by(names);
+}
+
 #[test]
-fn a_rollout_that_was_killed_goes_on_where_it_was_or_back() {
-    // At which watch it is killed: on the way forth, and on the way back.
-    for (version, nth, expected) in
-        [("v2", 1, "rolled_out"), ("v2", 3, "rolled_out"), ("faulty", 2, "rolled_back")]
-    {
-        let host = Host::new();
-        host.install();
-        let (pipe, program) = host.hangs_once("monitoring", nth);
-        let load = Load::begin(host.port());
-        let running =
-            host.start(&[("version", version), ("strategy", "canary")], &["--set", &program]);
-        pipe.line();
-        running.signal(Signal::KILL);
-        running.end();
-        let told = host.place.run(&["show", "last"]).out;
-        assert!(
-            told.contains("interrupted") && told.contains("the rollout has not ended"),
-            "{told}"
-        );
-        let ended = host.resume();
-        load.end().lacks_nothing();
-        let document = ended.json();
-        assert_eq!(standing(&document), expected, "{ended:?}");
-        assert_eq!(ended.code, if expected == "rolled_out" { 0 } else { 3 });
-        assert!(document["tally"]["resumed"].as_u64().unwrap() >= 5, "{document}");
-        let decisions = document["hierarchy"]["decisions"].as_array().unwrap();
-        assert_eq!(decisions.len(), usize::from(expected == "rolled_back"), "it is decided once");
-        let names: &[&str] =
-            if expected == "rolled_out" { &["v2-1", "v2-2"] } else { &["v1-1", "v1-2"] };
-        host.is_served_by(names);
-    }
+fn a_rollout_that_was_killed_early_goes_on_where_it_was() {
+    goes_on_where_it_was("v2", 1, "rolled_out");
+}
+
+#[test]
+fn a_rollout_that_was_killed_late_goes_on_where_it_was() {
+    goes_on_where_it_was("v2", 3, "rolled_out");
+}
+
+#[test]
+fn a_rollout_that_was_killed_on_its_way_back_goes_on_back() {
+    goes_on_where_it_was("faulty", 2, "rolled_back");
 }
