@@ -39,6 +39,8 @@ mod hierarchy_levels;
 mod hierarchy_monitor;
 #[cfg(test)]
 mod hierarchy_rollout;
+#[cfg(test)]
+mod hierarchy_rollout_sim;
 mod hierarchy_sim;
 mod map_reduce;
 #[cfg(test)]
