@@ -94,8 +94,9 @@ fn a_run_that_does_not_end_within_its_time_after_sigterm_is_cut_off() {
 #[test]
 fn a_second_signal_ends_the_program_at_once() {
     let (_place, pipe, running) = hanging(&["--drain", "10m"]);
-    // Two kinds, since two signals of one kind may become one.
     running.signal(Signal::TERM);
+    // Two at a time would be heard in either order, and the run could end between them.
+    running.tells("another signal ends it now");
     running.signal(Signal::INT);
     let ended = running.end();
     assert!([130, 143].contains(&ended.code), "{ended:?}");

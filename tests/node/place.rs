@@ -1,7 +1,7 @@
 //! A place of its own for each test: files to look at, a folder for runs, pipes to agents, and the program.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     fs::{self, File},
     io::{BufRead, BufReader, Read},
     path::{Path, PathBuf},
@@ -129,14 +129,38 @@ impl Place {
 pub(crate) struct Running {
     id: u32,
     ended: Receiver<Output>,
+    /// What it says on standard error, and what was read of that.
+    lines: Receiver<String>,
+    told: RefCell<String>,
 }
 
 impl Running {
-    pub(crate) fn new(child: Child) -> Self {
+    pub(crate) fn new(mut child: Child) -> Self {
         let id = child.id();
+        let (said, lines) = channel();
+        if let Some(stderr) = child.stderr.take() {
+            std::thread::spawn(move || {
+                let mut stderr = BufReader::new(stderr);
+                let mut line = Vec::new();
+                while stderr.read_until(b'\n', &mut line).unwrap() > 0 {
+                    if said.send(String::from_utf8(std::mem::take(&mut line)).unwrap()).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
         let (sender, ended) = channel();
         std::thread::spawn(move || sender.send(child.wait_with_output().unwrap()));
-        Self { id, ended }
+        Self { id, ended, lines, told: RefCell::default() }
+    }
+
+    /// Waits until it has told these words on standard error.
+    pub(crate) fn tells(&self, words: &str) {
+        while !self.told.borrow().contains(words) {
+            let line = self.lines.recv_timeout(PATIENCE);
+            let line = line.unwrap_or_else(|_| panic!("no {words:?} in {:?}", self.told.borrow()));
+            self.told.borrow_mut().push_str(&line);
+        }
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
@@ -154,10 +178,12 @@ impl Running {
             self.signal(Signal::KILL);
             panic!("the program ends in time")
         });
+        let mut err = self.told.into_inner();
+        err.extend(self.lines);
         Ended {
             code: output.status.code().unwrap_or(-1),
             out: String::from_utf8(output.stdout).unwrap(),
-            err: String::from_utf8(output.stderr).unwrap(),
+            err,
         }
     }
 }

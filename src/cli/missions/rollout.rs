@@ -282,13 +282,15 @@ impl Course {
             if from < axis.first().saturating_sub(1_000) || from > axis.last() {
                 continue;
             }
-            for ((from, class), own) in
-                [(from, "old"), (from.saturating_add(500), "new")].into_iter().zip(both)
+            // The first and the last second may lie in the picture in part: that part has room for both.
+            let (left, right) = (axis.x(from), axis.x(from.saturating_add(1_000)));
+            let middle = i64::midpoint(left, right);
+            for ((x, right, class), own) in
+                [(left, middle, "old"), (middle, right, "new")].into_iter().zip(both)
             {
                 if own.all == 0 {
                     continue;
                 }
-                let (x, right) = (axis.x(from), axis.x(from.saturating_add(500)));
                 let height = own.rate().saturating_mul(u64::try_from(CURVE).unwrap_or(0)) / full;
                 // One without failures is a thin line: it was watched.
                 let height = i64::try_from(height).unwrap_or(0).max(2);

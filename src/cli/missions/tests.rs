@@ -124,6 +124,23 @@ fn the_picture_of_a_rollout_has_each_life_of_an_instance_its_traffic_and_what_fa
 }
 
 #[test]
+fn of_a_second_that_goes_on_after_the_last_task_both_bars_are_in_the_picture() {
+    let rollout = Rollout::new(["a1"], ["b1"], Strategy::BlueGreen).unwrap();
+    let watched = json!({ "seconds": [[BEGAN / 1_000, { "a1": [5, 0], "b1": [5, 1] }]] });
+    let mut assignments = done(&rollout.plan(), 9, 0, &watched);
+    for task in assignments.iter_mut().flat_map(|own| &mut own.tasks) {
+        if let TaskEnd::Done { at, micros, .. } = &mut task.end {
+            (*at, *micros) = (BEGAN + 100, 50_000);
+        }
+    }
+    let page = html(&Report { assignments, ..Report::default() }, ("t", ""), &[]);
+    let bars = page.split("<rect ").filter(|rect| rect.contains("failed in this second"));
+    let width = |rect: &str| rect.split('"').nth(5).unwrap().parse::<i64>().unwrap();
+    let widths: Vec<i64> = bars.map(width).collect();
+    assert!(matches!(widths[..], [old, new] if old > 100 && new > 100), "{widths:?}");
+}
+
+#[test]
 fn what_is_no_rollout_has_lanes_alone() {
     let mut report = rolled_back();
     for task in report.assignments.iter_mut().flat_map(|own| &mut own.tasks) {
