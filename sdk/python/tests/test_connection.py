@@ -261,6 +261,16 @@ async def test_an_agent_that_stops_ends_its_tasks_first(peer: Peer) -> None:
 
 
 @scenario
+async def test_an_agent_that_stops_before_it_is_welcomed_leaves(peer: Peer) -> None:
+    client = Client(worker(echo), url=peer.url)
+    running = asyncio.create_task(client.run())
+    link = await peer.hello()
+    client.stop()
+    await running
+    await link.socket.wait_closed()
+
+
+@scenario
 async def test_what_does_not_end_within_the_drain_is_cancelled(peer: Peer) -> None:
     held = Held()
     client = Client(worker(held.handler()), url=peer.url)

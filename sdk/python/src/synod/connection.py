@@ -85,7 +85,9 @@ class Connection:
         self._where, self._side = where, side
         self._address = where.address()
         self.session = Session()
+        self._opened: ClientConnection | None = None
         self._socket: ClientConnection | None = None
+        self._closed = asyncio.Event()
         self._ready = asyncio.Event()
         self._all_acked = asyncio.Event()
         self._most, self._codec = FrameLimits(), Codec.GZIP
@@ -112,13 +114,21 @@ class Connection:
                     raise Refused(Code.UNAUTHORISED, f"HTTP {error.response.status_code}") from None
                 log.warning("not connected to %s: %s", self._address, error or "no sign of life")
             if not self._over:
-                await asyncio.sleep(wait + self._backoff())
+                await self._pause(wait + self._backoff())
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._closed.wait()
+        except TimeoutError:
+            pass
 
     async def close(self) -> None:
         """Ends the connection for good."""
         self._over = True
-        if self._socket is not None:
-            await self._socket.close()
+        self._closed.set()
+        if self._opened is not None:
+            await self._opened.close()
 
     def frame(self, payload: Payload, extension: Extension = Extension(), **marks: UUID | bool) -> Frame:
         """A message of this agent; one that takes credit gets an id."""
@@ -167,10 +177,12 @@ class Connection:
             close_timeout=1,
             max_size=limits.MESSAGE_BYTES,
         )
-        async with options as socket:
+        async with options as self._opened:
+            if self._over:
+                return
             async with asyncio.timeout(limits.WELCOME_S):
-                welcome = await self._greet(socket)
-            await self._serve(socket, welcome)
+                welcome = await self._greet(self._opened)
+            await self._serve(self._opened, welcome)
 
     async def _greet(self, socket: ClientConnection) -> Welcome:
         where, session = self._where, self.session
