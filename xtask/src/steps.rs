@@ -6,7 +6,7 @@
 use std::fs;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -39,6 +39,9 @@ const SUMMARIES: Reader = Reader {
     pinned: include_str!("../summaries.txt"),
     closing: "sumy agrees",
 };
+
+/// What the Python package for agents is tested with.
+const PYTHON_SDK: &str = include_str!("../sdk.txt");
 
 /// A program in another language that computes once more what an example of ours prints.
 struct Reader {
@@ -79,6 +82,10 @@ enum Step {
     VotingReader,
     /// A summariser in another language ranks the same sentences alike
     SummaryReader,
+    /// Types and tests of the Python package for agents
+    PythonSdk,
+    /// Types and tests of the TypeScript package for agents
+    TypescriptSdk,
     /// The code in the documentation
     DocTests,
     /// Every example runs and asserts its result
@@ -166,6 +173,8 @@ impl Bench<'_> {
             }
             Step::VotingReader => self.reader(step, &VOTES),
             Step::SummaryReader => self.reader(step, &SUMMARIES),
+            Step::PythonSdk => self.python_sdk(step),
+            Step::TypescriptSdk => self.typescript_sdk(step),
             Step::DocTests => {
                 let mut tests = cargo("test --locked --workspace --all-features --doc");
                 self.tools.prepare(&mut tests)?;
@@ -239,6 +248,26 @@ impl Bench<'_> {
         self.log(step, command, reader.closing)
     }
 
+    /// Checks the Python package with what `xtask/sdk.txt` pins.
+    fn python_sdk(&self, step: Step) -> Result<()> {
+        let home = tools::environment(self.root, "sdk", PYTHON_SDK, tools::Brings::Nothing)?;
+        let run = |words: &str| {
+            let mut run = Command::new(home.join("bin/python3"));
+            run.current_dir(self.root.join("sdk/python"));
+            run.args(["-B", "-m"]).args(words.split_whitespace()).stdin(Stdio::null());
+            run
+        };
+        self.log(step, run("mypy --cache-dir /dev/null"), "")?;
+        self.log(step, run("pytest --quiet"), "passed")
+    }
+
+    /// Checks the TypeScript package with what its lock file pins.
+    fn typescript_sdk(&self, step: Step) -> Result<()> {
+        let folder = self.root.join("sdk/typescript");
+        self.log(step, shell::command(&folder, "npm ci --no-audit --no-fund"), "")?;
+        self.log(step, shell::command(&folder, "npm test"), "# pass")
+    }
+
     fn examples(&self, step: Step) -> Result<()> {
         let build = "cargo build --locked --workspace --all-features --examples";
         self.log(step, shell::command(self.root, build), "")?;
@@ -250,7 +279,7 @@ impl Bench<'_> {
             let log = self.new_log(step)?;
             let program = shell::target(self.root).join("debug/examples").join(&name);
             let mut example = Command::new(program);
-            example.current_dir(self.root).stdin(std::process::Stdio::null());
+            example.current_dir(self.root).stdin(Stdio::null());
             let (result, time) = timed(|| shell::run_logged(&mut example, &log, EXAMPLE_LIMIT));
             if let Err(error) = result {
                 let text = fs::read_to_string(&log).unwrap_or_default();

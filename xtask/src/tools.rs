@@ -24,7 +24,9 @@ impl Tools {
     /// # Errors
     /// When a tool is missing and cannot be installed.
     pub(crate) fn install(root: &Path) -> Result<Self> {
-        for (program, package) in [("git", "git"), ("python3", "python3"), ("cc", "gcc")] {
+        for (program, package) in
+            [("git", "git"), ("python3", "python3"), ("cc", "gcc"), ("npm", "npm")]
+        {
             if !shell::is_installed(&format!("{program} --version")) {
                 install_from_debian(root, package)?;
             }

@@ -280,6 +280,18 @@ async def test_a_repeated_message_has_its_effect_once_and_its_ack_again(peer: Pe
         assert await link.since() == []
 
 
+@scenario
+async def test_a_repeated_call_has_one_ballot_and_a_repeated_refusal_is_the_same(peer: Peer) -> None:
+    async with serving(voting(Ballot("ship")), peer):
+        link = await peer.accept()
+        voted, asked = uuid4(), uuid4()
+        for _ in range(2):
+            await link.send("consensus_vote", call(), message=voted)
+            await link.send("coordination", {"ask": {"content": 1}}, message=asked)
+        kinds = [(await link.next()).kind for _ in range(3)] + [got.kind for got in await link.since()]
+        assert sorted(kinds) == ["consensus_vote", "error", "error"]
+
+
 # --- reports
 
 

@@ -167,6 +167,18 @@ async def test_a_response_of_a_lost_session_is_dropped(peer: Peer) -> None:
 
 
 @scenario
+async def test_a_response_that_waits_for_credit_ends_with_its_session(peer: Peer) -> None:
+    async with serving(worker(echo), peer):
+        link = await peer.accept(credit=0)
+        await link.give(TASK)
+        assert await link.since() == []
+        link.cut()
+        again = await peer.accept(resumed=False)
+        # whoever waited for credit has had its turn once a second answer came
+        assert [await again.since(), await again.since()] == [[], []]
+
+
+@scenario
 async def test_a_refused_response_is_not_sent_again(peer: Peer) -> None:
     async with serving(worker(echo), peer):
         link = await peer.accept()

@@ -350,6 +350,31 @@ scenario("a session that is not resumed gives its tasks up", async (peer) => {
   });
 });
 
+scenario("a response that waits for credit ends with its session", async (peer) => {
+  await serving(worker(echo), peer, async () => {
+    const link = await peer.accept({ credit: 0 });
+    await link.give(TASK, 1);
+    assert.deepEqual(await link.since(), []);
+    link.cut();
+    const again = await peer.accept();
+    // whoever waited for credit has had its turn once a second answer came
+    assert.deepEqual([await again.since(), await again.since()], [[], []]);
+  });
+});
+
+scenario("a repeated call has one ballot, and a repeated refusal is the same", async (peer) => {
+  await serving(worker(echo).vote(async () => ({ choice: "ship" })), peer, async () => {
+    const link = await peer.accept();
+    const [voted, asked] = [id(), id()];
+    for (let round = 0; round < 2; round += 1) {
+      link.send("consensus_vote", { call: CALL }, { message: voted });
+      link.send("coordination", { ask: { content: 1 } }, { message: asked });
+    }
+    const kinds = [await link.next(), await link.next(), await link.next(), ...(await link.since())].map((got) => got.kind);
+    assert.deepEqual(kinds.sort(), ["consensus_vote", "error", "error"]);
+  });
+});
+
 scenario("a stale response is dropped, a busy daemon gets it again", async (peer) => {
   await serving(worker(echo), peer, async () => {
     const link = await peer.accept();
