@@ -253,6 +253,14 @@ async def test_a_refused_token_ends_the_agent_and_an_overload_does_not(peer: Pee
 
 
 @scenario
+async def test_a_version_that_was_not_offered_ends_the_agent(peer: Peer) -> None:
+    running = asyncio.create_task(Client(worker(echo), url=peer.url).run())
+    await peer.accept(version=2)
+    with pytest.raises(Refused, match="version 2 was welcomed, 1 was offered"):
+        await running
+
+
+@scenario
 async def test_an_agent_that_stops_ends_its_tasks_first(peer: Peer) -> None:
     held = Held()
     client = Client(worker(held.handler()), url=peer.url)

@@ -4,7 +4,7 @@
  * No message that takes credit is sent beyond what the daemon granted.
  * A task response is kept, and sent again after a cut under its id, until it is acknowledged or refused.
  */
-import { cut, described, Dismissed, Fenced, ProtocolError, Refused } from "./errors.js";
+import { Code, cut, described, Dismissed, Fenced, ProtocolError, Refused } from "./errors.js";
 import { decode, encode, frame, fromText, named, VERSION, type Frame, type Marks, type Message } from "./frame.js";
 import { nowNs, uuid7 } from "./ids.js";
 import * as limits from "./limits.js";
@@ -158,7 +158,7 @@ export class Connection {
       const data = await inbox.next();
       if (data === undefined) throw new Error("the connection was cut before it was welcomed");
       for (const message of await decoded(data)) {
-        if (message.type === "welcome") return message.payload;
+        if (message.type === "welcome") return spoken(message.payload);
         if (message.type === "error") throw new Refused(message.payload.refusal);
         if (message.type === "goodbye") throw farewell(message.payload) ?? new Error(`goodbye: ${message.payload.reason}`);
       }
@@ -359,6 +359,12 @@ function farewell({ reason, text }: Payloads["goodbye"]): Error | undefined {
   if (reason === "misbehaved")
     return new Dismissed(`the daemon says that this agent misbehaved: ${text || "no text"}; see the daemon's log`);
   return undefined;
+}
+
+/** A welcome to the version that was offered. */
+function spoken(welcome: Payloads["welcome"]): Payloads["welcome"] {
+  if (welcome.version === VERSION) return welcome;
+  throw new Refused({ code: Code.notSupported, text: `version ${welcome.version} was welcomed, ${VERSION} was offered` });
 }
 
 async function decoded(data: Data): Promise<Frame[]> {

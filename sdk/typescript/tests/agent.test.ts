@@ -408,6 +408,13 @@ scenario("an agent that is fenced, dismissed or refused ends, one that is put of
   }
 });
 
+scenario("a version that was not offered ends the agent", async (peer) => {
+  const running = run(worker(echo), { url: peer.url, log: silent });
+  const ended = assert.rejects(running, /version 2 was welcomed, 1 was offered/);
+  await peer.accept({ version: 2 });
+  await ended;
+});
+
 scenario("an agent that stops ends its tasks first", async (peer) => {
   const hold = held();
   const client = new Client(worker(hold.handler), { url: peer.url, log: silent });

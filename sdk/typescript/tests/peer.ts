@@ -231,7 +231,7 @@ export class Peer {
   }
 
   /** The next connection, welcomed. */
-  async accept(more: { resumed?: boolean; credit?: number; heartbeat_ms?: number; limits?: object } = {}): Promise<Link> {
+  async accept(more: { resumed?: boolean; credit?: number; heartbeat_ms?: number; limits?: object; version?: number } = {}): Promise<Link> {
     const link = await this.hello();
     if (!more.resumed) this.#session = randomBytes(16);
     const welcome = { version: 1, session: this.#session, heartbeat_ms: LONG_MS, credit: 100, ...more };

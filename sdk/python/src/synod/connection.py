@@ -200,7 +200,9 @@ class Connection:
         while True:
             for frame in _decoded(await socket.recv()):
                 match frame.payload:
-                    case Welcome() as welcome:
+                    case Welcome(version=version) as welcome:
+                        if version != VERSION:
+                            raise Refused(Code.NOT_SUPPORTED, f"version {version} was welcomed, {VERSION} was offered")
                         return welcome
                     case Error() as error:
                         raise error.refusal.error()
