@@ -9,8 +9,28 @@ from uuid import UUID, uuid4
 
 import pytest
 from peer import RUN, Link, Peer, scenario
-from synod import Agent, Ballot, Call, Close, Completed, Context, Event, Evidence, NoAnswer, Performative, Refused, Reply, Said, Task
-from synod import Client, TaskContext, TaskFailed, TaskRejected, agent
+
+from synod import (
+    Agent,
+    Ballot,
+    Call,
+    Client,
+    Close,
+    Completed,
+    Context,
+    Event,
+    Evidence,
+    NoAnswer,
+    Performative,
+    Refused,
+    Reply,
+    Said,
+    Task,
+    TaskContext,
+    TaskFailed,
+    TaskRejected,
+    agent,
+)
 from synod.payload import FailedPart, Refusal
 
 SECOND_NS = 1_000_000_000

@@ -7,10 +7,20 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+
 from synod.compress import INSTALLED, compress, inflate
 from synod.errors import Code, ProtocolError
 from synod.extension import Extension, Performative
-from synod.frame import COMPRESSED, Frame, decode, decode_header, encode, encode_batch, from_text, to_text
+from synod.frame import (
+    COMPRESSED,
+    Frame,
+    decode,
+    decode_header,
+    encode,
+    encode_batch,
+    from_text,
+    to_text,
+)
 from synod.payload import Ack, Codec, Credit, Do, Heartbeat, Task
 from synod.shared import Broadcast
 

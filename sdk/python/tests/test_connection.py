@@ -7,8 +7,9 @@ from uuid import UUID, uuid4
 
 import pytest
 from peer import RUN, Link, Peer, encode, scenario
-from synod import Client, Dismissed, Fenced, Refused, Task, TaskContext, run, serve
 from test_agent import TASK, Held, answered, echo, serving, worker
+
+from synod import Client, Dismissed, Fenced, Refused, Task, TaskContext, run, serve
 
 # --- credit
 

@@ -5,7 +5,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from synod.frame import BATCH, COMPRESSED, PAYLOADS, Frame, decode, decode_header, encode, encode_batch, from_text, to_text
+
+from synod.frame import (
+    BATCH,
+    COMPRESSED,
+    PAYLOADS,
+    Frame,
+    decode,
+    decode_header,
+    encode,
+    encode_batch,
+    from_text,
+    to_text,
+)
 from synod.schema import checked
 
 GOLDEN = Path(__file__).parents[3] / "tests" / "golden"

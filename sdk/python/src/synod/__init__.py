@@ -1,16 +1,27 @@
 """Agents in Python for Synod.
 
 An agent is a coroutine function with `@agent`; `run` connects it to a daemon.
-`synod.frame` encodes and decodes the frames of docs/PROTOCOL.md, `synod.payload` and `synod.shared` are what they hold.
+`synod.frame` encodes and decodes the frames of docs/PROTOCOL.md, `synod.payload`, `synod.shared` and `synod.votes` are what they hold.
 """
 
 from .agent import Agent, Ballot, Reply, Said, agent
 from .client import Client, run, serve
 from .context import Context, TaskContext
-from .errors import Code, Dismissed, Fenced, NoAnswer, ProtocolError, Refused, SynodError, TaskFailed, TaskRejected
+from .errors import (
+    Code,
+    Dismissed,
+    Fenced,
+    NoAnswer,
+    ProtocolError,
+    Refused,
+    SynodError,
+    TaskFailed,
+    TaskRejected,
+)
 from .extension import Performative
-from .payload import Call, Card, Close, Completed, Evidence, Task
+from .payload import Card, Completed, Task
 from .shared import Event
+from .votes import Call, Close, Evidence
 
 __all__ = [
     "Agent",

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 from .extension import Performative
-from .payload import Abstain, Call, Card, Close, Evidence, Form, HourPrice, One, Ranking, Several, Task, TaskPrice, TokenPrice
+from .ids import uuid7
+from .payload import Card, HourPrice, Task, TaskPrice, TokenPrice
 from .schema import checked
 from .shared import Event
-from .ids import uuid7
+from .votes import Abstain, Call, Close, Evidence, Form, One, Ranking, Several
 
 if TYPE_CHECKING:
     from .context import Context, TaskContext

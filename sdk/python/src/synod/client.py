@@ -18,10 +18,22 @@ from .context import Answers, Context
 from .errors import Code, Refused, cut
 from .extension import Extension
 from .frame import Frame
-from .payload import Ack, Call, Cancel, Cast, Close, Do, EmergencyStop, Error, Everything, Goodbye, OfAgent
-from .payload import OfConversation, Reason, Refusal
+from .payload import (
+    Ack,
+    Cancel,
+    Do,
+    EmergencyStop,
+    Error,
+    Everything,
+    Goodbye,
+    OfAgent,
+    OfConversation,
+    Reason,
+    Refusal,
+)
 from .shared import Answer, Ask, Broadcast, Event, Subscribe, Tell
 from .tasks import Tasks
+from .votes import Call, Cast, Close
 
 log = logging.getLogger("synod")
 

@@ -28,7 +28,20 @@ from .extension import Extension
 from .frame import VERSION, Control, Frame, Payload, decode, encode, from_text, named
 from .ids import uuid7
 from .limits import FrameLimits
-from .payload import Ack, Card, Codec, Credit, Error, Goodbye, Heartbeat, Hello, Reason, Refusal, TaskResponse, Welcome
+from .payload import (
+    Ack,
+    Card,
+    Codec,
+    Credit,
+    Error,
+    Goodbye,
+    Heartbeat,
+    Hello,
+    Reason,
+    Refusal,
+    TaskResponse,
+    Welcome,
+)
 from .session import Reply, Session
 
 log = logging.getLogger("synod")

@@ -13,7 +13,19 @@ from .extension import Extension, Performative
 from .frame import EVERYONE, NIL, Frame
 from .ids import uuid7
 from .payload import Do, ProgressReport, Usage
-from .shared import Ask, Broadcast, End, Event, Join, Leave, Open, Tell, ToActor, ToName, ToRun
+from .shared import (
+    Ask,
+    Broadcast,
+    End,
+    Event,
+    Join,
+    Leave,
+    Open,
+    Tell,
+    ToActor,
+    ToName,
+    ToRun,
+)
 
 Answers = dict[UUID, "asyncio.Future[Said | Refused]"]
 

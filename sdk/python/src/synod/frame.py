@@ -11,13 +11,17 @@ from uuid import UUID
 from . import limits
 from .compress import compress, inflate
 from .errors import Code, ProtocolError
-from .extension import Extension, from_words, read_block, split_block, to_words, write_block
+from .extension import (
+    Extension,
+    from_words,
+    read_block,
+    split_block,
+    to_words,
+    write_block,
+)
 from .limits import FrameLimits
 from .payload import (
     Ack,
-    Call,
-    Cast,
-    Close,
     Codec,
     Credit,
     EmergencyStop,
@@ -29,12 +33,12 @@ from .payload import (
     ProgressReport,
     TaskRequest,
     TaskResponse,
-    Vote,
     Welcome,
 )
 from .schema import I64, Value, checked, read
 from .shared import Act, StateSync, StateUpdate
 from .values import Count, from_json, pack, to_json, unpack
+from .votes import Call, Cast, Close, Vote
 
 VERSION: Final = 1
 NIL: Final = UUID(int=0)

@@ -20,8 +20,23 @@ from .context import TaskContext, Voice
 from .errors import Code, ProtocolError, TaskFailed, TaskRejected, cut
 from .extension import Extension
 from .frame import Frame
-from .payload import Cancel, Cancelled, Completed, Do, Failed, Outcome, Refusal, Rejected, Scope, TaskResponse, Usage
-from .payload import Everything, OfAgent, OfRun, OfTask
+from .payload import (
+    Cancel,
+    Cancelled,
+    Completed,
+    Do,
+    Everything,
+    Failed,
+    OfAgent,
+    OfRun,
+    OfTask,
+    Outcome,
+    Refusal,
+    Rejected,
+    Scope,
+    TaskResponse,
+    Usage,
+)
 
 log = logging.getLogger("synod")
 _T = TypeVar("_T")
