@@ -41,7 +41,11 @@ use actors::{
 };
 use protocol::RunId;
 use review::{merge::Report, source};
-use runtime::{budget::Limits, engine::journal::Journal, limits::JOURNAL_READ_RECORDS_MAX, record};
+use runtime::{
+    budget::Limits,
+    engine::journal::{Journal, records},
+    record,
+};
 use serde_json::{Value, json};
 
 pub use agents::{BuiltIn, built_in};
@@ -286,21 +290,14 @@ impl Job {
     /// # Errors
     /// The journal cannot be read, or holds something else.
     pub fn recount(&self, journal: &dyn Journal, run: RunId) -> Result<Report, String> {
-        let (mut merge, mut from) = (Merge::new(&self.files), 0);
-        loop {
-            let page = journal.read(run, from, JOURNAL_READ_RECORDS_MAX);
-            let page = page.map_err(|error| error.to_string())?;
-            if page.is_empty() {
-                return merge.reduce(&[]);
-            }
-            for bytes in &page {
-                from += 1;
-                if let Record::Done { output, .. } = record::decode::<Record<Value, Value>>(bytes)?
-                {
-                    merge.take(&output)?;
-                }
+        let mut merge = Merge::new(&self.files);
+        for record in records(journal, run) {
+            let record = record.map_err(|error| error.to_string())?;
+            if let Record::Done { output, .. } = record::decode::<Record<Value, Value>>(&record)? {
+                merge.take(&output)?;
             }
         }
+        merge.reduce(&[])
     }
 
     /// Counts each agent's pieces of work among the parts of the split; nothing where any of several agents does a part.

@@ -28,7 +28,7 @@ use protocol::RunId;
 use runtime::{
     emergency::{self, StopRecord},
     engine::{
-        journal::{Append, Journal, JournalError},
+        journal::{Append, Journal, JournalError, records},
         local::{OpenJournalError, RedbJournal},
     },
     limits::JOURNAL_READ_RECORDS_MAX,
@@ -250,34 +250,26 @@ impl History {
             return self.read_teams(journal, run);
         }
         let mut names = Names::default();
-        let mut from = 0;
-        loop {
-            let page = journal.read(run, from, JOURNAL_READ_RECORDS_MAX)?;
-            if page.is_empty() {
-                self.parts = names.parts.len();
-                if !names.votes.is_empty() {
-                    let of_vote = |why| HistoryError::Record { run, why };
-                    let (vote, decision) = Vote::replay(names.votes).map_err(of_vote)?;
-                    let voted = Voted::of(&vote, decision.map(|decision| *decision));
-                    self.brought = Some(Brought::Vote(Box::new(voted)));
-                }
-                if let Some(documents) = names.documents {
-                    self.brought = Some(Brought::Pipeline(documents.report()));
-                }
-                return Ok(());
-            }
-            for bytes in &page {
-                from += 1;
-                match Entry::read(bytes, run)? {
-                    Entry::Work(record) => self.take(record, &mut names),
-                    Entry::Vote(record) => self.take_vote(record, &mut names),
-                    Entry::Document(record) => {
-                        let wrong = |why| HistoryError::Record { run, why };
-                        self.take_document(*record, &mut names).map_err(wrong)?;
-                    }
+        let wrong = |why| HistoryError::Record { run, why };
+        for bytes in records(journal, run) {
+            match Entry::read(&bytes?, run)? {
+                Entry::Work(record) => self.take(record, &mut names),
+                Entry::Vote(record) => self.take_vote(record, &mut names),
+                Entry::Document(record) => {
+                    self.take_document(*record, &mut names).map_err(wrong)?;
                 }
             }
         }
+        self.parts = names.parts.len();
+        if !names.votes.is_empty() {
+            let (vote, decision) = Vote::replay(names.votes).map_err(wrong)?;
+            let voted = Voted::of(&vote, decision.map(|decision| *decision));
+            self.brought = Some(Brought::Vote(Box::new(voted)));
+        }
+        if let Some(documents) = names.documents {
+            self.brought = Some(Brought::Pipeline(documents.report()));
+        }
+        Ok(())
     }
 }
 
@@ -287,25 +279,18 @@ impl History {
 /// [`HistoryError`] when they cannot be read.
 pub fn parts(journal: &dyn Journal, run: RunId) -> Result<Vec<Part>, HistoryError> {
     let mut parts = Vec::new();
-    let mut from = 0;
-    loop {
-        let page = journal.read(run, from, JOURNAL_READ_RECORDS_MAX)?;
-        for bytes in &page {
-            from += 1;
-            let record: Record<Part, IgnoredValue> =
-                record::decode(bytes).map_err(|why| HistoryError::Record { run, why })?;
-            if let Record::Split { pieces, from, last } = record {
-                parts.truncate(usize::try_from(from).unwrap_or(usize::MAX));
-                parts.extend(pieces.into_iter().map(|piece| piece.input));
-                if last {
-                    return Ok(parts);
-                }
+    for bytes in records(journal, run) {
+        let record: Record<Part, IgnoredValue> =
+            record::decode(&bytes?).map_err(|why| HistoryError::Record { run, why })?;
+        if let Record::Split { pieces, from, last } = record {
+            parts.truncate(usize::try_from(from).unwrap_or(usize::MAX));
+            parts.extend(pieces.into_iter().map(|piece| piece.input));
+            if last {
+                break;
             }
         }
-        if page.is_empty() {
-            return Ok(parts);
-        }
     }
+    Ok(parts)
 }
 
 /// Tells whether a journal says that its run ended.

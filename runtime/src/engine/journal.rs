@@ -19,6 +19,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    vec,
 };
 
 use futures_util::future::BoxFuture;
@@ -26,11 +27,12 @@ use parking_lot::Mutex;
 use protocol::{Code, Refusal, Retry, RunId};
 use tokio::sync::oneshot;
 
-use crate::limits::{
-    JOURNAL_APPEND_BYTES_MAX, JOURNAL_APPEND_RECORDS_MAX, JOURNAL_RECORD_BYTES_MAX,
-};
 #[cfg(doc)]
-use crate::limits::{JOURNAL_READ_BYTES_MAX, JOURNAL_READ_RECORDS_MAX};
+use crate::limits::JOURNAL_READ_BYTES_MAX;
+use crate::limits::{
+    JOURNAL_APPEND_BYTES_MAX, JOURNAL_APPEND_RECORDS_MAX, JOURNAL_READ_RECORDS_MAX,
+    JOURNAL_RECORD_BYTES_MAX,
+};
 
 /// A position in one run's stream of records: the first is 0.
 pub type Sequence = u64;
@@ -71,6 +73,47 @@ pub trait Journal: Send + Sync + 'static {
     /// # Cancel safety
     /// Dropping the future loses nothing; the appends go on.
     fn flush(&self) -> BoxFuture<'static, Result<(), JournalError>>;
+}
+
+/// The records of a run from the first on, read a page at a time.
+pub struct Records<'a> {
+    journal: &'a dyn Journal,
+    run: RunId,
+    next: Sequence,
+    page: vec::IntoIter<Vec<u8>>,
+    is_over: bool,
+}
+
+impl fmt::Debug for Records<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { run, next, is_over, .. } = self;
+        write!(out, "Records(of {run}, read up to {next}, over: {is_over})")
+    }
+}
+
+/// Reads the records of a run, as far as there are any when the last page is read; after an error there are no more.
+pub fn records(journal: &dyn Journal, run: RunId) -> Records<'_> {
+    Records { journal, run, next: 0, page: Vec::new().into_iter(), is_over: false }
+}
+
+impl Iterator for Records<'_> {
+    type Item = Result<Vec<u8>, JournalError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.page.len() == 0 && !self.is_over {
+            match self.journal.read(self.run, self.next, JOURNAL_READ_RECORDS_MAX) {
+                Ok(page) => {
+                    self.next += page.len() as Sequence;
+                    (self.is_over, self.page) = (page.is_empty(), page.into_iter());
+                }
+                Err(error) => {
+                    self.is_over = true;
+                    return Some(Err(error));
+                }
+            }
+        }
+        self.page.next().map(Ok)
+    }
 }
 
 /// Some records of one run and the position at which the writer believes to be.

@@ -13,24 +13,17 @@ impl History {
         run: RunId,
     ) -> Result<(), HistoryError> {
         let wrong = |why| HistoryError::Record { run, why };
-        let (mut recount, mut from) = (Recount::default(), 0);
-        loop {
-            let page = journal.read(run, from, JOURNAL_READ_RECORDS_MAX)?;
-            if page.is_empty() {
-                break;
-            }
-            for bytes in &page {
-                from += 1;
-                let record = record::decode(bytes).map_err(wrong)?;
-                match &record {
-                    Record::Began { at, name, .. } => {
-                        (self.began, self.name) = (Some(*at), name.clone());
-                    }
-                    Record::Ended(ended) => self.ended = Some(ended.clone()),
-                    Record::Done { .. } | Record::Failed { .. } | Record::Spent { .. } => {}
+        let mut recount = Recount::default();
+        for bytes in records(journal, run) {
+            let record = record::decode(&bytes?).map_err(wrong)?;
+            match &record {
+                Record::Began { at, name, .. } => {
+                    (self.began, self.name) = (Some(*at), name.clone());
                 }
-                recount.take(record).map_err(wrong)?;
+                Record::Ended(ended) => self.ended = Some(ended.clone()),
+                Record::Done { .. } | Record::Failed { .. } | Record::Spent(_) => {}
             }
+            recount.take(record).map_err(wrong)?;
         }
         let patterns = Patterns::of(journal, recount.report(run).map_err(wrong)?)?;
         for pattern in &patterns.0 {

@@ -12,22 +12,15 @@ impl History {
         run: RunId,
     ) -> Result<(), HistoryError> {
         let wrong = |why| HistoryError::Record { run, why };
-        let (mut recount, mut from) = (Recount::default(), 0);
-        loop {
-            let page = journal.read(run, from, JOURNAL_READ_RECORDS_MAX)?;
-            if page.is_empty() {
-                break;
+        let mut recount = Recount::default();
+        for bytes in records(journal, run) {
+            let record = record::decode(&bytes?).map_err(wrong)?;
+            if let Record::Began { at, name, .. } = &record {
+                (self.began, self.name) = (Some(*at), name.clone());
+            } else if let Record::Ended(ended) = &record {
+                self.ended = Some(ended.clone());
             }
-            for bytes in &page {
-                from += 1;
-                let record = record::decode(bytes).map_err(wrong)?;
-                if let Record::Began { at, name, .. } = &record {
-                    (self.began, self.name) = (Some(*at), name.clone());
-                } else if let Record::Ended(ended) = &record {
-                    self.ended = Some(ended.clone());
-                }
-                recount.take(record).map_err(wrong)?;
-            }
+            recount.take(record).map_err(wrong)?;
         }
         self.account(recount.report());
         Ok(())

@@ -2,7 +2,7 @@
 
 use runtime::{
     budget::Cost,
-    engine::journal::{Journal, JournalError},
+    engine::journal::{Journal, records},
 };
 use serde::{Deserialize, Serialize};
 
@@ -86,21 +86,14 @@ pub enum Record {
 /// # Errors
 /// The journal cannot be read, or is not that of a vote.
 pub fn recount(journal: &dyn Journal, run: protocol::RunId) -> Result<Recounted, String> {
-    let (mut records, mut from) = (Vec::new(), 0);
-    loop {
-        let failed = |error: JournalError| error.to_string();
-        let page =
-            journal.read(run, from, runtime::limits::JOURNAL_READ_RECORDS_MAX).map_err(failed)?;
-        if page.is_empty() {
-            return Vote::replay(records);
-        }
-        for bytes in &page {
-            from += 1;
-            if let Record::Vote(record) = runtime::record::decode::<Record>(bytes)? {
-                records.push(record);
-            }
+    let mut votes = Vec::new();
+    for record in records(journal, run) {
+        let record = record.map_err(|error| error.to_string())?;
+        if let Record::Vote(record) = runtime::record::decode::<Record>(&record)? {
+            votes.push(record);
         }
     }
+    Vote::replay(votes)
 }
 
 /// A vote made anew, and the decision that it came to, if it did.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use protocol::RunId;
-use runtime::engine::journal::Journal;
+use runtime::engine::journal::{Journal, records};
 use serde_json::Value;
 
 use super::{
@@ -20,19 +20,11 @@ use super::{
 /// The journal cannot be read, or its records are not those of a hierarchy.
 pub fn recount(journal: &dyn Journal, run: RunId) -> Result<Report, String> {
     let mut recount = Recount::default();
-    let mut from = 0;
-    loop {
-        let page = journal
-            .read(run, from, runtime::limits::JOURNAL_READ_RECORDS_MAX)
-            .map_err(|error| error.to_string())?;
-        if page.is_empty() {
-            return Ok(recount.report());
-        }
-        for bytes in &page {
-            from += 1;
-            recount.take(runtime::record::decode(bytes)?)?;
-        }
+    for record in records(journal, run) {
+        let record = record.map_err(|error| error.to_string())?;
+        recount.take(runtime::record::decode(&record)?)?;
     }
+    Ok(recount.report())
 }
 
 /// A report on its way: takes the records of a run in their order.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use runtime::engine::journal::Journal;
+use runtime::engine::journal::{Journal, records};
 use serde_json::Value;
 
 use super::{Passage, PassageEnd, Record, Report, StageBegan, StageFigures, Step};
@@ -16,19 +16,11 @@ use crate::{agent::Walk, pattern::bounds::clip};
 /// The journal cannot be read, or its records are not those of a pipeline.
 pub fn recount(journal: &dyn Journal, run: protocol::RunId) -> Result<Report, String> {
     let mut recount = Recount::default();
-    let mut from = 0;
-    loop {
-        let page = journal
-            .read(run, from, runtime::limits::JOURNAL_READ_RECORDS_MAX)
-            .map_err(|error| error.to_string())?;
-        if page.is_empty() {
-            return Ok(recount.report());
-        }
-        for bytes in &page {
-            from += 1;
-            recount.take(runtime::record::decode(bytes)?)?;
-        }
+    for record in records(journal, run) {
+        let record = record.map_err(|error| error.to_string())?;
+        recount.take(runtime::record::decode(&record)?)?;
     }
+    Ok(recount.report())
 }
 
 /// A report on its way: takes the records of a run in their order.

@@ -3,7 +3,7 @@
 //! Called by whoever shows a run, while it goes on or long after.
 
 use protocol::RunId;
-use runtime::{engine::journal::Journal, limits::JOURNAL_READ_RECORDS_MAX};
+use runtime::engine::journal::{Journal, records};
 
 use super::{Record, Report, TaskBegan, TaskEnd, TaskReport, run_of};
 use crate::decompose::{Task, TaskGraph, TaskState};
@@ -14,18 +14,11 @@ use crate::decompose::{Task, TaskGraph, TaskState};
 /// The journal cannot be read, or its records are not those of a plan.
 pub fn recount(journal: &dyn Journal, run: RunId) -> Result<Report, String> {
     let mut recount = Recount::default();
-    let mut from = 0;
-    loop {
-        let page = journal.read(run, from, JOURNAL_READ_RECORDS_MAX);
-        let page = page.map_err(|error| error.to_string())?;
-        if page.is_empty() {
-            return recount.report(run);
-        }
-        for bytes in &page {
-            from += 1;
-            recount.take(runtime::record::decode(bytes)?)?;
-        }
+    for record in records(journal, run) {
+        let record = record.map_err(|error| error.to_string())?;
+        recount.take(runtime::record::decode(&record)?)?;
     }
+    recount.report(run)
 }
 
 /// A report on its way: takes the records of a run in their order.

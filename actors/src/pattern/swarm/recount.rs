@@ -1,7 +1,7 @@
 //! What the journal of a swarm tells of it, without the swarm: how far it came, and what it has found.
 
 use protocol::RunId;
-use runtime::{engine::journal::Journal, limits::JOURNAL_READ_RECORDS_MAX};
+use runtime::engine::journal::{Journal, records};
 use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{Record, Report, Told, record::Past};
@@ -49,18 +49,12 @@ struct Body<W> {
 /// # Errors
 /// The journal cannot be read, or tells of another pattern.
 pub fn recount(journal: &dyn Journal, run: RunId) -> Result<Recount, String> {
-    let (mut recount, mut from) = (Recount::default(), 0);
-    loop {
-        let page = journal.read(run, from, JOURNAL_READ_RECORDS_MAX);
-        let page = page.map_err(|error| error.to_string())?;
-        if page.is_empty() {
-            return Ok(recount);
-        }
-        for bytes in &page {
-            from += 1;
-            recount.take(runtime::record::decode(bytes)?);
-        }
+    let mut recount = Recount::default();
+    for record in records(journal, run) {
+        let record = record.map_err(|error| error.to_string())?;
+        recount.take(runtime::record::decode(&record)?);
     }
+    Ok(recount)
 }
 
 impl Recount {
